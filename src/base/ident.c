@@ -1,0 +1,28 @@
+/*
+ * ident: writes session ids. The caller brings the clock and the dice.
+ */
+#include "base/ident.h"
+
+/* The lowest count digits of n. */
+static void
+base32(uint64_t n, unsigned count, char *out)
+{
+	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUV";
+
+	while (count--) {
+		out[count] = digits[n & 31];
+		n >>= 5;
+	}
+}
+
+void
+ident_format(uint64_t wall_ms, uint32_t random, char out[IDENT_LEN + 1])
+{
+	/* 80 bits as two halves: 48 + 32 = 40 + 40 */
+	uint64_t high = wall_ms >> 8;
+	uint64_t low = (wall_ms & 0xff) << 32 | random;
+
+	base32(high, IDENT_LEN / 2, out);
+	base32(low, IDENT_LEN / 2, out + IDENT_LEN / 2);
+	out[IDENT_LEN] = '\0';
+}
