@@ -1,0 +1,23 @@
+/*
+ * smtp_verb: one row per verb, and what each does. The engine's own; nobody
+ * but smtp.c includes it.
+ */
+#ifndef PROTO_SMTP_VERB_H
+#define PROTO_SMTP_VERB_H
+
+#include "base/buf.h"
+#include "proto/smtp.h"
+
+/* Runs one command line, without its CRLF: a reply, a question or a body. */
+void smtp_verb_run(struct smtp *s, struct span line, struct buf *out);
+
+/*
+ * Every reply but the greeting goes this way: counts errors, closes after a
+ * 421 and after too many errors.
+ */
+void smtp_say(struct smtp *s, const struct smtp_reply *r, struct buf *out);
+
+/* Back to READY, nothing of the transaction left. */
+void smtp_end_transaction(struct smtp *s);
+
+#endif

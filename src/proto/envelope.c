@@ -1,0 +1,60 @@
+/*
+ * envelope: the lifetimes of what a session knows about its sender.
+ */
+#include "proto/envelope.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void
+envelope_message_id(const struct envelope *e, char out[MESSAGE_ID_MAX])
+{
+	snprintf(out, MESSAGE_ID_MAX, "%s.%u", e->session, e->serial);
+}
+
+void
+envelope_set_helo(struct envelope *e, struct span name, bool esmtp)
+{
+	free(e->helo);
+	e->helo = malloc(name.len + 1);
+	if (!e->helo)
+		abort();
+	memcpy(e->helo, name.ptr, name.len);
+	e->helo[name.len] = '\0';
+	e->esmtp = esmtp;
+}
+
+void
+envelope_add_rcpt(struct envelope *e, const struct smtp_path *path)
+{
+	struct envelope_rcpt *r = arena_alloc(&e->arena, sizeof(*r));
+
+	r->path = *path;
+	if (!e->rcpts_end)
+		e->rcpts_end = &e->rcpts;
+	*e->rcpts_end = r;
+	e->rcpts_end = &r->next;
+	e->nrcpts++;
+}
+
+void
+envelope_reset(struct envelope *e)
+{
+	arena_reset(&e->arena);
+	e->sender = (struct smtp_path){0};
+	e->size = 0;
+	e->eightbit = e->utf8 = false;
+	e->nrcpts = 0;
+	e->rcpts = NULL;
+	e->rcpts_end = NULL;
+	e->targets = NULL;
+}
+
+void
+envelope_free(struct envelope *e)
+{
+	envelope_reset(e);
+	free(e->helo);
+	e->helo = NULL;
+}

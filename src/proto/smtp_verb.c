@@ -1,0 +1,338 @@
+/*
+ * smtp_verb: the table of verbs (RFC 5321 4.1) and their handlers.
+ *
+ * A row says in which states a verb is legal and what is said elsewhere;
+ * no handler asks for the state again, but BDAT: its octets follow whether
+ * it is legal or not (RFC 3030 section 2).
+ */
+#include "proto/smtp_verb.h"
+
+#include <string.h>
+
+#include "base/ascii.h"
+#include "proto/smtp_cmd.h"
+
+#define IN(state)      (1u << (SMTP_STATE_##state))
+#define IN_TRANSACTION (IN(MAIL) | IN(RCPT) | IN(BETWEEN))
+#define IN_ANY         (IN(START) | IN(READY) | IN_TRANSACTION)
+
+enum {
+	ARGS_NONE = 1,   /* an argument is 501 */
+	ARGS_FREE = 2,   /* octets above 127 are the handler's */
+	NOT_OFFERED = 4, /* known, and not served: 502 */
+};
+
+struct verb {
+	const char *name;
+	void (*run)(struct smtp *s, struct span args, struct buf *out);
+	unsigned states;
+	unsigned flags;
+	const char *refusal; /* 503 in all other states */
+};
+
+static void
+hello(struct smtp *s, struct span name, bool esmtp)
+{
+	envelope_set_helo(s->env, name, esmtp);
+	smtp_end_transaction(s);
+	s->state = SMTP_STATE_READY;
+}
+
+static void
+run_helo(struct smtp *s, struct span args, struct buf *out)
+{
+	const struct smtp_reply *bad = smtp_cmd_helo(args);
+
+	if (bad) {
+		smtp_say(s, bad, out);
+		return;
+	}
+	hello(s, args, false);
+	buf_printf(out, "250 %s\r\n", s->conf->hostname);
+}
+
+static void
+run_ehlo(struct smtp *s, struct span args, struct buf *out)
+{
+	const struct smtp_reply *bad = smtp_cmd_helo(args);
+
+	if (bad) {
+		smtp_say(s, bad, out);
+		return;
+	}
+	hello(s, args, true);
+	buf_printf(out, "250-%s at your service\r\n", s->conf->hostname);
+	buf_append_str(out, "250-PIPELINING\r\n");
+	buf_printf(out, "250-SIZE %llu\r\n",
+	    (unsigned long long)s->conf->message_size);
+	buf_append_str(out, "250-8BITMIME\r\n"
+			    "250-SMTPUTF8\r\n"
+			    "250-ENHANCEDSTATUSCODES\r\n"
+			    "250-CHUNKING\r\n");
+	buf_printf(out, "250 LIMITS RCPTMAX=%u\r\n", s->conf->recipients);
+}
+
+/* NULL, or why no message may begin now. */
+static const struct smtp_reply *
+mail_refusal(const struct smtp *s)
+{
+	if (s->draining)
+		return SMTP_REPLY(421, "4.3.2", "Going down, come back soon");
+	if (s->conf->submission)
+		return SMTP_REPLY(530, "5.7.0", "Log in first");
+	return NULL;
+}
+
+static void
+begin_transaction(struct smtp *s, const struct smtp_mail *mail)
+{
+	s->env->sender = mail->path;
+	s->env->size = mail->size;
+	s->env->eightbit = mail->eightbit;
+	s->env->utf8 = mail->utf8;
+	s->env->serial++;
+	s->size_max = s->conf->message_size;
+	s->received = 0;
+	s->quirks = mail->quirk ? SMTP_QUIRK_SPACE : 0;
+	s->ask = SMTP_ASK_MAIL;
+}
+
+static void
+run_mail(struct smtp *s, struct span args, struct buf *out)
+{
+	const struct smtp_reply *bad = mail_refusal(s);
+	struct smtp_mail mail;
+
+	if (!bad)
+		bad = smtp_cmd_mail(args, &s->env->arena, &mail);
+	if (!bad && mail.size > s->conf->message_size)
+		bad = SMTP_REPLY(552, "5.3.4", "Message too big");
+	if (bad) {
+		envelope_reset(s->env);
+		smtp_say(s, bad, out);
+		return;
+	}
+	begin_transaction(s, &mail);
+}
+
+static void
+run_rcpt(struct smtp *s, struct span args, struct buf *out)
+{
+	const struct smtp_reply *bad;
+	struct smtp_rcpt rcpt;
+
+	s->state = SMTP_STATE_RCPT;
+	if (s->env->nrcpts >= s->conf->recipients) {
+		smtp_say(s, SMTP_REPLY(452, "4.5.3", "Too many recipients"),
+		    out);
+		return;
+	}
+	/* kept until now, so that the caller could log what was refused */
+	if (s->rewind)
+		arena_rewind(&s->env->arena, s->mark);
+	s->mark = arena_mark(&s->env->arena);
+	s->rewind = true;
+	bad = smtp_cmd_rcpt(args, &s->env->arena, s->env->utf8, &rcpt);
+	if (bad) {
+		smtp_say(s, bad, out);
+		return;
+	}
+	if (rcpt.quirk)
+		s->quirks |= SMTP_QUIRK_SPACE;
+	s->rcpt = rcpt.path;
+	s->ask = SMTP_ASK_RCPT;
+}
+
+static const struct smtp_reply *
+no_recipients(const struct smtp *s)
+{
+	if (s->env->nrcpts)
+		return NULL;
+	return SMTP_REPLY(554, "5.5.1", "No valid recipients");
+}
+
+static void
+run_data(struct smtp *s, struct span args, struct buf *out)
+{
+	const struct smtp_reply *bad = no_recipients(s);
+
+	(void)args;
+	if (bad)
+		smtp_say(s, bad, out);
+	else
+		s->ask = SMTP_ASK_DATA;
+}
+
+/* Why this chunk cannot be taken; its octets will be read all the same. */
+static const struct smtp_reply *
+bdat_refusal(const struct smtp *s, uint64_t size)
+{
+	if (!((IN(RCPT) | IN(BETWEEN)) & (1u << s->state)))
+		return SMTP_REPLY(503, "5.5.1", "Say MAIL and RCPT first");
+	if (!s->env->nrcpts)
+		return no_recipients(s);
+	if (s->refusal.code)
+		return &s->refusal;
+	if (size > s->size_max || s->received > s->size_max - size)
+		return SMTP_REPLY(552, "5.3.4", "Message too big");
+	return NULL;
+}
+
+static void
+run_bdat(struct smtp *s, struct span args, struct buf *out)
+{
+	struct smtp_bdat bdat;
+	const struct smtp_reply *bad = smtp_cmd_bdat(args, &bdat);
+
+	if (bad) {
+		smtp_say(s, bad, out);
+		return;
+	}
+	bad = bdat_refusal(s, bdat.size);
+	s->after = s->state;
+	s->last = bdat.last;
+	if (bad) {
+		s->refusal = *bad;
+		/* a size that was passed stays passed; the rest is a slip */
+		s->begun = s->begun || bad->code == 552;
+	}
+	if (!s->begun) {
+		smtp_body_init(&s->scan, 0);
+		s->hops = (struct trace_hops){0};
+		s->ask = bad ? SMTP_ASK_NONE : SMTP_ASK_DATA;
+	}
+	s->scan.chunk = bdat.size;
+	s->state = SMTP_STATE_CHUNK;
+}
+
+static void
+run_rset(struct smtp *s, struct span args, struct buf *out)
+{
+	(void)args;
+	smtp_end_transaction(s);
+	smtp_say(s, SMTP_REPLY(250, "2.0.0", "Forgotten"), out);
+}
+
+static void
+run_noop(struct smtp *s, struct span args, struct buf *out)
+{
+	(void)args;
+	smtp_say(s, SMTP_REPLY(250, "2.0.0", "Ok"), out);
+}
+
+static void
+run_quit(struct smtp *s, struct span args, struct buf *out)
+{
+	(void)args;
+	smtp_say(s, SMTP_REPLY(221, "2.0.0", "Bye"), out);
+	smtp_end_transaction(s);
+	s->state = SMTP_STATE_CLOSED;
+}
+
+static void
+run_vrfy(struct smtp *s, struct span args, struct buf *out)
+{
+	smtp_say(s,
+	    args.len ? SMTP_REPLY(252, "2.0.0", "Send it and see")
+		     : SMTP_REPLY(501, "5.5.4", "Say VRFY address"),
+	    out);
+}
+
+static void
+run_help(struct smtp *s, struct span args, struct buf *out)
+{
+	(void)args;
+	smtp_say(s, SMTP_REPLY(214, "2.0.0", "See RFC 5321"), out);
+}
+
+/* Sorted by use. */
+static const struct verb verbs[] = {
+    {"RCPT", run_rcpt, IN(MAIL) | IN(RCPT), ARGS_FREE, "Say MAIL first"},
+    {"MAIL", run_mail, IN(READY), ARGS_FREE,
+	"Say EHLO first, and one MAIL at a time"},
+    {"DATA", run_data, IN(RCPT), ARGS_NONE, "Say MAIL and RCPT first"},
+    {"BDAT", run_bdat, IN_ANY, 0, ""},
+    {"EHLO", run_ehlo, IN_ANY, 0, ""},
+    {"HELO", run_helo, IN_ANY, 0, ""},
+    {"QUIT", run_quit, IN_ANY | IN(REFUSED), ARGS_NONE, ""},
+    {"RSET", run_rset, IN_ANY, ARGS_NONE, ""},
+    {"NOOP", run_noop, IN_ANY, ARGS_FREE, ""},
+    {"VRFY", run_vrfy, IN_ANY, 0, ""},
+    {"HELP", run_help, IN_ANY, ARGS_FREE, ""},
+    {"EXPN", NULL, 0, NOT_OFFERED, ""},
+    {"STARTTLS", NULL, 0, NOT_OFFERED, ""},
+    {"AUTH", NULL, 0, NOT_OFFERED, ""},
+    {"ETRN", NULL, 0, NOT_OFFERED, ""},
+    {"XCLIENT", NULL, 0, NOT_OFFERED, ""},
+    {"XFORWARD", NULL, 0, NOT_OFFERED, ""},
+    {"TURN", NULL, 0, NOT_OFFERED, ""},
+    {"SEND", NULL, 0, NOT_OFFERED, ""},
+    {"SOML", NULL, 0, NOT_OFFERED, ""},
+    {"SAML", NULL, 0, NOT_OFFERED, ""},
+};
+
+static const struct verb *
+find_verb(struct span name)
+{
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (ascii_equal_str(name, verbs[i].name))
+			return &verbs[i];
+	return NULL;
+}
+
+static const struct smtp_reply *
+args_refusal(const struct verb *v, struct span args)
+{
+	bool eightbit = false;
+
+	for (size_t i = 0; i < args.len; i++) {
+		if (ascii_is_control(args.ptr[i]))
+			return SMTP_REPLY(501, "5.5.2",
+			    "Control octet in the argument");
+		eightbit = eightbit || (unsigned char)args.ptr[i] > 127;
+	}
+	if (eightbit && !(v->flags & ARGS_FREE))
+		return SMTP_REPLY(501, "5.5.4", "Eight-bit argument");
+	if (args.len && (v->flags & ARGS_NONE))
+		return SMTP_REPLY(501, "5.5.4", "No argument belongs here");
+	return NULL;
+}
+
+void
+smtp_verb_run(struct smtp *s, struct span line, struct buf *out)
+{
+	const char *sp;
+	const struct verb *v;
+	const struct smtp_reply *bad;
+	struct smtp_reply refusal = {503, "5.5.1", "You may only QUIT"};
+	struct span name, args = {NULL, 0};
+
+	while (line.len && (line.ptr[line.len - 1] == ' ' ||
+			       line.ptr[line.len - 1] == '\t'))
+		line.len--;
+	name = line;
+	sp = line.len ? memchr(line.ptr, ' ', line.len) : NULL;
+	if (sp) {
+		name.len = (size_t)(sp - line.ptr);
+		args = line;
+		span_skip(&args, name.len + 1);
+	}
+	v = find_verb(name);
+	if (s->state == SMTP_STATE_REFUSED &&
+	    (!v || !(v->states & IN(REFUSED))))
+		bad = &refusal;
+	else if (!v)
+		bad = SMTP_REPLY(500, "5.5.1", "Unknown command");
+	else if (v->flags & NOT_OFFERED)
+		bad = SMTP_REPLY(502, "5.5.1", "Not offered here");
+	else if (v->states & (1u << s->state))
+		bad = args_refusal(v, args);
+	else {
+		refusal.text = v->refusal;
+		bad = &refusal;
+	}
+	if (bad)
+		smtp_say(s, bad, out);
+	else
+		v->run(s, args, out);
+}

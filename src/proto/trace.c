@@ -1,0 +1,135 @@
+/*
+ * trace: writes Return-Path, Delivered-To and Received, counts Received.
+ *
+ * Dates are computed here and in UTC: a time zone would need the system's
+ * files, and this floor asks nobody.
+ */
+#include "proto/trace.h"
+
+#include <stdio.h>
+
+#include "base/ascii.h"
+
+void
+trace_return_path(struct buf *out, const struct envelope *e, const char *eol)
+{
+	buf_append_str(out, "Return-Path: <");
+	smtp_path_format(&e->sender, out);
+	buf_append_str(out, ">");
+	buf_append_str(out, eol);
+}
+
+void
+trace_delivered_to(struct buf *out, const char *address, const char *eol)
+{
+	buf_append_str(out, "Delivered-To: ");
+	buf_append_str(out, address);
+	buf_append_str(out, eol);
+}
+
+/* Days since 1970 to a date, by 400-year eras that begin in March. */
+static void
+civil_date(int64_t days, int64_t *year, unsigned *month, unsigned *day)
+{
+	int64_t z = days + 719468;
+	int64_t era = (z >= 0 ? z : z - 146096) / 146097;
+	unsigned doe = (unsigned)(z - era * 146097);
+	unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	unsigned mp = (5 * doy + 2) / 153;
+
+	*day = doy - (153 * mp + 2) / 5 + 1;
+	*month = mp < 10 ? mp + 3 : mp - 9;
+	*year = (int64_t)yoe + era * 400 + (*month <= 2);
+}
+
+void
+trace_date(int64_t when, char out[TRACE_DATE_MAX])
+{
+	static const char *const days[] = {"Thu", "Fri", "Sat", "Sun", "Mon",
+	    "Tue", "Wed"};
+	static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May",
+	    "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+	int64_t day = when / 86400;
+	unsigned sec = (unsigned)(when % 86400);
+	int64_t year;
+	unsigned month, mday;
+
+	if (when < 0) /* a clock before 1970 is a broken clock */
+		day = sec = 0;
+	civil_date(day, &year, &month, &mday);
+	snprintf(out, TRACE_DATE_MAX, "%s, %u %s %04d %02u:%02u:%02u +0000",
+	    days[day % 7], mday, months[month - 1], (int)(year % 10000),
+	    sec / 3600, sec / 60 % 60, sec % 60);
+}
+
+/* How the message came (RFC 3848, RFC 6531 section 4.3). */
+static const char *
+with_type(const struct envelope *e)
+{
+	if (!e->esmtp)
+		return "SMTP";
+	return e->utf8 ? "UTF8SMTP" : "ESMTP";
+}
+
+void
+trace_received(struct buf *out, const struct envelope *e, const char *hostname,
+    int64_t when, const char *eol)
+{
+	char ip[IPADDR_STRLEN];
+	char id[MESSAGE_ID_MAX];
+	char date[TRACE_DATE_MAX];
+
+	envelope_message_id(e, id);
+	trace_date(when, date);
+	buf_printf(out, "Received: from %s ([%s%s])%s",
+	    e->helo ? e->helo : "unknown",
+	    e->client.family == IP_V6 ? "IPv6:" : "",
+	    ipaddr_format(&e->client, ip), eol);
+	buf_printf(out, "\tby %s with %s id %s", hostname, with_type(e), id);
+	if (e->nrcpts == 1) {
+		buf_append_str(out, eol);
+		buf_append_str(out, "\tfor <");
+		smtp_path_format(&e->rcpts->path, out);
+		buf_append_str(out, ">");
+	}
+	buf_append_str(out, ";");
+	buf_append_str(out, eol);
+	buf_printf(out, "\t%s%s", date, eol);
+}
+
+/*
+ * matched: 0 to 8 octets of the name, 9 for a line that is no such, 10 for
+ * a line of which only a CR was seen.
+ */
+enum { HOP_NAME_LEN = 9, HOP_OTHER = 9, HOP_CR = 10 };
+
+static void
+hops_octet(struct trace_hops *h, char c)
+{
+	static const char name[] = "received:";
+
+	if (c == '\n') {
+		/* an empty line: nothing matched, or only its CR */
+		if (h->matched == 0 || h->matched == HOP_CR)
+			h->over = true;
+		h->matched = 0;
+		return;
+	}
+	if (h->matched == 0 && c == '\r') {
+		h->matched = HOP_CR;
+	} else if (h->matched < HOP_NAME_LEN &&
+		   ascii_lower(c) == name[h->matched]) {
+		if (++h->matched == HOP_NAME_LEN)
+			h->count++;
+	} else {
+		h->matched = HOP_OTHER;
+	}
+}
+
+void
+trace_hops_feed(struct trace_hops *h, struct span s)
+{
+	for (size_t i = 0; i < s.len && !h->over; i++)
+		hops_octet(h, s.ptr[i]);
+}
