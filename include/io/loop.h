@@ -1,0 +1,37 @@
+/*
+ * loop: one event base, its clock, and what happens at the end of a turn.
+ *
+ * Everything on a loop runs in one thread. Nothing is freed inside a
+ * callback: loop_defer() runs when the turn is over.
+ */
+#ifndef IO_LOOP_H
+#define IO_LOOP_H
+
+#include <stdint.h>
+
+struct event_base;
+
+struct loop_deferred;
+
+struct loop {
+	struct event_base *base;
+	struct loop_deferred *deferred;
+	int stop;
+};
+
+/* 0, or -1 with errno. The environment cannot switch epoll off. */
+int loop_init(struct loop *l);
+void loop_free(struct loop *l);
+
+/* Turns until loop_stop(); -1 if the base fails. */
+int loop_run(struct loop *l);
+void loop_stop(struct loop *l);
+
+/* Calls fn(ptr) once this turn's callbacks have all run. */
+void loop_defer(struct loop *l, void (*fn)(void *), void *ptr);
+
+/* Milliseconds: monotonic for deadlines, wall for dates. */
+int64_t loop_now(const struct loop *l);
+int64_t loop_wall(const struct loop *l);
+
+#endif

@@ -1,0 +1,103 @@
+/*
+ * stream: bytes over a connected socket, with one deadline and with
+ * back-pressure. Raw events; the reading happens into the loop's shared
+ * buffer, so an idle stream owns no memory but its struct.
+ *
+ * The stream tells its owner only that something happened; the owner pulls.
+ */
+#ifndef IO_STREAM_H
+#define IO_STREAM_H
+
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "io/loop.h"
+
+/* What one read takes at most, and what may wait behind a question. */
+#define STREAM_READ_MAX 65536
+
+enum stream_event {
+	STREAM_READABLE, /* pull with stream_read() */
+	STREAM_WRITABLE, /* all output is out */
+	STREAM_DEADLINE, /* the time of stream_deadline() has come */
+	STREAM_CLOSED,   /* after stream_shutdown(): the descriptor is closed */
+	STREAM_FAILED,   /* a write failed: the peer is gone */
+};
+
+enum stream_read {
+	STREAM_DATA,
+	STREAM_AGAIN, /* nothing there now */
+	STREAM_EOF,   /* closed or reset by the peer */
+};
+
+typedef void stream_fn(void *owner, enum stream_event what);
+
+/* One per loop: where all its streams read to. */
+struct stream_pool {
+	struct loop *loop;
+	char *data; /* SMTP line + STREAM_READ_MAX */
+};
+
+int stream_pool_init(struct stream_pool *p, struct loop *l);
+void stream_pool_free(struct stream_pool *p);
+
+struct stream {
+	struct stream_pool *pool;
+	stream_fn *fn;
+	void *owner;
+	struct event io;
+	struct event timer;
+	struct buf in;    /* kept input: see stream_keep() */
+	struct buf out;   /* what the socket did not take */
+	int64_t deadline; /* monotonic ms, 0: none */
+	int64_t armed;    /* when the timer fires, 0: not armed */
+	uint32_t dropped; /* octets read and dropped while lingering */
+	int fd;
+	bool reading;
+	bool lingering;
+};
+
+/* Takes the descriptor over: non-blocking, close-on-exec. */
+void stream_init(struct stream *s, struct stream_pool *p, int fd, stream_fn *fn,
+    void *owner);
+
+/*
+ * Reads once. On STREAM_DATA *in is the kept input with the new octets
+ * behind it, in the pool's buffer: whatever must stay is given back with
+ * stream_keep() before the next stream reads.
+ */
+enum stream_read stream_read(struct stream *s, struct span *in);
+
+/* The kept input alone, valid until stream_keep(). */
+struct span stream_kept(struct stream *s);
+/* Keeps exactly these octets for later; empty frees the memory. */
+void stream_keep(struct stream *s, struct span in);
+
+/* Stops and starts reading; back-pressure for the peer. */
+void stream_pause(struct stream *s);
+void stream_resume(struct stream *s);
+
+/*
+ * Sends now what the socket takes and keeps the rest for later. False: the
+ * peer is gone. out is empty afterwards.
+ */
+bool stream_write(struct stream *s, struct buf *out);
+/* Octets not yet taken by the socket. */
+size_t stream_unsent(const struct stream *s);
+
+/* When STREAM_DEADLINE is wanted; 0 for never. Cheap to move later. */
+void stream_deadline(struct stream *s, int64_t when);
+
+/*
+ * Ends politely: flush, shutdown, read and drop up to 64 KiB or 2 s, close,
+ * STREAM_CLOSED. Without it the client's unread octets would turn our last
+ * reply into a reset.
+ */
+void stream_shutdown(struct stream *s);
+
+/* Ends at once, without a word to the owner. Safe when closed already. */
+void stream_close(struct stream *s);
+
+#endif

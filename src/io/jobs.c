@@ -1,0 +1,271 @@
+/*
+ * jobs: a queue, a few threads, and an eventfd back to the loop.
+ *
+ * The lock covers the two lists and nothing else; no job runs and no
+ * completion is called under it. What a completion needs (a function and a
+ * context) never leaves the loop: it waits in a table under the job's id.
+ */
+#include "io/jobs.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <uthash.h>
+
+struct waiting {
+	uint64_t id;
+	jobs_done_fn *done;
+	void *ctx;
+	UT_hash_handle hh;
+};
+
+struct job_list {
+	struct job *first, **end;
+};
+
+struct jobs {
+	/* the loop's */
+	struct event *wake;
+	struct waiting *waiting;
+	uint64_t last_id;
+	unsigned pending;
+	/* shared */
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	struct job_list queue;
+	struct job_list finished;
+	bool stop;
+	/* constant */
+	int fd;
+	unsigned nthreads;
+	pthread_t threads[];
+};
+
+static void
+list_init(struct job_list *l)
+{
+	l->first = NULL;
+	l->end = &l->first;
+}
+
+static void
+list_put(struct job_list *l, struct job *job)
+{
+	job->next = NULL;
+	*l->end = job;
+	l->end = &job->next;
+}
+
+static struct job *
+list_take(struct job_list *l)
+{
+	struct job *job = l->first;
+
+	if (job) {
+		l->first = job->next;
+		if (!l->first)
+			l->end = &l->first;
+	}
+	return job;
+}
+
+/* Called with the lock held. */
+static void
+run_one(struct jobs *jobs, struct job *job)
+{
+	const uint64_t one = 1;
+	bool first;
+
+	pthread_mutex_unlock(&jobs->lock);
+	job->run(job);
+	pthread_mutex_lock(&jobs->lock);
+	first = jobs->finished.first == NULL;
+	list_put(&jobs->finished, job);
+	/* the loop takes the whole list: only its first job must wake it */
+	if (first && write(jobs->fd, &one, sizeof(one)) < 0)
+		assert(errno == EAGAIN);
+}
+
+static void *
+thread_main(void *arg)
+{
+	struct jobs *jobs = arg;
+	struct job *job;
+
+	pthread_mutex_lock(&jobs->lock);
+	while (!jobs->stop) {
+		job = list_take(&jobs->queue);
+		if (job)
+			run_one(jobs, job);
+		else
+			pthread_cond_wait(&jobs->work, &jobs->lock);
+	}
+	pthread_mutex_unlock(&jobs->lock);
+	return NULL;
+}
+
+static void
+complete(struct jobs *jobs, struct job *job)
+{
+	struct waiting *w;
+
+	jobs->pending--;
+	HASH_FIND(hh, jobs->waiting, &job->id, sizeof(job->id), w);
+	if (w) {
+		HASH_DELETE(hh, jobs->waiting, w);
+		w->done(job, w->ctx);
+		free(w);
+	}
+	job->free(job);
+}
+
+static void
+on_finished(int fd, short what, void *arg)
+{
+	struct jobs *jobs = arg;
+	struct job_list list;
+	struct job *job;
+	uint64_t count;
+
+	(void)what;
+	if (read(fd, &count, sizeof(count)) < 0)
+		assert(errno == EAGAIN);
+	pthread_mutex_lock(&jobs->lock);
+	list = jobs->finished;
+	if (!list.first)
+		list.end = &list.first;
+	list_init(&jobs->finished);
+	pthread_mutex_unlock(&jobs->lock);
+	while (list.first) {
+		job = list.first;
+		list.first = job->next;
+		complete(jobs, job);
+	}
+}
+
+/* Signals belong to the loop's thread. */
+static int
+start_threads(struct jobs *jobs, unsigned threads)
+{
+	sigset_t all, old;
+	int err = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	while (!err && jobs->nthreads < threads) {
+		err = pthread_create(&jobs->threads[jobs->nthreads], NULL,
+		    thread_main, jobs);
+		if (!err)
+			jobs->nthreads++;
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	errno = err;
+	return err ? -1 : 0;
+}
+
+struct jobs *
+jobs_new(struct loop *l, unsigned threads)
+{
+	struct jobs *jobs =
+	    calloc(1, sizeof(*jobs) + threads * sizeof(jobs->threads[0]));
+
+	if (!jobs)
+		return NULL;
+	pthread_mutex_init(&jobs->lock, NULL);
+	pthread_cond_init(&jobs->work, NULL);
+	list_init(&jobs->queue);
+	list_init(&jobs->finished);
+	jobs->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (jobs->fd >= 0)
+		jobs->wake = event_new(l->base, jobs->fd, EV_READ | EV_PERSIST,
+		    on_finished, jobs);
+	if (!jobs->wake || event_add(jobs->wake, NULL) < 0 ||
+	    start_threads(jobs, threads) < 0)
+		jobs_free(&jobs);
+	return jobs;
+}
+
+static void
+free_list(struct job_list *l)
+{
+	struct job *job;
+
+	while ((job = list_take(l)))
+		job->free(job);
+}
+
+void
+jobs_free(struct jobs **p)
+{
+	struct jobs *jobs = *p;
+	struct waiting *w, *next;
+	int err = errno;
+
+	*p = NULL;
+	if (!jobs)
+		return;
+	pthread_mutex_lock(&jobs->lock);
+	jobs->stop = true;
+	pthread_cond_broadcast(&jobs->work);
+	pthread_mutex_unlock(&jobs->lock);
+	for (unsigned i = 0; i < jobs->nthreads; i++)
+		pthread_join(jobs->threads[i], NULL);
+	free_list(&jobs->queue);
+	free_list(&jobs->finished);
+	HASH_ITER (hh, jobs->waiting, w, next) {
+		HASH_DELETE(hh, jobs->waiting, w);
+		free(w);
+	}
+	if (jobs->wake)
+		event_free(jobs->wake);
+	if (jobs->fd >= 0)
+		close(jobs->fd);
+	pthread_cond_destroy(&jobs->work);
+	pthread_mutex_destroy(&jobs->lock);
+	free(jobs);
+	errno = err;
+}
+
+uint64_t
+jobs_submit(struct jobs *jobs, struct job *job, jobs_done_fn *done, void *ctx)
+{
+	struct waiting *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		abort();
+	w->id = job->id = ++jobs->last_id;
+	w->done = done;
+	w->ctx = ctx;
+	HASH_ADD(hh, jobs->waiting, id, sizeof(w->id), w);
+	jobs->pending++;
+	pthread_mutex_lock(&jobs->lock);
+	list_put(&jobs->queue, job);
+	pthread_cond_signal(&jobs->work);
+	pthread_mutex_unlock(&jobs->lock);
+	return w->id;
+}
+
+void
+jobs_cancel(struct jobs *jobs, uint64_t *id)
+{
+	struct waiting *w;
+
+	HASH_FIND(hh, jobs->waiting, id, sizeof(*id), w);
+	if (w) {
+		HASH_DELETE(hh, jobs->waiting, w);
+		free(w);
+	}
+	*id = 0;
+}
+
+unsigned
+jobs_pending(const struct jobs *jobs)
+{
+	return jobs->pending;
+}

@@ -1,0 +1,261 @@
+/*
+ * listen: opens, names and drains listening sockets.
+ *
+ * Accepting stops for a moment when the descriptor table is full. One
+ * descriptor is held in reserve for that: the client at the head of the
+ * queue gets its 421 over it instead of waiting for an answer that cannot
+ * come. Without the pause a full table would spin: the socket stays ready.
+ */
+#include "io/listen.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "io/log.h"
+
+#define BACKLOG      4096
+#define ACCEPT_BURST 64 /* then the sessions get their turn */
+#define PAUSE_MS     200
+
+struct listener {
+	struct event *event;
+	struct event *again;
+	listen_fn *fn;
+	void *ctx;
+	int fd;
+	int reserve;
+	unsigned tag;
+};
+
+union address {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+static socklen_t
+to_sockaddr(const struct ipaddr *a, uint16_t port, union address *r)
+{
+	memset(r, 0, sizeof(*r));
+	if (a->family == IP_V6) {
+		r->in6.sin6_family = AF_INET6;
+		r->in6.sin6_port = htons(port);
+		memcpy(&r->in6.sin6_addr, a->bytes, 16);
+		return sizeof(r->in6);
+	}
+	r->in.sin_family = AF_INET;
+	r->in.sin_port = htons(port);
+	memcpy(&r->in.sin_addr, a->bytes, 4);
+	return sizeof(r->in);
+}
+
+static int
+from_sockaddr(const union address *r, struct ipaddr *a, uint16_t *port)
+{
+	uint8_t bytes[16];
+
+	if (r->sa.sa_family == AF_INET6) {
+		memcpy(bytes, &r->in6.sin6_addr, 16);
+		*a = ipaddr_v6(bytes);
+		*port = ntohs(r->in6.sin6_port);
+		return 0;
+	}
+	if (r->sa.sa_family != AF_INET)
+		return -1;
+	memcpy(bytes, &r->in.sin_addr, 4);
+	*a = ipaddr_v4(bytes);
+	*port = ntohs(r->in.sin_port);
+	return 0;
+}
+
+static int
+set_option(int fd, int level, int name)
+{
+	const int on = 1;
+
+	return setsockopt(fd, level, name, &on, sizeof(on));
+}
+
+int
+listen_open(const struct ipaddr *addr, uint16_t port)
+{
+	union address a;
+	socklen_t len = to_sockaddr(addr, port, &a);
+	int fd = socket(a.sa.sa_family,
+	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int err;
+
+	if (fd < 0)
+		return -1;
+	if (set_option(fd, SOL_SOCKET, SO_REUSEADDR) == 0 &&
+	    set_option(fd, SOL_SOCKET, SO_REUSEPORT) == 0 &&
+	    (addr->family != IP_V6 ||
+		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0) &&
+	    bind(fd, &a.sa, len) == 0 && listen(fd, BACKLOG) == 0)
+		return fd;
+	err = errno;
+	close(fd);
+	errno = err;
+	return -1;
+}
+
+int
+listen_address(int fd, struct ipaddr *addr, uint16_t *port)
+{
+	union address a;
+	socklen_t len = sizeof(a);
+	int listening = 0;
+	socklen_t optlen = sizeof(listening);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &optlen) <
+		0 ||
+	    !listening || getsockname(fd, &a.sa, &len) < 0)
+		return -1;
+	return from_sockaddr(&a, addr, port);
+}
+
+/* Says 421 to the one who waits longest, over the reserve descriptor. */
+static void
+refuse_one(struct listener *l)
+{
+	static const char reply[] = "421 4.3.2 Too many sessions\r\n";
+	int fd;
+
+	if (l->reserve >= 0)
+		close(l->reserve);
+	fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0) {
+		send(fd, reply, sizeof(reply) - 1, MSG_NOSIGNAL);
+		shutdown(fd, SHUT_WR);
+		close(fd);
+	}
+	l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void
+pause_accepting(struct listener *l, int err)
+{
+	const struct timeval tv = {0, PAUSE_MS * 1000};
+
+	log_event(LOG_WARN, "accept-paused", LOG_ERRNO(err));
+	if (err == EMFILE || err == ENFILE)
+		refuse_one(l);
+	event_del(l->event);
+	event_add(l->again, &tv);
+}
+
+static void
+on_again(int fd, short what, void *arg)
+{
+	struct listener *l = arg;
+
+	(void)fd;
+	(void)what;
+	event_add(l->event, NULL);
+}
+
+/* Whose fault was it? The connection's: go on with the next one. */
+static bool
+is_passing(int err)
+{
+	switch (err) {
+	case EINTR:
+	case ECONNABORTED:
+	case EPROTO:
+	case ENETDOWN:
+	case ENOPROTOOPT:
+	case EHOSTDOWN:
+	case ENONET:
+	case EHOSTUNREACH:
+	case EOPNOTSUPP:
+	case ENETUNREACH:
+	case EPERM:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* False: enough for this turn. */
+static bool
+accept_one(struct listener *l)
+{
+	union address a;
+	socklen_t len = sizeof(a);
+	struct ipaddr client;
+	uint16_t port;
+	int fd = accept4(l->fd, &a.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0) {
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			return false;
+		if (is_passing(errno))
+			return true;
+		pause_accepting(l, errno);
+		return false;
+	}
+	if (from_sockaddr(&a, &client, &port) < 0) {
+		close(fd);
+		return true;
+	}
+	/* replies are written whole; waiting for more would only delay them */
+	set_option(fd, IPPROTO_TCP, TCP_NODELAY);
+	l->fn(l->ctx, l->tag, fd, &client, port);
+	return true;
+}
+
+static void
+on_ready(int fd, short what, void *arg)
+{
+	struct listener *l = arg;
+
+	(void)fd;
+	(void)what;
+	for (int i = 0; i < ACCEPT_BURST; i++)
+		if (!accept_one(l))
+			break;
+}
+
+struct listener *
+listener_new(struct loop *loop, int fd, unsigned tag, listen_fn *fn, void *ctx)
+{
+	struct listener *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	*l = (struct listener){.fn = fn,
+	    .ctx = ctx,
+	    .fd = fd,
+	    .tag = tag,
+	    .reserve = -1};
+	l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	l->again = event_new(loop->base, -1, 0, on_again, l);
+	l->event = event_new(loop->base, fd, EV_READ | EV_PERSIST, on_ready, l);
+	if (!l->again || !l->event || event_add(l->event, NULL) < 0)
+		listener_free(&l);
+	return l;
+}
+
+void
+listener_free(struct listener **p)
+{
+	struct listener *l = *p;
+
+	*p = NULL;
+	if (!l)
+		return;
+	if (l->event)
+		event_free(l->event);
+	if (l->again)
+		event_free(l->again);
+	if (l->reserve >= 0)
+		close(l->reserve);
+	free(l);
+}

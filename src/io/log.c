@@ -1,0 +1,273 @@
+/*
+ * log: renders events and sends each as one line with one write.
+ *
+ * Whatever a client said is a value, and a value can end neither itself nor
+ * its line: in text it is quoted unless it is made of harmless octets, in
+ * JSON always. Controls and octets that are no UTF-8 are written as escapes.
+ * The sink is the only state, set when a process starts.
+ */
+#include "io/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/ascii.h"
+#include "base/utf8.h"
+#include "io/log_syslog.h"
+
+#define LINE_MAX 4096 /* with its newline */
+#define TAIL_MAX 64   /* what may follow the octet at which a line is cut */
+
+static struct {
+	enum log_to to;
+	enum log_format format;
+	enum log_level level;
+	bool journal; /* stderr is the journal: it has its own clock */
+} sink = {LOG_TO_STDERR, LOG_TEXT, LOG_INFO, false};
+
+static const char *const level_names[] = {"error", "warn", "info", "trace"};
+static const int severities[] = {3, 4, 6, 7};
+
+/* systemd names the journal's socket by device and inode. */
+static bool
+stderr_is_journal(void)
+{
+	const char *env = getenv("JOURNAL_STREAM");
+	char here[48];
+	struct stat st;
+
+	if (!env || fstat(STDERR_FILENO, &st) < 0)
+		return false;
+	snprintf(here, sizeof(here), "%ju:%ju", (uintmax_t)st.st_dev,
+	    (uintmax_t)st.st_ino);
+	return strcmp(env, here) == 0;
+}
+
+void
+log_open(enum log_to to, enum log_format format, enum log_level level)
+{
+	sink.to = to;
+	sink.format = format;
+	sink.level = level;
+	sink.journal = to == LOG_TO_STDERR && stderr_is_journal();
+}
+
+enum log_level
+log_level(void)
+{
+	return sink.level;
+}
+
+/* --- values --- */
+
+/* Octets of the well-formed character at s, 0 if there is none to keep. */
+static size_t
+utf8_char(struct span s)
+{
+	for (size_t n = 2; n <= 4 && n <= s.len; n++)
+		if (utf8_valid((struct span){s.ptr, n}))
+			/* U+0080 to U+009F are controls: terminals obey them */
+			return s.ptr[0] == '\xc2' &&
+				       (unsigned char)s.ptr[1] < 0xa0
+				   ? 0
+				   : n;
+	return 0;
+}
+
+static void
+put_escape(struct buf *out, enum log_format format, char c)
+{
+	static const char plain[] = "\n\r\t\"\\";
+	static const char letter[] = "nrt\"\\";
+	const char *p = c ? strchr(plain, c) : NULL;
+
+	if (p)
+		buf_printf(out, "\\%c", letter[p - plain]);
+	else
+		buf_printf(out, format == LOG_JSON ? "\\u%04x" : "\\x%02x",
+		    (unsigned)(unsigned char)c);
+}
+
+static bool
+is_full(const struct buf *out, size_t begin)
+{
+	return out->len - begin > LINE_MAX - TAIL_MAX;
+}
+
+/* Between quotes. Stops, and says so, when the line is full. */
+static void
+put_quoted(struct buf *out, size_t begin, enum log_format format, struct span s)
+{
+	buf_append(out, "\"", 1);
+	while (s.len && !is_full(out, begin)) {
+		char c = s.ptr[0];
+		size_t n = 1;
+
+		if ((unsigned char)c > 127)
+			n = utf8_char(s);
+		if (n == 0 || ascii_is_control(c) || c == '"' || c == '\\')
+			put_escape(out, format, c);
+		else
+			buf_append(out, s.ptr, n);
+		span_skip(&s, n ? n : 1);
+	}
+	buf_append_str(out, s.len ? "...\"" : "\"");
+}
+
+/* May stand without quotes: nothing in it could be taken for syntax. */
+static bool
+is_bare(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.ptr[i];
+
+		if (!ascii_is_alpha(c) && !ascii_is_digit(c) &&
+		    (c == '\0' || !strchr("._:/@+,-[]<>%*", c)))
+			return false;
+	}
+	return s.len > 0 && s.len < 512;
+}
+
+static void
+put_text(struct buf *out, size_t begin, enum log_format format, struct span s)
+{
+	if (format == LOG_TEXT && is_bare(s))
+		buf_append_span(out, s);
+	else
+		put_quoted(out, begin, format, s);
+}
+
+static void
+put_value(struct buf *out, size_t begin, enum log_format format,
+    const struct log_field *f)
+{
+	char ip[IPADDR_STRLEN];
+	char err[128];
+
+	switch (f->type) {
+	case LOG_TYPE_UINT:
+		buf_printf(out, "%" PRIu64, f->v.uint);
+		break;
+	case LOG_TYPE_INT:
+		buf_printf(out, "%" PRId64, f->v.sint);
+		break;
+	case LOG_TYPE_SPAN:
+		put_text(out, begin, format, f->v.span);
+		break;
+	case LOG_TYPE_IP:
+		ipaddr_format(f->v.ip, ip);
+		put_text(out, begin, format, span_str(ip));
+		break;
+	case LOG_TYPE_ERRNO:
+		put_text(out, begin, format,
+		    span_str(strerror_r(f->v.err, err, sizeof(err))));
+		break;
+	default:
+		put_text(out, begin, format, span_str(f->v.str));
+	}
+}
+
+/* Absent: it has nothing to say, and its key is left out. */
+static bool
+is_absent(const struct log_field *f)
+{
+	return (f->type == LOG_TYPE_STR && !f->v.str) ||
+	       (f->type == LOG_TYPE_SPAN && !f->v.span.ptr);
+}
+
+/* --- lines --- */
+
+static void
+put_time(struct buf *out, int64_t wall_ms)
+{
+	time_t sec = (time_t)(wall_ms / 1000);
+	char text[32];
+	struct tm tm;
+
+	gmtime_r(&sec, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	buf_printf(out, "%s.%03dZ", text, (int)(wall_ms % 1000));
+}
+
+/* wall_ms 0: whoever reads the line has the time already. */
+static void
+put_head(struct buf *out, enum log_format format, int64_t wall_ms,
+    enum log_level level, const char *event)
+{
+	if (format == LOG_TEXT) {
+		if (wall_ms) {
+			put_time(out, wall_ms);
+			buf_append(out, " ", 1);
+		}
+		buf_printf(out, "%s %s", level_names[level], event);
+		return;
+	}
+	buf_append(out, "{", 1);
+	if (wall_ms) {
+		buf_append_str(out, "\"time\":\"");
+		put_time(out, wall_ms);
+		buf_append_str(out, "\",");
+	}
+	buf_printf(out, "\"level\":\"%s\",\"event\":\"%s\"", level_names[level],
+	    event);
+}
+
+void
+log_render(struct buf *out, enum log_format format, int64_t wall_ms,
+    enum log_level level, const char *event, const struct log_field *fields)
+{
+	size_t begin = out->len;
+
+	put_head(out, format, wall_ms, level, event);
+	for (; fields->type != LOG_TYPE_END && !is_full(out, begin); fields++) {
+		if (is_absent(fields))
+			continue;
+		if (format == LOG_TEXT)
+			buf_printf(out, " %s=", fields->key);
+		else
+			buf_printf(out, ",\"%s\":", fields->key);
+		put_value(out, begin, format, fields);
+	}
+	if (format == LOG_JSON)
+		buf_append(out, "}", 1);
+}
+
+static int64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+void
+log_write(enum log_level level, const char *event,
+    const struct log_field *fields)
+{
+	bool has_clock = sink.to == LOG_TO_SYSLOG || sink.journal;
+	struct buf line = {0};
+	int err = errno;
+
+	if (sink.journal)
+		buf_printf(&line, "<%d>", severities[level]);
+	log_render(&line, sink.format, has_clock ? 0 : now_ms(), level, event,
+	    fields);
+	if (sink.to == LOG_TO_SYSLOG) {
+		log_syslog(severities[level], line.data, line.len);
+	} else {
+		buf_append(&line, "\n", 1);
+		/* one write: lines of several workers stay whole */
+		if (write(STDERR_FILENO, line.data, line.len) < 0)
+			errno = 0; /* nobody is left to be told */
+	}
+	buf_free(&line);
+	errno = err;
+}

@@ -1,0 +1,107 @@
+/*
+ * loop: a libevent base that turns once at a time, so that there is a place
+ * between the turns where memory may be given back.
+ */
+#include "io/loop.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct loop_deferred {
+	void (*fn)(void *);
+	void *ptr;
+	struct loop_deferred *next;
+};
+
+int
+loop_init(struct loop *l)
+{
+	struct event_config *conf = event_config_new();
+
+	*l = (struct loop){0};
+	if (!conf)
+		return -1;
+	/* tmux exports EVENT_NOEPOLL */
+	event_config_set_flag(conf, EVENT_BASE_FLAG_IGNORE_ENV);
+	/* one thread owns the base; jobs come back through an eventfd */
+	event_config_set_flag(conf, EVENT_BASE_FLAG_NOLOCK);
+	l->base = event_base_new_with_config(conf);
+	event_config_free(conf);
+	if (!l->base)
+		errno = ENOMEM;
+	return l->base ? 0 : -1;
+}
+
+static void
+run_deferred(struct loop *l)
+{
+	while (l->deferred) {
+		struct loop_deferred *d = l->deferred;
+
+		l->deferred = d->next;
+		d->fn(d->ptr);
+		free(d);
+	}
+}
+
+void
+loop_free(struct loop *l)
+{
+	run_deferred(l);
+	if (l->base)
+		event_base_free(l->base);
+	l->base = NULL;
+}
+
+int
+loop_run(struct loop *l)
+{
+	while (!l->stop) {
+		if (event_base_loop(l->base, EVLOOP_ONCE) < 0)
+			return -1;
+		run_deferred(l);
+	}
+	return 0;
+}
+
+void
+loop_stop(struct loop *l)
+{
+	l->stop = 1;
+}
+
+void
+loop_defer(struct loop *l, void (*fn)(void *), void *ptr)
+{
+	struct loop_deferred *d = malloc(sizeof(*d));
+
+	if (!d)
+		abort();
+	*d = (struct loop_deferred){fn, ptr, l->deferred};
+	l->deferred = d;
+}
+
+static int64_t
+clock_ms(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+int64_t
+loop_now(const struct loop *l)
+{
+	(void)l;
+	return clock_ms(CLOCK_MONOTONIC_COARSE);
+}
+
+int64_t
+loop_wall(const struct loop *l)
+{
+	(void)l;
+	return clock_ms(CLOCK_REALTIME_COARSE);
+}

@@ -1,0 +1,325 @@
+/*
+ * stream: raw events over one descriptor.
+ *
+ * Reading goes into the pool's buffer and costs an idle stream nothing.
+ * Writing tries the socket first and waits for EV_WRITE only behind a short
+ * write. The timer is lazy: moving a deadline away is one assignment, and
+ * the timer finds out when it fires.
+ */
+#include "io/stream.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* What may be kept while more is read: a partial line. */
+#define KEEP_MAX      4096
+#define LINGER_OCTETS 65536
+#define LINGER_MS     2000
+#define FLUSH_MS      10000 /* for a peer that does not read our last words */
+
+int
+stream_pool_init(struct stream_pool *p, struct loop *l)
+{
+	p->loop = l;
+	p->data = malloc(KEEP_MAX + STREAM_READ_MAX);
+	return p->data ? 0 : -1;
+}
+
+void
+stream_pool_free(struct stream_pool *p)
+{
+	free(p->data);
+	p->data = NULL;
+}
+
+/* --- events --- */
+
+static void on_io(int fd, short what, void *arg);
+static void on_timer(int fd, short what, void *arg);
+
+/* Registers for what is wanted now. */
+static void
+update_io(struct stream *s)
+{
+	short want = 0;
+
+	if (s->reading)
+		want |= EV_READ;
+	if (s->out.len)
+		want |= EV_WRITE;
+	event_del(&s->io);
+	if (!want)
+		return;
+	event_assign(&s->io, s->pool->loop->base, s->fd,
+	    (short)(want | EV_PERSIST), on_io, s);
+	event_add(&s->io, NULL);
+}
+
+static void
+arm(struct stream *s, int64_t when)
+{
+	int64_t ms = when - loop_now(s->pool->loop);
+	struct timeval tv;
+
+	if (ms < 1)
+		ms = 1;
+	tv.tv_sec = ms / 1000;
+	tv.tv_usec = ms % 1000 * 1000;
+	event_add(&s->timer, &tv);
+	s->armed = when;
+}
+
+void
+stream_deadline(struct stream *s, int64_t when)
+{
+	s->deadline = when;
+	if (s->fd >= 0 && when && (!s->armed || when < s->armed))
+		arm(s, when);
+}
+
+static void
+close_fd(struct stream *s)
+{
+	event_del(&s->io);
+	event_del(&s->timer);
+	close(s->fd);
+	s->fd = -1;
+	buf_free(&s->in);
+	buf_free(&s->out);
+}
+
+/* The end of a polite ending. */
+static void
+finish(struct stream *s)
+{
+	close_fd(s);
+	s->fn(s->owner, STREAM_CLOSED);
+}
+
+static void
+on_timer(int fd, short what, void *arg)
+{
+	struct stream *s = arg;
+
+	(void)fd;
+	(void)what;
+	s->armed = 0;
+	if (!s->deadline)
+		return;
+	if (loop_now(s->pool->loop) < s->deadline) {
+		arm(s, s->deadline);
+		return;
+	}
+	s->deadline = 0;
+	if (s->lingering)
+		finish(s);
+	else
+		s->fn(s->owner, STREAM_DEADLINE);
+}
+
+/* --- life --- */
+
+void
+stream_init(struct stream *s, struct stream_pool *p, int fd, stream_fn *fn,
+    void *owner)
+{
+	*s = (struct stream){.pool = p,
+	    .fn = fn,
+	    .owner = owner,
+	    .fd = fd,
+	    .reading = true};
+	event_assign(&s->timer, p->loop->base, -1, 0, on_timer, s);
+	event_assign(&s->io, p->loop->base, fd, EV_READ | EV_PERSIST, on_io, s);
+	event_add(&s->io, NULL);
+}
+
+void
+stream_close(struct stream *s)
+{
+	if (s->fd >= 0)
+		close_fd(s);
+}
+
+/* All is sent: no more from us, and a little patience for the peer. */
+static void
+half_close(struct stream *s)
+{
+	buf_free(&s->out);
+	shutdown(s->fd, SHUT_WR);
+	stream_deadline(s, loop_now(s->pool->loop) + LINGER_MS);
+}
+
+void
+stream_shutdown(struct stream *s)
+{
+	if (s->fd < 0 || s->lingering)
+		return;
+	s->lingering = true;
+	s->reading = true;
+	buf_free(&s->in);
+	if (s->out.len)
+		stream_deadline(s, loop_now(s->pool->loop) + FLUSH_MS);
+	else
+		half_close(s);
+	update_io(s);
+}
+
+/* --- reading --- */
+
+void
+stream_pause(struct stream *s)
+{
+	if (s->fd >= 0 && s->reading && !s->lingering) {
+		s->reading = false;
+		update_io(s);
+	}
+}
+
+void
+stream_resume(struct stream *s)
+{
+	if (s->fd >= 0 && !s->reading) {
+		s->reading = true;
+		update_io(s);
+	}
+}
+
+enum stream_read
+stream_read(struct stream *s, struct span *in)
+{
+	size_t kept = s->in.len;
+	char *data = s->pool->data;
+	ssize_t n;
+
+	assert(kept <= KEEP_MAX);
+	do
+		n = recv(s->fd, data + kept, STREAM_READ_MAX, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return STREAM_AGAIN;
+	if (n <= 0)
+		return STREAM_EOF;
+	if (kept)
+		memcpy(data, s->in.data, kept);
+	*in = (struct span){data, kept + (size_t)n};
+	return STREAM_DATA;
+}
+
+struct span
+stream_kept(struct stream *s)
+{
+	return buf_span(&s->in);
+}
+
+void
+stream_keep(struct stream *s, struct span in)
+{
+	if (!in.len) {
+		buf_free(&s->in);
+	} else if (s->in.data && in.ptr >= s->in.data &&
+		   in.ptr < s->in.data + s->in.len) {
+		buf_consume(&s->in, (size_t)(in.ptr - s->in.data));
+	} else {
+		s->in.len = 0;
+		buf_append_span(&s->in, in);
+	}
+}
+
+/* --- writing --- */
+
+/* Sends from the front of *data. False: the peer is gone. */
+static bool
+send_some(struct stream *s, struct span *data)
+{
+	while (data->len) {
+		ssize_t n = send(s->fd, data->ptr, data->len, MSG_NOSIGNAL);
+
+		if (n >= 0)
+			span_skip(data, (size_t)n);
+		else if (errno == EAGAIN || errno == EWOULDBLOCK)
+			return true;
+		else if (errno != EINTR)
+			return false;
+	}
+	return true;
+}
+
+bool
+stream_write(struct stream *s, struct buf *out)
+{
+	struct span data = buf_span(out);
+	bool waiting = s->out.len > 0;
+	bool ok = s->fd >= 0;
+
+	if (ok && !waiting)
+		ok = send_some(s, &data);
+	if (ok && data.len) {
+		buf_append_span(&s->out, data);
+		if (!waiting)
+			update_io(s);
+	}
+	out->len = 0;
+	return ok;
+}
+
+size_t
+stream_unsent(const struct stream *s)
+{
+	return s->out.len;
+}
+
+static void
+on_writable(struct stream *s)
+{
+	struct span data = buf_span(&s->out);
+	bool ok = send_some(s, &data);
+
+	buf_consume(&s->out, s->out.len - data.len);
+	if (!ok && s->lingering) {
+		finish(s);
+	} else if (!ok) {
+		s->fn(s->owner, STREAM_FAILED);
+	} else if (!s->out.len) {
+		buf_free(&s->out);
+		if (s->lingering)
+			half_close(s);
+		update_io(s);
+		if (!s->lingering)
+			s->fn(s->owner, STREAM_WRITABLE);
+	}
+}
+
+/* Reads and drops, so that our last reply is not followed by a reset. */
+static void
+on_linger(struct stream *s)
+{
+	ssize_t n = recv(s->fd, s->pool->data, STREAM_READ_MAX, 0);
+
+	if (n > 0)
+		s->dropped += (uint32_t)n;
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		s->dropped = LINGER_OCTETS;
+	if (s->dropped >= LINGER_OCTETS)
+		finish(s);
+}
+
+static void
+on_io(int fd, short what, void *arg)
+{
+	struct stream *s = arg;
+
+	(void)fd;
+	if (what & EV_WRITE)
+		on_writable(s);
+	if (!(what & EV_READ) || s->fd < 0 || !s->reading)
+		return;
+	if (s->lingering)
+		on_linger(s);
+	else
+		s->fn(s->owner, STREAM_READABLE);
+}
