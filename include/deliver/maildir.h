@@ -1,0 +1,83 @@
+/*
+ * maildir: files into Maildirs, durable when it says so.
+ *
+ * Blocking; runs on a job thread. Every path is opened below its root's
+ * descriptor with openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS), so that no
+ * address can lead outside, whatever it holds.
+ */
+#ifndef DELIVER_MAILDIR_H
+#define DELIVER_MAILDIR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+/* The part of a deliver template before its first %, opened. */
+struct maildir_root {
+	char *path; /* absolute */
+	int fd;     /* O_PATH directory; -1 before maildir_root_open() */
+};
+
+/*
+ * Makes the directory if it is missing (0700), and what is missing above it
+ * (0711, so that whoever gets it by chown can reach it); each is fsynced in
+ * its parent. created: whether it made the last; the caller may then chown
+ * that. 0, or -1 with errno.
+ */
+int maildir_root_make(const char *path, bool *created);
+/* 0, or -1 with errno: EACCES when this process cannot write there. */
+int maildir_root_open(struct maildir_root *r);
+
+/*
+ * May this become one component of a path? Not: empty, a leading dot, '/',
+ * a control octet, over 200 bytes, or one of cur, new, tmp.
+ */
+bool maildir_component_valid(const char *s);
+/* cur, new or tmp: what every mailbox has inside. */
+bool maildir_reserved(struct span name);
+
+/* Is there a directory at rel below the root? 1, 0, or -1 with errno. */
+int maildir_exists(const struct maildir_root *r, const char *rel);
+
+/*
+ * One file on its way: created under tmp/ by maildir_create(), filled
+ * through fd, made durable by maildir_sync(), published by maildir_commit().
+ * Until the commit maildir_abort() leaves nothing behind; after it, it takes
+ * the published file back.
+ */
+struct maildir_file {
+	int box; /* the mailbox directory */
+	int fd;  /* the file, O_WRONLY */
+	bool published;
+	char name[256];
+};
+
+/*
+ * rel: the mailbox below the root, "." for the root itself. Makes mailbox,
+ * tmp, new and cur (0700) where they are missing and fsyncs each new one's
+ * parent. name: at most 255 octets, no '/'. Fails with EEXIST rather than
+ * ever opening a file that is there. 0, or -1 with errno.
+ */
+int maildir_create(const struct maildir_root *r, const char *rel,
+    const char *name, struct maildir_file *f);
+
+/* fsync of the file; fd is closed. 0, or -1 with errno. */
+int maildir_sync(struct maildir_file *f);
+
+/* tmp -> new, never over an existing name; fsync of new/. 0 or -1. */
+int maildir_commit(struct maildir_file *f);
+
+/* Closes what is open as well; the mailbox must be open. errno is kept. */
+void maildir_abort(struct maildir_file *f);
+/* Closes what is open. */
+void maildir_close(struct maildir_file *f);
+/*
+ * Opens the mailbox again after maildir_close(), to commit or abort a file
+ * that was synced: many targets must not hold many descriptors. 0 or -1.
+ */
+int maildir_reopen(const struct maildir_root *r, const char *rel,
+    struct maildir_file *f);
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * lookup: what RCPT is answered with.
+ *
+ * The job has copies of the path and an arena of its own: the transaction
+ * that asked may end before it does, and then nobody is told.
+ */
+#include "deliver/lookup.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "io/log.h"
+
+struct lookup {
+	struct job job;
+	const struct recipients *recipients;
+	struct arena arena;
+	struct smtp_path path;
+	struct target *found;
+	enum rcpt_result result;
+	int error;
+	struct envelope *e; /* for the loop, if it was not cancelled */
+	deliver_fn *fn;
+	void *ctx;
+};
+
+static const struct smtp_reply *
+rcpt_reply(enum rcpt_result r)
+{
+	switch (r) {
+	case RCPT_OK:
+		return NULL;
+	case RCPT_UNKNOWN:
+		return SMTP_REPLY(550, "5.1.1", "No such mailbox here");
+	case RCPT_FOREIGN:
+		return SMTP_REPLY(550, "5.7.1", "We do not relay mail there");
+	case RCPT_AGAIN:
+		break;
+	}
+	return SMTP_REPLY(451, "4.3.0",
+	    "Cannot look that recipient up now, try again later");
+}
+
+static void
+answer(const struct envelope *e, const struct smtp_path *path,
+    enum rcpt_result result, int error, deliver_fn *fn, void *ctx)
+{
+	if (result == RCPT_AGAIN)
+		log_event(LOG_ERROR, "lookup-failed",
+		    LOG_STR("session", e->session),
+		    LOG_STR("local", path->local),
+		    LOG_STR("domain", path->domain), LOG_ERRNO(error));
+	fn(ctx, rcpt_reply(result));
+}
+
+static void
+lookup_run(struct job *job)
+{
+	struct lookup *l = (struct lookup *)job;
+
+	errno = 0;
+	l->result =
+	    recipients_resolve(l->recipients, &l->path, &l->arena, &l->found);
+	l->error = errno;
+}
+
+static void
+lookup_done(struct job *job, void *ctx)
+{
+	struct lookup *l = (struct lookup *)job;
+
+	(void)ctx;
+	if (l->result == RCPT_OK)
+		targets_merge(&l->e->targets, l->found, &l->e->arena);
+	answer(l->e, &l->path, l->result, l->error, l->fn, l->ctx);
+}
+
+static void
+lookup_free(struct job *job)
+{
+	struct lookup *l = (struct lookup *)job;
+
+	arena_reset(&l->arena);
+	free(l);
+}
+
+uint64_t
+lookup_start(const struct recipients *r, struct jobs *jobs, struct envelope *e,
+    const struct smtp_path *path, deliver_fn *fn, void *ctx)
+{
+	struct lookup *l;
+
+	if (!recipients_live(r, path)) {
+		answer(e, path,
+		    recipients_resolve(r, path, &e->arena, &e->targets), 0, fn,
+		    ctx);
+		return 0;
+	}
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		abort();
+	l->job.run = lookup_run;
+	l->job.free = lookup_free;
+	l->recipients = r;
+	l->path = *path;
+	l->path.local = arena_dup(&l->arena, span_str(path->local));
+	l->path.domain = arena_dup(&l->arena, span_str(path->domain));
+	l->e = e;
+	l->fn = fn;
+	l->ctx = ctx;
+	return jobs_submit(jobs, &l->job, lookup_done, NULL);
+}

@@ -1,0 +1,139 @@
+/*
+ * maildir_root: the directories above all mailboxes, and what may become a
+ * name below them.
+ *
+ * Roots come from the configuration, so symbolic links are followed here;
+ * below a root none is. Blocks. Owns the descriptors it opens; the caller
+ * owns the structs.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/ascii.h"
+#include "deliver/beneath.h"
+#include "deliver/maildir.h"
+
+#define COMPONENT_MAX 200 /* leaves room in a name of 255 for a template */
+
+bool
+maildir_reserved(struct span name)
+{
+	return span_equal(name, SPAN_LIT("cur")) ||
+	       span_equal(name, SPAN_LIT("new")) ||
+	       span_equal(name, SPAN_LIT("tmp"));
+}
+
+bool
+maildir_component_valid(const char *s)
+{
+	size_t n = strlen(s);
+
+	if (!n || n > COMPONENT_MAX || s[0] == '.')
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (s[i] == '/' || ascii_is_control(s[i]))
+			return false;
+	}
+	return !maildir_reserved(span_str(s));
+}
+
+int
+maildir_exists(const struct maildir_root *r, const char *rel)
+{
+	return beneath_is_dir(r->fd, rel);
+}
+
+/* An O_PATH descriptor cannot be fsynced. */
+static int
+sync_dir(int at)
+{
+	int fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err;
+
+	if (fd < 0)
+		return -1;
+	err = fsync(fd) < 0 ? errno : 0;
+	close(fd);
+	errno = err;
+	return err ? -1 : 0;
+}
+
+/*
+ * Makes one directory of a root's path. What leads to the root belongs to
+ * whoever makes it (the master, as root) and must let the owner of the root
+ * pass: 0711, whatever the umask says.
+ */
+static int
+make_step(int at, const char *name, bool last, bool *created)
+{
+	if (mkdirat(at, name, last ? 0700 : 0711) < 0)
+		return errno == EEXIST ? 0 : -1;
+	if (!last && fchmodat(at, name, 0711, 0) < 0)
+		return -1;
+	*created = last;
+	return sync_dir(at);
+}
+
+/*
+ * Opens name below at, makes it if it is missing, and closes at. NULL only
+ * closes: errno says why there is no name.
+ */
+static int
+enter(int at, const char *name, bool last, bool *created)
+{
+	const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+	int fd = name ? openat(at, name, flags) : -1;
+	int err;
+
+	if (name && fd < 0 && errno == ENOENT &&
+	    !make_step(at, name, last, created))
+		fd = openat(at, name, flags);
+	err = errno;
+	close(at);
+	errno = err;
+	return fd;
+}
+
+int
+maildir_root_make(const char *path, bool *created)
+{
+	char name[NAME_MAX + 1];
+	int more, fd;
+
+	*created = false;
+	if (path[0] != '/') {
+		errno = EINVAL;
+		return -1;
+	}
+	fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	while (fd >= 0 && (more = beneath_step(&path, name)) != 0)
+		fd = enter(fd, more < 0 ? NULL : name, !*path, created);
+	if (fd < 0)
+		return -1;
+	close(fd);
+	return 0;
+}
+
+int
+maildir_root_open(struct maildir_root *r)
+{
+	int fd = open(r->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int err;
+
+	if (fd < 0)
+		return -1;
+	/* reading, because a directory is opened to be fsynced */
+	if (faccessat(fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) < 0) {
+		err = errno;
+		close(fd);
+		errno = err;
+		return -1;
+	}
+	if (r->fd >= 0)
+		close(r->fd);
+	r->fd = fd;
+	return 0;
+}

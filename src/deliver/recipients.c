@@ -1,0 +1,254 @@
+/*
+ * recipients: the tables of domains and users, filled once.
+ *
+ * Owns the arena everything is in, the hash tables and the roots with their
+ * descriptors. Tables are keyed by a keyed hash, since what is looked up
+ * comes from strangers. Opens nothing and reads no file.
+ */
+#include "deliver/recipients.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/ascii.h"
+#include "deliver/tables.h"
+
+struct recipients *
+recipients_new(const struct recipients_options *o)
+{
+	struct recipients *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		abort();
+	r->options = *o;
+	r->roots_end = &r->roots;
+	return r;
+}
+
+void
+recipients_free(struct recipients **p)
+{
+	struct recipients *r = *p;
+	struct mail_domain *d, *next;
+
+	*p = NULL;
+	if (!r)
+		return;
+	HASH_ITER (hh, r->domains, d, next) {
+		HASH_CLEAR(hh, d->names);
+		HASH_DELETE(hh, r->domains, d);
+	}
+	for (struct root_node *n = r->roots; n; n = n->next) {
+		if (n->root.fd >= 0)
+			close(n->root.fd);
+	}
+	arena_reset(&r->arena);
+	free(r);
+}
+
+static unsigned
+hash(const struct recipients *r, const char *key, size_t len)
+{
+	return (unsigned)siphash(r->options.key, key, len);
+}
+
+static char *
+dup_folded(struct arena *a, const char *s, bool fold)
+{
+	size_t n = strlen(s);
+	char *copy = arena_dup(a, (struct span){s, n});
+
+	if (fold)
+		ascii_fold(copy, n);
+	return copy;
+}
+
+const char *
+recipients_key(const struct recipients *r, const char *local, struct arena *a)
+{
+	return dup_folded(a, local,
+	    r->options.fold || ascii_equal_str(span_str(local), "postmaster"));
+}
+
+struct mail_name *
+recipients_name(const struct recipients *r, const struct mail_domain *d,
+    const char *key)
+{
+	size_t len = strlen(key);
+	struct mail_name *n;
+
+	HASH_FIND_BYHASHVALUE(hh, d->names, key, len, hash(r, key, len), n);
+	return n;
+}
+
+struct mail_name *
+recipients_intern(struct recipients *r, struct mail_domain *d, const char *key)
+{
+	struct mail_name *n = recipients_name(r, d, key);
+	size_t len = strlen(key);
+
+	if (n)
+		return n;
+	n = arena_alloc(&r->arena, sizeof(*n));
+	n->name = arena_dup(&r->arena, (struct span){key, len});
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, d->names, n->name, len,
+	    hash(r, n->name, len), n);
+	return n;
+}
+
+/* Domains that deliver below the same root share it. */
+static struct maildir_root *
+intern_root(struct recipients *r, const char *path)
+{
+	struct root_node *n;
+
+	for (n = r->roots; n; n = n->next) {
+		if (!strcmp(n->root.path, path))
+			return &n->root;
+	}
+	n = arena_alloc(&r->arena, sizeof(*n));
+	n->root.path = arena_dup(&r->arena, span_str(path));
+	n->root.fd = -1;
+	*r->roots_end = n;
+	r->roots_end = &n->next;
+	return &n->root;
+}
+
+static struct mail_domain *
+find_domain(const struct recipients *r, const char *name)
+{
+	char key[SMTP_DOMAIN_MAX + 1];
+	size_t len = strlen(name);
+	struct mail_domain *d;
+
+	if (len > SMTP_DOMAIN_MAX)
+		return NULL;
+	memcpy(key, name, len);
+	ascii_fold(key, len);
+	HASH_FIND_BYHASHVALUE(hh, r->domains, key, len, hash(r, key, len), d);
+	return d;
+}
+
+const char *
+recipients_add_domain(struct recipients *r, const char *name,
+    const char *template, struct mail_domain **domain_r)
+{
+	struct mail_domain *d = arena_alloc(&r->arena, sizeof(*d));
+	const char *bad;
+
+	d->name = dup_folded(&r->arena, name, true);
+	if (!smtp_domain_valid(span_str(name)))
+		return "is not a domain name: write it as in example.org";
+	if (find_domain(r, name))
+		return "is there already: a domain has one block";
+	bad = template_parse(template, &r->arena, &d->template);
+	if (bad)
+		return bad;
+	if (d->template.domain && !maildir_component_valid(d->name))
+		return "cannot be the name of a directory: write a deliver "
+		       "path without %d";
+	d->root = intern_root(r, d->template.root);
+	r->live |= d->template.detail;
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, r->domains, d->name, strlen(d->name),
+	    hash(r, d->name, strlen(d->name)), d);
+	*domain_r = d;
+	return NULL;
+}
+
+/* Has this user a path? Said when it is added rather than at every RCPT. */
+static bool
+has_path(const struct mail_domain *d, const char *user)
+{
+	struct template_values v = {.user = user, .domain = d->name};
+	struct arena a = {0};
+	bool r = template_fill(&d->template, &v, &a) != NULL;
+
+	arena_reset(&a);
+	return r;
+}
+
+const char *
+recipients_add_user(struct recipients *r, struct mail_domain *d,
+    const char *user)
+{
+	struct buf text = {0};
+	struct arena a = {0};
+	struct smtp_path p;
+	const char *bad = NULL, *key;
+
+	buf_printf(&text, "%s@%s", user, d->name);
+	if (smtp_mailbox_parse(buf_span(&text), &a, &p) < 0) {
+		bad = "must be a local part, without its domain, as it is "
+		      "written in an address";
+	} else {
+		key = recipients_key(r, p.local, &a);
+		if (has_path(d, key))
+			recipients_intern(r, d, key)->user = true;
+		else
+			bad = "cannot be part of a path: no leading dot, no /, "
+			      "at most 200 octets, not cur, new or tmp";
+	}
+	arena_reset(&a);
+	buf_free(&text);
+	return bad;
+}
+
+const char *
+recipients_users_from(struct recipients *r, struct mail_domain *d,
+    const char *path)
+{
+	struct template_values v = {.domain = d->name};
+	struct template t;
+	const char *bad = template_parse(path, &r->arena, &t);
+	const char *rel;
+	struct buf full = {0};
+
+	if (bad)
+		return bad;
+	if (t.user || t.detail)
+		return "may hold %d only: it is the directory in which each "
+		       "user has one";
+	rel = template_fill(&t, &v, &r->arena);
+	if (!rel)
+		return "cannot hold %d for this domain: write the directory";
+	buf_printf(&full, "%s/%s", t.root, rel);
+	d->users_from = arena_dup(&r->arena, buf_span(&full));
+	buf_free(&full);
+	r->live = true;
+	return NULL;
+}
+
+void
+recipients_limit_size(struct mail_domain *d, uint64_t octets)
+{
+	d->size = octets;
+}
+
+struct maildir_root *
+recipients_root(struct recipients *r, unsigned i)
+{
+	struct root_node *n = r->roots;
+
+	while (n && i--)
+		n = n->next;
+	return n ? &n->root : NULL;
+}
+
+const struct mail_domain *
+recipients_domain(const struct recipients *r, const char *name)
+{
+	return find_domain(r, name);
+}
+
+const char *
+mail_domain_name(const struct mail_domain *d)
+{
+	return d->name;
+}
+
+uint64_t
+mail_domain_size(const struct mail_domain *d)
+{
+	return d->size;
+}

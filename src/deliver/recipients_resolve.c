@@ -1,0 +1,137 @@
+/*
+ * recipients_resolve: an address of a client to the mailboxes of a message.
+ * All or nothing: a list is changed only when every target was found.
+ */
+#include <string.h>
+
+#include "deliver/tables.h"
+
+/* <postmaster> alone is that of the first domain. */
+static const struct mail_domain *
+domain_of(const struct recipients *r, const struct smtp_path *p)
+{
+	if (p->literal)
+		return NULL;
+	if (!p->domain[0])
+		return smtp_path_is_postmaster(p) ? r->domains : NULL;
+	return recipients_domain(r, p->domain);
+}
+
+/*
+ * Where a table says it all, nothing is live. Else it may be wrong in one
+ * direction only: a job that need not have been one.
+ */
+bool
+recipients_live(const struct recipients *r, const struct smtp_path *p)
+{
+	const struct mail_domain *d = domain_of(r, p);
+	struct arena a = {0};
+	const struct mail_name *n;
+	bool live;
+
+	if (!d || !r->live)
+		return false;
+	n = recipients_name(r, d, recipients_key(r, p->local, &a));
+	live = !n || !n->user;
+	arena_reset(&a);
+	return live;
+}
+
+static const char *
+format_address(const struct smtp_path *p, const struct mail_domain *d,
+    struct arena *a)
+{
+	struct smtp_path whole = *p;
+	struct buf text = {0};
+	const char *r;
+
+	if (!whole.domain[0])
+		whole.domain = d->name;
+	smtp_path_format(&whole, &text);
+	r = arena_dup(a, buf_span(&text));
+	buf_free(&text);
+	return r;
+}
+
+/* The end of the list, for appending. */
+static struct target **
+list_end(struct target **list)
+{
+	while (*list)
+		list = &(*list)->next;
+	return list;
+}
+
+static void
+append_missing(struct target **list, struct target *found)
+{
+	struct target **end = list_end(list);
+	struct target *next;
+
+	for (; found; found = next) {
+		next = found->next;
+		if (targets_have(*list, found->root, found->path))
+			continue;
+		found->next = NULL;
+		*end = found;
+		end = &found->next;
+	}
+}
+
+static enum rcpt_result
+rcpt_result(enum walk_result r)
+{
+	switch (r) {
+	case WALK_OK:
+		return RCPT_OK;
+	case WALK_NOBODY:
+		return RCPT_UNKNOWN;
+	case WALK_FOREIGN:
+	case WALK_LOOP:
+	case WALK_DEEP:
+	case WALK_WIDE: /* recipients_check() refuses such tables */
+	case WALK_AGAIN:
+		break;
+	}
+	return RCPT_AGAIN;
+}
+
+enum rcpt_result
+recipients_resolve(const struct recipients *r, const struct smtp_path *p,
+    struct arena *a, struct target **list)
+{
+	const struct mail_domain *d = domain_of(r, p);
+	struct arena_mark before = arena_mark(a);
+	enum rcpt_result result;
+	struct walk w;
+
+	if (!d)
+		return RCPT_FOREIGN;
+	walk_init(&w, r, a, format_address(p, d, a), false);
+	result = rcpt_result(walk_local(&w, d, p->local));
+	if (result == RCPT_OK)
+		append_missing(list, w.found);
+	else
+		arena_rewind(a, before);
+	return result;
+}
+
+void
+targets_merge(struct target **list, const struct target *from, struct arena *a)
+{
+	struct target **end = list_end(list);
+
+	for (; from; from = from->next) {
+		struct target *t;
+
+		if (targets_have(*list, from->root, from->path))
+			continue;
+		t = arena_alloc(a, sizeof(*t));
+		*t = *from;
+		t->path = arena_dup(a, span_str(from->path));
+		t->address = arena_dup(a, span_str(from->address));
+		t->next = NULL;
+		*end = t;
+		end = &t->next;
+	}
+}
