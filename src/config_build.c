@@ -1,0 +1,266 @@
+/*
+ * config_build: from blocks as written to the structs that the rest of the
+ * daemon reads. Knows what the defaults are that no table can hold.
+ */
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/ascii.h"
+#include "config_tree.h"
+
+#define WORKERS_MAX_DEFAULT 4
+
+static void
+set_value(struct config_all *all, struct config_faults *f,
+    struct config_block *b, const struct config_key *k)
+{
+	const struct config_list *l = config_block_list(b, k);
+	char why[CONFIG_WHY_MAX];
+
+	if (!l->n || config_value_set(k, b->data, l->items[0].text, all->cwd,
+			 &all->arena, why) == 0)
+		return;
+	if (b->section == &config_sections[SECTION_DOMAIN])
+		all->whole = false;
+	config_error(f, l->items[0].file, l->items[0].line,
+	    "%s = \"%.80s\": %s", k->name, l->items[0].text, why);
+}
+
+static void
+set_default(struct config_all *all, struct config_block *b,
+    const struct config_key *k)
+{
+	char why[CONFIG_WHY_MAX];
+
+	if (k->def && config_value_set(k, b->data, k->def, all->cwd,
+			  &all->arena, why) < 0)
+		abort(); /* the table contradicts itself */
+}
+
+static void
+build_block(struct config_all *all, struct config_faults *f,
+    struct config_block *b)
+{
+	for (unsigned i = 0; i < b->section->nkeys; i++) {
+		const struct config_key *k = &b->section->keys[i];
+
+		if (k->type == KEY_LIST)
+			continue;
+		set_default(all, b, k);
+		set_value(all, f, b, k);
+	}
+}
+
+static struct config_block *
+find_block(struct config_all *all, const struct config_section *s)
+{
+	struct config_block *b = all->blocks;
+
+	while (b && b->section != s)
+		b = b->next;
+	return b;
+}
+
+static void
+add_listen(struct config_all *all, const char *title, const char *role)
+{
+	const struct config_section *s = &config_sections[SECTION_LISTEN];
+	const struct config_key *k = config_key_find(s, SPAN_LIT("role"));
+	struct config_block *b = config_block_add(all, s, title, NULL, 0);
+
+	config_list_add(&all->arena, config_block_list(b, k),
+	    (struct config_item){role, all->pub.file, 0});
+}
+
+/* A block without a name is there once, written or not. */
+static void
+add_missing(struct config_all *all)
+{
+	for (unsigned i = SECTION_TOP + 1; i < SECTIONS; i++) {
+		const struct config_section *s = &config_sections[i];
+
+		if (!s->title && !find_block(all, s))
+			config_block_add(all, s, NULL, NULL, 0);
+	}
+	if (find_block(all, &config_sections[SECTION_LISTEN]))
+		return;
+	add_listen(all, "*:25", "mx");
+	add_listen(all, "*:587", "submission");
+}
+
+static void
+check_single(struct config_all *all, struct config_faults *f,
+    const struct config_block *b)
+{
+	const struct config_block *first = find_block(all, b->section);
+
+	if (first && first != b && !b->section->title)
+		config_error(f, b->file, b->line,
+		    "there is a %s block already, in line %u of %s: join them",
+		    b->section->name, first->line, first->file);
+}
+
+/* The canonical name of this machine, if it has one with a dot. */
+static char *
+resolve_hostname(struct config_all *all, const char *name)
+{
+	struct addrinfo hints = {.ai_flags = AI_CANONNAME};
+	struct addrinfo *ai;
+	char *r = NULL;
+
+	if (getaddrinfo(name, NULL, &hints, &ai) != 0)
+		return NULL;
+	if (ai->ai_canonname && strchr(ai->ai_canonname, '.'))
+		r = arena_dup(&all->arena, span_str(ai->ai_canonname));
+	freeaddrinfo(ai);
+	return r;
+}
+
+static char *
+machine_hostname(struct config_all *all)
+{
+	char name[256] = "";
+	char *full = NULL;
+
+	gethostname(name, sizeof(name) - 1);
+	if (!strchr(name, '.'))
+		full = resolve_hostname(all, name);
+	return full ? full : arena_dup(&all->arena, span_str(name));
+}
+
+/* Found, not written: so it must be looked at like a written one. */
+static void
+default_hostname(struct config_all *all, struct config_faults *f)
+{
+	const struct config_key *k =
+	    config_key_find(all->top->section, SPAN_LIT("hostname"));
+	char why[CONFIG_WHY_MAX];
+	char *name = machine_hostname(all);
+
+	if (config_value_set(k, all, name, NULL, &all->arena, why) < 0)
+		config_error(f, all->pub.file, 1,
+		    "this machine has no usable name (\"%.80s\"): write "
+		    "hostname = \"mx.example.org\"",
+		    name);
+}
+
+static void
+check_hostname(struct config_all *all, struct config_faults *f)
+{
+	struct config_item at = config_where(all->top, "hostname");
+	const char *name = all->pub.hostname;
+
+	if (!name || !all->whole || strchr(name, '.') ||
+	    ascii_equal_str(span_str(name), "localhost"))
+		return;
+	config_warn(f, at.file, at.line,
+	    "hostname \"%.80s\" has no dot: other servers expect a full name, "
+	    "write hostname = \"%.80s.example.org\"",
+	    name, name);
+}
+
+static unsigned
+default_workers(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (n < 1)
+		return 1;
+	return n < WORKERS_MAX_DEFAULT ? (unsigned)n : WORKERS_MAX_DEFAULT;
+}
+
+static void
+build_top(struct config_all *all, struct config_faults *f)
+{
+	struct config_item journal;
+
+	if (!all->pub.hostname && !config_where(all->top, "hostname").text)
+		default_hostname(all, f);
+	check_hostname(all, f);
+	if (!all->pub.workers)
+		all->pub.workers = default_workers();
+	all->pub.deliver.hostname = all->pub.hostname;
+	all->pub.deliver.spool = all->pub.spool;
+	if (!all->pub.journal)
+		return;
+	journal =
+	    config_where(find_block(all, &config_sections[SECTION_JOURNAL]),
+		"enabled");
+	config_error(f, journal.file, journal.line,
+	    "the journal comes with the next version: write enabled = no");
+}
+
+static void
+add_client(struct config_all *all, struct config_faults *f,
+    const struct config_block *b)
+{
+	const struct config_client_block *data = b->data;
+	struct config_client c = {.keep_bare = data->bare_newline == 1};
+
+	if (ipnet_parse(span_str(b->title), &c.net) < 0) {
+		config_error(f, b->file, b->line,
+		    "client \"%.80s\": write a network such as "
+		    "\"192.0.2.0/24\", with no bits set behind its prefix, or "
+		    "an address",
+		    b->title);
+		return;
+	}
+	all->pub.clients[all->pub.nclients++] = c;
+}
+
+/* First match wins, so the same network again would never be reached. */
+static void
+check_client(struct config_all *all, struct config_faults *f,
+    const struct config_block *b)
+{
+	const struct config_block *o = all->blocks;
+	struct ipnet net, other;
+
+	if (ipnet_parse(span_str(b->title), &net) < 0)
+		return;
+	for (; o != b; o = o->next) {
+		if (o->section != b->section ||
+		    ipnet_parse(span_str(o->title), &other) < 0 ||
+		    other.prefix != net.prefix ||
+		    !ipaddr_equal(&other.addr, &net.addr))
+			continue;
+		config_error(f, b->file, b->line,
+		    "client \"%.80s\" is there already, in line %u of %s: "
+		    "join them",
+		    b->title, o->line, o->file);
+		return;
+	}
+}
+
+static void
+build_clients(struct config_all *all, struct config_faults *f)
+{
+	const struct config_section *s = &config_sections[SECTION_CLIENT];
+	unsigned n = 0;
+
+	for (struct config_block *b = all->blocks; b; b = b->next)
+		n += b->section == s;
+	all->pub.clients =
+	    arena_alloc(&all->arena, n * sizeof(*all->pub.clients));
+	for (struct config_block *b = all->blocks; b; b = b->next) {
+		if (b->section != s)
+			continue;
+		check_client(all, f, b);
+		add_client(all, f, b);
+	}
+}
+
+void
+config_build(struct config_all *all, struct config_faults *f)
+{
+	add_missing(all);
+	for (struct config_block *b = all->blocks; b; b = b->next) {
+		check_single(all, f, b);
+		build_block(all, f, b);
+	}
+	build_top(all, f);
+	build_clients(all, f);
+	config_build_listens(all, f);
+}

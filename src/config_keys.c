@@ -1,0 +1,363 @@
+/*
+ * config_keys: the table. A key that is not a row here does not exist: the
+ * parser refuses it, and the lint fails until the manual and the example
+ * name every row.
+ */
+#include "config_keys.h"
+
+#include <string.h>
+
+#include "config.h"
+#include "config_tree.h"
+
+#define KIB 1024ull
+#define MIB (1024 * KIB)
+#define TIB (MIB << 20)
+
+#define SECOND 1000ull
+#define HOUR   (3600 * SECOND)
+#define DAY    (24 * HOUR)
+
+#define ALL(member)    offsetof(struct config_all, member)
+#define LISTEN(member) offsetof(struct config_listen_block, member)
+#define DOMAIN(member) offsetof(struct config_domain_block, member)
+#define CLIENT(member) offsetof(struct config_client_block, member)
+
+static const struct config_key top_keys[] = {
+    {.name = "hostname",
+	.type = KEY_HOST,
+	.doc = "the machine's full name",
+	.offset = ALL(pub.hostname),
+	.help = "name in the greeting, in Received lines and in file names"},
+    {.name = "greeting",
+	.type = KEY_TEXT,
+	.def = "ESMTP ready",
+	.min = 1,
+	.max = 200,
+	.offset = ALL(greeting),
+	.help = "text behind the name in the greeting"},
+    {.name = "user",
+	.type = KEY_TEXT,
+	.def = "smtpd",
+	.min = 1,
+	.max = 32,
+	.offset = ALL(pub.user),
+	.help = "account that owns all mail and runs the workers"},
+    {.name = "group",
+	.type = KEY_TEXT,
+	.doc = "the group of user",
+	.min = 1,
+	.max = 32,
+	.offset = ALL(pub.group),
+	.help = "group that the workers run as"},
+    {.name = "spool",
+	.type = KEY_PATH,
+	.def = "/var/spool/smtpd",
+	.offset = ALL(pub.spool),
+	.help = "directory for bodies on their way in, and for the lock"},
+    {.name = "spool-volatile",
+	.type = KEY_BOOL,
+	.def = "no",
+	.offset = ALL(pub.spool_volatile),
+	.help = "run even if the spool does not survive a power cut"},
+    {.name = "workers",
+	.type = KEY_NUMBER,
+	.doc = "number of processors, at most 4",
+	.min = 1,
+	.max = 64,
+	.offset = ALL(pub.workers),
+	.help = "processes that serve clients"},
+    {.name = "threads",
+	.type = KEY_NUMBER,
+	.def = "4",
+	.min = 1,
+	.max = 64,
+	.offset = ALL(pub.threads),
+	.help = "threads in each worker for what blocks, such as fsync"},
+    {.name = "message-size",
+	.type = KEY_SIZE,
+	.def = "50M",
+	.min = 64 * KIB,
+	.max = TIB,
+	.offset = ALL(message_size),
+	.help = "largest message that is taken"},
+    {.name = "recipient-delimiter",
+	.type = KEY_CHAR,
+	.def = "+",
+	.offset = ALL(delimiter),
+	.help = "what separates user and detail; \"\" for no details"},
+    {.name = "local-part-case",
+	.type = KEY_WORD,
+	.def = "fold",
+	.words = {"fold", "keep"},
+	.offset = ALL(keep_case),
+	.help = "whether Alice and alice are one user (fold) or two (keep)"},
+    {.name = "postmaster",
+	.type = KEY_ADDRESS,
+	.doc = "none",
+	.offset = ALL(postmaster),
+	.help = "address that takes postmaster's mail where no domain does"},
+    {.name = "drain",
+	.type = KEY_DURATION,
+	.def = "5m",
+	.min = 0,
+	.max = DAY,
+	.offset = ALL(pub.drain),
+	.help = "time that a leaving worker gives to what is in flight"},
+};
+
+static const struct config_key listen_keys[] = {
+    {.name = "role",
+	.type = KEY_WORD,
+	.def = "mx",
+	.words = {"mx", "submission"},
+	.offset = LISTEN(role),
+	.help = "mx: mail for our domains; submission: mail of our users"},
+    {.name = "tls",
+	.type = KEY_WORD,
+	.def = "starttls",
+	.words = {"starttls", "implicit", "off"},
+	.offset = LISTEN(tls),
+	.help = "without a certificate starttls is the same as off"},
+    {.name = "hostname",
+	.type = KEY_HOST,
+	.doc = "the top-level hostname",
+	.offset = LISTEN(hostname),
+	.help = "name in the greeting of this address"},
+    {.name = "greeting",
+	.type = KEY_TEXT,
+	.doc = "the top-level greeting",
+	.min = 1,
+	.max = 200,
+	.offset = LISTEN(greeting),
+	.help = "text behind the name in the greeting of this address"},
+};
+
+static const struct config_key domain_keys[] = {
+    {.name = "users",
+	.type = KEY_LIST,
+	.doc = "none",
+	.help = "local parts that have a mailbox"},
+    {.name = "users-file",
+	.type = KEY_PATH,
+	.doc = "none",
+	.offset = DOMAIN(users_file),
+	.help = "file with one such local part a line"},
+    {.name = "users-from",
+	.type = KEY_PATH,
+	.doc = "none",
+	.offset = DOMAIN(users_from),
+	.help = "directory in which each directory is a user; %d: domain"},
+    {.name = "catch-all",
+	.type = KEY_ADDRESS,
+	.doc = "none: unknown recipients are refused",
+	.offset = DOMAIN(catch_all),
+	.help = "address that takes mail for everybody else"},
+    {.name = "aliases",
+	.type = KEY_LIST,
+	.doc = "none",
+	.help = "\"name: target, target\", each target a local address"},
+    {.name = "aliases-file",
+	.type = KEY_PATH,
+	.doc = "none",
+	.offset = DOMAIN(aliases_file),
+	.help = "file with one such alias a line"},
+    {.name = "deliver",
+	.type = KEY_DELIVER,
+	.def = "maildir:/var/lib/smtpd/mail/%d/%u",
+	.offset = DOMAIN(deliver),
+	.help = "Maildir of each user; %d domain, %u user, %t detail"},
+    {.name = "message-size",
+	.type = KEY_SIZE,
+	.doc = "the top-level message-size",
+	.min = 64 * KIB,
+	.max = TIB,
+	.offset = DOMAIN(message_size),
+	.help = "largest message for this domain"},
+};
+
+static const struct config_key client_keys[] = {
+    {.name = "bare-newline",
+	.type = KEY_WORD,
+	.def = "reject",
+	.words = {"reject", "keep"},
+	.offset = CLIENT(bare_newline),
+	.help = "messages with a CR or LF that is not part of a CRLF"},
+};
+
+static const struct config_key limits_keys[] = {
+    {.name = "sessions",
+	.type = KEY_NUMBER,
+	.def = "10000",
+	.min = 1,
+	.max = 1000000,
+	.offset = ALL(pub.limits.sessions),
+	.help = "sessions at once, over all workers"},
+    {.name = "per-address",
+	.type = KEY_NUMBER,
+	.def = "50",
+	.min = 1,
+	.max = 1000000,
+	.offset = ALL(pub.limits.per_address),
+	.help = "sessions at once from one IPv4 address or IPv6 /64"},
+    {.name = "recipients",
+	.type = KEY_NUMBER,
+	.def = "1000",
+	.min = 100,
+	.max = 100000,
+	.offset = ALL(recipients),
+	.help = "recipients of one message"},
+    {.name = "errors",
+	.type = KEY_NUMBER,
+	.def = "20",
+	.min = 1,
+	.max = 1000000,
+	.offset = ALL(errors),
+	.help = "refused commands before a session is ended"},
+    {.name = "line",
+	.type = KEY_SIZE,
+	.def = "64K",
+	.min = 1000,
+	.max = MIB,
+	.offset = ALL(line),
+	.help = "longest line of text in a message"},
+    {.name = "idle",
+	.type = KEY_DURATION,
+	.def = "5m",
+	.min = 100,
+	.max = DAY,
+	.offset = ALL(pub.deadlines.idle),
+	.help = "silence before a session is ended"},
+    {.name = "session",
+	.type = KEY_DURATION,
+	.def = "1h",
+	.min = SECOND,
+	.max = 7 * DAY,
+	.offset = ALL(pub.deadlines.session),
+	.help = "time that a session may last in all"},
+    {.name = "data-rate",
+	.type = KEY_SIZE,
+	.def = "100",
+	.min = 0,
+	.max = MIB,
+	.offset = ALL(pub.deadlines.data_rate),
+	.help = "slowest message, octets a second after a minute; 0: any"},
+};
+
+static const struct config_key journal_keys[] = {
+    {.name = "enabled",
+	.type = KEY_BOOL,
+	.def = "no",
+	.offset = ALL(pub.journal),
+	.help = "no: each message is fsynced in its Maildir before 250"},
+    {.name = "reserve",
+	.type = KEY_PERCENT,
+	.def = "5%",
+	.min = 0,
+	.max = 50,
+	.offset = ALL(pub.deliver.reserve),
+	.help = "part of each file system that is never used"},
+};
+
+static const struct config_key log_keys[] = {
+    {.name = "to",
+	.type = KEY_WORD,
+	.def = "stderr",
+	.words = {"stderr", "syslog"},
+	.offset = ALL(pub.log_to),
+	.help = "where the log goes"},
+    {.name = "format",
+	.type = KEY_WORD,
+	.def = "text",
+	.words = {"text", "json"},
+	.offset = ALL(pub.log_format),
+	.help = "key=value pairs, or JSON"},
+    {.name = "level",
+	.type = KEY_WORD,
+	.def = "info",
+	.words = {"error", "warn", "info", "trace"},
+	.offset = ALL(pub.log_level),
+	.help = "least important event that is logged"},
+};
+
+#define KEYS(k) .keys = (k), .nkeys = sizeof(k) / sizeof((k)[0])
+
+const struct config_section config_sections[SECTIONS] = {
+    [SECTION_TOP] = {.name = "top",
+	.help = "the server as a whole",
+	KEYS(top_keys)},
+    [SECTION_LISTEN] = {.name = "listen",
+	.title = "ADDR:PORT",
+	.size = sizeof(struct config_listen_block),
+	.help = "an address to serve; * is all of IPv4 and IPv6",
+	KEYS(listen_keys)},
+    [SECTION_DOMAIN] = {.name = "domain",
+	.title = "NAME",
+	.size = sizeof(struct config_domain_block),
+	.help = "a domain that mail is taken for",
+	KEYS(domain_keys)},
+    [SECTION_CLIENT] = {.name = "client",
+	.title = "NETWORK",
+	.size = sizeof(struct config_client_block),
+	.help = "what is different for clients of a network; first match",
+	KEYS(client_keys)},
+    [SECTION_LIMITS] = {.name = "limits",
+	.help = "what one client, or all of them, may use",
+	KEYS(limits_keys)},
+    [SECTION_JOURNAL] = {.name = "journal",
+	.help = "how accepted mail is made durable",
+	KEYS(journal_keys)},
+    [SECTION_LOG] = {.name = "log", .help = "the log", KEYS(log_keys)},
+};
+
+const struct config_section *
+config_section_find(struct span name)
+{
+	for (unsigned i = SECTION_TOP + 1; i < SECTIONS; i++) {
+		if (span_equal(name, span_str(config_sections[i].name)))
+			return &config_sections[i];
+	}
+	return NULL;
+}
+
+const struct config_key *
+config_key_find(const struct config_section *s, struct span name)
+{
+	for (unsigned i = 0; i < s->nkeys; i++) {
+		if (span_equal(name, span_str(s->keys[i].name)))
+			return &s->keys[i];
+	}
+	return NULL;
+}
+
+void
+config_print_keys(FILE *f)
+{
+	static const char *const types[] = {
+	    [KEY_TEXT] = "text",
+	    [KEY_HOST] = "hostname",
+	    [KEY_PATH] = "path",
+	    [KEY_DELIVER] = "destination",
+	    [KEY_ADDRESS] = "address",
+	    [KEY_CHAR] = "character",
+	    [KEY_BOOL] = "boolean",
+	    [KEY_WORD] = "word",
+	    [KEY_NUMBER] = "number",
+	    [KEY_PERCENT] = "percent",
+	    [KEY_SIZE] = "size",
+	    [KEY_DURATION] = "duration",
+	    [KEY_LIST] = "list",
+	};
+
+	for (unsigned i = 0; i < SECTIONS; i++) {
+		const struct config_section *s = &config_sections[i];
+
+		for (unsigned k = 0; k < s->nkeys; k++) {
+			const struct config_key *key = &s->keys[k];
+
+			fprintf(f, "%s\t%s\t%s\t%s\t%s\n", s->name, key->name,
+			    types[key->type], key->def ? key->def : "-",
+			    key->help);
+		}
+	}
+}

@@ -1,0 +1,70 @@
+/*
+ * config_lines: the files that a configuration names: one item a line, with
+ * comments. What a line means is not known here.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/ascii.h"
+#include "base/utf8.h"
+#include "config_tree.h"
+
+static bool
+is_line_text(struct span line)
+{
+	for (size_t i = 0; i < line.len; i++) {
+		if (ascii_is_control(line.ptr[i]) && line.ptr[i] != '\t')
+			return false;
+	}
+	return utf8_valid(line);
+}
+
+/* The next line, trimmed; a CR at its end goes too. */
+static struct span
+next_line(struct span *text)
+{
+	const char *lf = memchr(text->ptr, '\n', text->len);
+	struct span line = *text;
+
+	if (lf)
+		line.len = (size_t)(lf - text->ptr);
+	span_skip(text, line.len + (lf ? 1 : 0));
+	if (line.len && line.ptr[line.len - 1] == '\r')
+		line.len--;
+	return ascii_trim(line);
+}
+
+static void
+split_lines(struct config_all *all, struct config_faults *f, const char *file,
+    struct span text, struct config_list *out)
+{
+	for (unsigned n = 1; text.len; n++) {
+		struct span line = next_line(&text);
+
+		if (!line.len || line.ptr[0] == '#')
+			continue;
+		if (!is_line_text(line)) {
+			config_error(f, file, n,
+			    "this line is not text: write it in UTF-8");
+			continue;
+		}
+		config_list_add(&all->arena, out,
+		    (struct config_item){arena_dup(&all->arena, line), file,
+			n});
+	}
+}
+
+void
+config_read_lines(struct config_all *all, struct config_faults *f,
+    const struct config_item *at, const char *key, const char *path,
+    struct config_list *out)
+{
+	struct buf text = {0};
+
+	if (config_read(path, &text) < 0)
+		config_error(f, at->file, at->line, "cannot read %s \"%s\": %s",
+		    key, path, strerror(errno));
+	else
+		split_lines(all, f, path, buf_span(&text), out);
+	buf_free(&text);
+}

@@ -1,0 +1,157 @@
+/*
+ * config_listen: the addresses that listen blocks name.
+ */
+#include <string.h>
+
+#include "base/ascii.h"
+#include "config_tree.h"
+
+static void
+fault_address(struct config_faults *f, const struct config_block *b)
+{
+	config_error(f, b->file, b->line,
+	    "listen \"%.80s\": write an address and a port, such as "
+	    "\"*:25\", \"192.0.2.1:25\" or \"[2001:db8::1]:25\"",
+	    b->title);
+}
+
+/* "ADDR:PORT" with ADDR as it stands, brackets removed. */
+static int
+split(struct span text, struct span *addr, uint16_t *port)
+{
+	const char *colon = text.len ? memrchr(text.ptr, ':', text.len) : NULL;
+	uint64_t n;
+
+	if (!colon)
+		return -1;
+	*addr = (struct span){text.ptr, (size_t)(colon - text.ptr)};
+	span_skip(&text, addr->len + 1);
+	if (ascii_parse_u64(text, 65535, &n) < 0 || n == 0)
+		return -1;
+	*port = (uint16_t)n;
+	return 0;
+}
+
+/* IPv6 wants its brackets, IPv4 wants none. */
+static int
+parse_address(struct span text, struct ipaddr *r)
+{
+	bool brackets =
+	    text.len > 2 && text.ptr[0] == '[' && text.ptr[text.len - 1] == ']';
+
+	if (brackets) {
+		span_skip(&text, 1);
+		text.len--;
+	}
+	if (ipaddr_parse(text, r) < 0)
+		return -1;
+	return brackets == (memchr(text.ptr, ':', text.len) != NULL) ? 0 : -1;
+}
+
+static bool
+is_duplicate(const struct config_all *all, struct config_faults *f,
+    const struct config_listen *new, const char *file)
+{
+	const struct config_listen *l = all->pub.listens;
+
+	for (; l < all->pub.listens + all->pub.nlistens; l++) {
+		if (l->port != new->port || !ipaddr_equal(&l->addr, &new->addr))
+			continue;
+		config_error(f, file, new->line,
+		    "listen \"%.80s\": line %u listens there already, as "
+		    "\"%.80s\"",
+		    new->text, l->line, l->text);
+		return true;
+	}
+	return false;
+}
+
+static int
+add(struct config_all *all, struct config_faults *f,
+    const struct config_block *b, struct ipaddr addr, uint16_t port)
+{
+	const struct config_listen_block *data = b->data;
+	struct config_listen l = {
+	    .text = arena_dup(&all->arena, span_str(b->title)),
+	    .line = b->line,
+	    .addr = addr,
+	    .port = port,
+	    .role = data->role,
+	    .tls = data->tls,
+	    .smtp = {.hostname = data->hostname,
+		.greeting = data->greeting,
+		.message_size = all->message_size,
+		.line = all->line,
+		.recipients = all->recipients,
+		.errors = all->errors,
+		.submission = data->role == ROLE_SUBMISSION},
+	};
+
+	if (is_duplicate(all, f, &l, b->file))
+		return -1;
+	all->pub.listens[all->pub.nlistens++] = l;
+	return 0;
+}
+
+/* What this version cannot do yet is said where somebody wrote it. */
+static void
+check_role(const struct config_all *all, struct config_faults *f,
+    const struct config_block *b)
+{
+	const struct config_listen_block *data = b->data;
+	struct config_item tls = config_where(b, "tls");
+	struct config_item role = config_where(b, "role");
+
+	if (data->tls == TLS_IMPLICIT)
+		config_error(f, tls.file, tls.line,
+		    "tls = implicit needs a certificate, which this version "
+		    "cannot have: write tls = off, and another port than 465");
+	if (data->role == ROLE_SUBMISSION && b->file && !all->builtin)
+		config_warn(f, role.file, role.line,
+		    "role = submission needs a certificate and auth, which "
+		    "this version cannot have: it greets, and answers MAIL "
+		    "with 530");
+}
+
+static void
+build_listen(struct config_all *all, struct config_faults *f,
+    const struct config_block *b)
+{
+	const uint8_t zero[16] = {0};
+	struct config_listen_block *data = b->data;
+	struct ipaddr addr;
+	struct span host;
+	uint16_t port;
+
+	if (!data->hostname)
+		data->hostname = all->pub.hostname;
+	if (!data->greeting)
+		data->greeting = all->greeting;
+	check_role(all, f, b);
+	if (split(span_str(b->title), &host, &port) < 0) {
+		fault_address(f, b);
+	} else if (span_equal(host, SPAN_LIT("*"))) {
+		if (add(all, f, b, ipaddr_v4(zero), port) == 0)
+			add(all, f, b, ipaddr_v6(zero), port);
+	} else if (parse_address(host, &addr) == 0) {
+		add(all, f, b, addr, port);
+	} else {
+		fault_address(f, b);
+	}
+}
+
+void
+config_build_listens(struct config_all *all, struct config_faults *f)
+{
+	const struct config_section *s = &config_sections[SECTION_LISTEN];
+	unsigned n = 0;
+
+	for (struct config_block *b = all->blocks; b; b = b->next)
+		n += b->section == s;
+	all->pub.listens =
+	    arena_alloc(&all->arena, 2 * n * sizeof(*all->pub.listens));
+	for (struct config_block *b = all->blocks; b; b = b->next) {
+		if (b->section == s)
+			build_listen(all, f, b);
+	}
+}

@@ -1,0 +1,319 @@
+/*
+ * Configurations in several files, printed ones, the example, and any bytes
+ * at all: the parser must survive what it refuses, and go on as if new.
+ */
+#include "daemon_config.h"
+
+#define EXAMPLE "smtpd.conf.example"
+#define ROUNDS  3000
+
+static void
+include_beside(void **state)
+{
+	static const char sub[] = "# a\n\nworkers = 3\nlimits { idle = 7m }\n";
+	struct loaded l;
+
+	(void)state;
+	write_file("sub.conf", sub, strlen(sub));
+	load_good(&l, HOST "include(\"sub.conf\")\n" DOMAIN "threads = 2\n");
+	assert_int_equal(l.config->workers, 3);
+	assert_int_equal(l.config->threads, 2);
+	assert_int_equal(l.config->deadlines.idle, 7 * 60000);
+	config_free(&l.config);
+}
+
+static void
+include_faults(void **state)
+{
+	static const char sub[] = "\nworkers = 0\ninclude(\"sub/b.conf\")\n"
+				  "thread = 1\nthreads = 2\n";
+	static const char subsub[] = "log {\n\n levle = info\n to = x }\n";
+	struct loaded l;
+
+	(void)state;
+	mkdir(path_of("sub"), 0700);
+	write_file("a.conf", sub, strlen(sub));
+	write_file("sub/b.conf", subsub, strlen(subsub));
+	load_text(&l, HOST "threads = 4\ninclude(\"a.conf\")\n"
+			   "include(\"missing.conf\")\n"
+			   "drain = x\n" DOMAIN);
+	assert_int_equal(l.status, CONFIG_ERRORS);
+	assert_int_equal(l.n, 7);
+	assert_fault(&l, 0, "smtpd.conf", 4, "missing.conf");
+	assert_fault(&l, 1, "smtpd.conf", 5, "drain");
+	assert_fault(&l, 2, "a.conf", 2, "workers");
+	assert_fault(&l, 3, "a.conf", 4, "threads");
+	assert_fault(&l, 4, "a.conf", 5, "smtpd.conf");
+	assert_fault(&l, 5, "b.conf", 3, "level");
+	assert_fault(&l, 6, "b.conf", 4, "stderr, syslog");
+}
+
+/* A syntax error in one file hides nothing in another. */
+static void
+include_broken(void **state)
+{
+	static const char sub[] = "threads = \"4\n";
+	static const char other[] = "\nworkers 4\n";
+	struct loaded l;
+
+	(void)state;
+	write_file("a.conf", sub, strlen(sub));
+	write_file("b.conf", other, strlen(other));
+	load_text(&l, "include(\"a.conf\")\ninclude(\"b.conf\")\n"
+		      "drain = x\n" HOST DOMAIN);
+	assert_int_equal(l.n, 3);
+	assert_fault(&l, 0, "smtpd.conf", 3, "drain");
+	assert_fault(&l, 1, "a.conf", 1, "never closed");
+	assert_fault(&l, 2, "b.conf", 2, "equal sign");
+}
+
+static void
+include_itself(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	load_text(&l, "include(\"smtpd.conf\")\n" HOST);
+	assert_int_equal(l.status, CONFIG_ERRORS);
+	assert_true(l.n > 1);
+	for (unsigned i = 0; i < l.n; i++) {
+		if (strstr(l.faults[i].text, "include itself"))
+			return;
+	}
+	fail();
+}
+
+/* Everything but the first line, which names the file. */
+static char *
+print(const struct config *c)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	char *line;
+
+	assert_non_null(f);
+	config_print(c, f);
+	assert_int_equal(fclose(f), 0);
+	line = strchr(text, '\n');
+	assert_non_null(line);
+	memmove(text, line + 1, strlen(line));
+	return text;
+}
+
+static void
+reads_back(const struct config *c)
+{
+	char *once = print(c), *twice;
+	struct loaded l;
+
+	load_text(&l, once);
+	assert_int_equal(l.errors, 0);
+	assert_int_equal(l.config->nlistens, c->nlistens);
+	assert_int_equal(l.config->nclients, c->nclients);
+	for (unsigned i = 0; i < c->nlistens; i++) {
+		assert_string_equal(l.config->listens[i].smtp.greeting,
+		    c->listens[i].smtp.greeting);
+		assert_int_equal(l.config->listens[i].smtp.errors,
+		    c->listens[i].smtp.errors);
+	}
+	twice = print(l.config);
+	assert_string_equal(once, twice);
+	config_free(&l.config);
+	free(once);
+	free(twice);
+}
+
+static void
+print_reads_back(void **state)
+{
+	struct loaded l;
+	char *text;
+
+	(void)state;
+	load_good(&l, HOST DOMAIN
+	    "greeting = \"a \\\"quoted\\\" \\\\ \\${X} 'one' # //\"\n"
+	    "recipient-delimiter = \"\" local-part-case = keep\n"
+	    "message-size = 1537K drain = 90s group = mail\n"
+	    "limits { idle = 1500ms line = 1000 recipients = 101 }\n"
+	    "journal { reserve = 0% } log { to = syslog format = json }\n"
+	    "postmaster = \"\\\"a b\\\"@example.net\"\n"
+	    "listen \"*:2525\" { tls = off } listen \"[::1]:26\" { }\n"
+	    "client \"192.0.2.0/24\" { bare-newline = keep }\n"
+	    "client \"::/0\" { }\n"
+	    "domain \"example.net\" { users = { \"a\", b, 'c', d, '$x' }\n"
+	    "aliases = { \"\\\"a b\\\": a\", \"abuse: b, c\" }\n"
+	    "catch-all = a message-size = 64K\n"
+	    "deliver = \"maildir:/m/%u+%d/%t\" }\n");
+	text = print(l.config);
+	assert_non_null(strstr(text, "\nmessage-size = 1537K\n"));
+	assert_non_null(strstr(text, "\nrecipient-delimiter = \"\"\n"));
+	assert_non_null(strstr(text, "\n# users-file =\n") ||
+			strstr(text, "\t# users-file =\n"));
+	assert_non_null(strstr(text, "client \"::/0\" {"));
+	free(text);
+	reads_back(l.config);
+	config_free(&l.config);
+
+	load_good(&l, HOST DOMAIN);
+	reads_back(l.config);
+	config_free(&l.config);
+	load(&l, CONFIG_BUILTIN);
+	reads_back(l.config);
+	config_free(&l.config);
+}
+
+static void
+print_names_every_key(void **state)
+{
+	char *keys = NULL, *text, *save = NULL;
+	char want[128];
+	size_t len = 0;
+	FILE *f = open_memstream(&keys, &len);
+	unsigned n = 0;
+	struct loaded l;
+
+	(void)state;
+	assert_non_null(f);
+	config_print_keys(f);
+	fclose(f);
+	load_good(&l, HOST DOMAIN "client \"::/0\" { }\n");
+	text = print(l.config);
+	for (char *line = strtok_r(keys, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char section[32], key[32], type[32];
+
+		assert_int_equal(sscanf(line, "%31[^\t]\t%31[^\t]\t%31[^\t]",
+				     section, key, type),
+		    3);
+		snprintf(want, sizeof(want), "%s = ", key);
+		if (!strstr(text, want))
+			snprintf(want, sizeof(want), "# %s =\n", key);
+		assert_non_null(strstr(text, want));
+		n++;
+	}
+	assert_true(n > 30);
+	config_free(&l.config);
+	free(text);
+	free(keys);
+}
+
+static char *
+read_example(void)
+{
+	FILE *f = fopen(EXAMPLE, "r");
+	char *text = calloc(1, 65536);
+
+	assert_non_null(f);
+	assert_non_null(text);
+	assert_true(fread(text, 1, 65535, f) > 1000);
+	fclose(f);
+	return text;
+}
+
+/* But for what it says of this machine's name, which is not its fault. */
+static void
+example_loads(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	load(&l, EXAMPLE);
+	assert_int_equal(l.errors, 0);
+	for (unsigned i = 0; i < l.n; i++)
+		assert_non_null(strstr(l.faults[i].text, "has no dot"));
+	config_free(&l.config);
+}
+
+/* "#key" and "#<tab>key" are keys; "# text" is not. */
+static void
+example_uncommented_loads(void **state)
+{
+	char *text = read_example();
+	struct loaded l;
+
+	(void)state;
+	for (char *p = text; (p = strchr(p, '#')); p++) {
+		size_t blank = strspn(p + 1, " #-");
+
+		if (!blank && (p == text || strchr("\n\t", p[-1])))
+			*p = ' ';
+	}
+	load_text(&l, text);
+	for (unsigned i = 0; i < l.n; i++) {
+		const char *fault = l.faults[i].text;
+
+		if (strncmp(fault, "cannot ", 7) != 0 &&
+		    strncmp(fault, "role = submission", 17) != 0)
+			fail_msg("%u: %s", l.faults[i].line, fault);
+	}
+	config_free(&l.config);
+	free(text);
+}
+
+/* Repeatable, as what fails once must fail again. */
+static unsigned
+next_random(unsigned *seed)
+{
+	*seed = *seed * 1103515245u + 12345u;
+	return *seed >> 8;
+}
+
+static void
+mutate(char *text, size_t len, unsigned *seed)
+{
+	static const char bytes[] = "{}()=,+*\"'\\$#/\n x0-";
+	unsigned n = next_random(seed) % 6;
+
+	for (unsigned i = 0; i <= n; i++) {
+		unsigned r = next_random(seed);
+
+		text[next_random(seed) % len] =
+		    r % 8 ? bytes[r / 8 % (sizeof(bytes) - 1)] : (char)(r / 8);
+	}
+}
+
+static void
+any_bytes(void **state)
+{
+	char *example = read_example();
+	size_t len = strlen(example);
+	char *text = malloc(len);
+	unsigned seed = 1;
+	struct loaded l;
+
+	(void)state;
+	assert_non_null(text);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		size_t from = next_random(&seed) % len;
+		size_t n = 1 + next_random(&seed) % (len - from);
+
+		memcpy(text, example, len);
+		mutate(text, len, &seed);
+		write_file("smtpd.conf", text + from, n);
+		load(&l, path_of("smtpd.conf"));
+		config_free(&l.config);
+	}
+	load_good(&l, HOST DOMAIN);
+	config_free(&l.config);
+	free(example);
+	free(text);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(include_beside),
+	    cmocka_unit_test(include_faults),
+	    cmocka_unit_test(include_broken),
+	    cmocka_unit_test(include_itself),
+	    cmocka_unit_test(print_reads_back),
+	    cmocka_unit_test(print_names_every_key),
+	    cmocka_unit_test(example_loads),
+	    cmocka_unit_test(example_uncommented_loads),
+	    cmocka_unit_test(any_bytes),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
