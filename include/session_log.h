@@ -1,0 +1,15 @@
+/*
+ * session_log: what a session has to say to whoever reads the log.
+ */
+#ifndef SESSION_LOG_H
+#define SESSION_LOG_H
+
+#include "session.h"
+
+/* With SMTP_REFUSED: the reply in all->out, and what earned it. */
+void session_log_refused(const struct session *s);
+
+/* A message was answered with 250. */
+void session_log_accepted(const struct session *s);
+
+#endif

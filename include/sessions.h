@@ -1,0 +1,50 @@
+/*
+ * sessions: all sessions of a worker, and what they share.
+ */
+#ifndef SESSIONS_H
+#define SESSIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "config.h"
+#include "deliver/deliver.h"
+#include "io/loop.h"
+#include "io/shared.h"
+#include "io/stream.h"
+#include "policy/limits.h"
+
+struct session;
+
+/* Owned by the worker. */
+struct sessions {
+	const struct config *conf;
+	struct loop *loop;
+	struct stream_pool *pool;
+	struct deliver *deliver;
+	struct shared *shared;
+	struct limits limits;
+	struct buf out; /* the replies of the session that runs */
+	struct session *list;
+	unsigned count;
+	bool draining;
+	bool pressure;
+	void (*on_empty)(void *ctx); /* the last one has gone */
+	void *ctx;
+};
+
+/* Takes fd over; greets or refuses. which: index of the listen block. */
+void sessions_accept(struct sessions *all, unsigned which, int fd,
+    const struct ipaddr *client, uint16_t port);
+
+/* 421 to the next MAIL, or after 5 s idle. */
+void sessions_drain(struct sessions *all);
+
+/* 421 to everybody now; open questions are abandoned. */
+void sessions_hangup(struct sessions *all);
+
+/* Closes everything without a word and frees it. */
+void sessions_free(struct sessions *all);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * setup: what the master does once, before the first worker: users,
+ * directories, the lock, the sockets. Every failure is said in one line that
+ * says what to do, and returns the exit status.
+ */
+#ifndef SETUP_H
+#define SETUP_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "config.h"
+
+enum {
+	EXIT_WARNINGS = 1,
+	EXIT_USAGE = 64,
+	EXIT_FAILED = 70, /* the system would not */
+	EXIT_CONFIG = 78,
+};
+
+/* Whom the workers become. */
+struct identity {
+	bool change; /* started as root */
+	uid_t uid;
+	gid_t gid;
+};
+
+/* 0 or an exit status. */
+int setup_identity(const struct config *c, struct identity *id);
+
+/* Makes and checks the spool and every Maildir root. */
+int setup_directories(struct config *c, const struct identity *id);
+
+/* Takes spool/lock for the life of this process; names who holds it. */
+int setup_lock(const struct config *c);
+
+/*
+ * One socket per listen block and worker slot: fds[slot * nlistens + i]. A
+ * block whose socket was handed over has it in slot 0, and -1 elsewhere
+ * where the workers share it. Owned by the caller.
+ */
+struct sockets {
+	int *fds;
+	unsigned nlistens;
+	unsigned nslots;
+	bool *inherited; /* per listen block: shared by all slots */
+};
+int setup_sockets(const struct config *c, struct sockets *s);
+void sockets_close(struct sockets *s);
+int sockets_fd(const struct sockets *s, unsigned slot, unsigned listen);
+
+/* Drops to the identity for good. 0, or -1 with errno. */
+int setup_become(const struct identity *id);
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * worker: one process, one loop, many sessions. It never returns to the
+ * master: the status is what the process exits with.
+ */
+#ifndef WORKER_H
+#define WORKER_H
+
+#include "config.h"
+#include "io/shared.h"
+#include "setup.h"
+
+struct worker_start {
+	const struct config *conf;
+	const struct sockets *sockets;
+	const struct identity *identity;
+	struct shared *shared;
+	unsigned slot;
+	int alive; /* read end: its end of file means drain and leave */
+	int ready; /* write end: one octet when it serves, -1: nobody asks */
+};
+
+int worker_main(const struct worker_start *start);
+
+#endif

@@ -1,0 +1,147 @@
+/*
+ * sockets: one listening socket per address and worker slot, opened once and
+ * kept by the master, so that a worker that takes over a slot inherits the
+ * clients who wait there. Sockets handed over by a service manager are
+ * matched to the listen blocks by their address.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "io/listen.h"
+#include "io/log.h"
+#include "notify.h"
+#include "setup.h"
+
+int
+sockets_fd(const struct sockets *s, unsigned slot, unsigned listen)
+{
+	if (s->inherited[listen])
+		slot = 0;
+	return s->fds[slot * s->nlistens + listen];
+}
+
+static const char *
+help_for(int err)
+{
+	switch (err) {
+	case EADDRINUSE:
+		return "another program listens there: ss -ltnp names it";
+	case EACCES:
+		return "ports below 1024 need root or CAP_NET_BIND_SERVICE";
+	case EADDRNOTAVAIL:
+		return "no interface of this machine has that address";
+	default:
+		return NULL;
+	}
+}
+
+static void
+log_listen(enum log_level level, const char *event,
+    const struct config_listen *l, const char *help, int err)
+{
+	log_event(level, event, LOG_IP("address", &l->addr),
+	    LOG_UINT("port", l->port),
+	    LOG_STR("role", l->role == ROLE_MX ? "mx" : "submission"),
+	    LOG_STR("error", err ? strerror(err) : NULL),
+	    LOG_STR("help", help));
+}
+
+static int
+adopt(const struct config *c, struct sockets *s, int fd)
+{
+	struct ipaddr addr;
+	uint16_t port;
+
+	if (listen_address(fd, &addr, &port) < 0) {
+		log_event(LOG_ERROR, "inherited-socket", LOG_INT("fd", fd),
+		    LOG_STR("why", "it is no listening TCP socket"));
+		return EXIT_CONFIG;
+	}
+	/* shared by all workers: who comes second must not wait in accept */
+	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
+		return EXIT_FAILED;
+	for (unsigned i = 0; i < c->nlistens; i++) {
+		const struct config_listen *l = &c->listens[i];
+
+		if (l->port != port || !ipaddr_equal(&l->addr, &addr) ||
+		    s->inherited[i])
+			continue;
+		s->inherited[i] = true;
+		s->fds[i] = fd;
+		log_listen(LOG_INFO, "inherited", l, NULL, 0);
+		return 0;
+	}
+	log_event(LOG_ERROR, "inherited-socket", LOG_IP("address", &addr),
+	    LOG_UINT("port", port),
+	    LOG_STR("why", "no listen block has this address"));
+	return EXIT_CONFIG;
+}
+
+/* A machine without IPv6 is no reason not to serve "*" on IPv4. */
+static bool
+may_be_missing(const struct config_listen *l, int err)
+{
+	return l->text[0] == '*' && l->addr.family == IP_V6 &&
+	       (err == EAFNOSUPPORT || err == EADDRNOTAVAIL);
+}
+
+static int
+open_slot(const struct config *c, struct sockets *s, unsigned slot)
+{
+	for (unsigned i = 0; i < c->nlistens; i++) {
+		const struct config_listen *l = &c->listens[i];
+		int *fd = &s->fds[slot * s->nlistens + i];
+
+		if (s->inherited[i])
+			continue;
+		*fd = listen_open(&l->addr, l->port);
+		if (*fd >= 0) {
+			if (slot == 0)
+				log_listen(LOG_INFO, "listening", l, NULL, 0);
+			continue;
+		}
+		if (may_be_missing(l, errno)) {
+			if (slot == 0)
+				log_listen(LOG_WARN, "not-listening", l, NULL,
+				    errno);
+			continue;
+		}
+		log_listen(LOG_ERROR, "listen", l, help_for(errno), errno);
+		return EXIT_FAILED;
+	}
+	return 0;
+}
+
+int
+setup_sockets(const struct config *c, struct sockets *s)
+{
+	int handed = notify_listen_fds();
+	int status = 0;
+
+	*s = (struct sockets){.nlistens = c->nlistens, .nslots = c->workers};
+	s->fds = calloc((size_t)s->nlistens * s->nslots, sizeof(int));
+	s->inherited = calloc(s->nlistens, sizeof(bool));
+	if (!s->fds || !s->inherited)
+		abort();
+	memset(s->fds, -1, (size_t)s->nlistens * s->nslots * sizeof(int));
+	for (int i = 0; i < handed && !status; i++)
+		status = adopt(c, s, NOTIFY_FIRST_FD + i);
+	for (unsigned slot = 0; slot < s->nslots && !status; slot++)
+		status = open_slot(c, s, slot);
+	return status;
+}
+
+void
+sockets_close(struct sockets *s)
+{
+	for (unsigned i = 0; s->fds && i < s->nlistens * s->nslots; i++)
+		if (s->fds[i] >= 0)
+			close(s->fds[i]);
+	free(s->fds);
+	free(s->inherited);
+	s->fds = NULL;
+	s->inherited = NULL;
+}

@@ -1,0 +1,313 @@
+/*
+ * worker: drops privileges, opens what it needs as the user it is, serves
+ * until the master's pipe ends, drains, leaves.
+ *
+ * Its configuration is constant. It owns its loop, its job threads and its
+ * sessions; the listening sockets stay the master's.
+ */
+#include "worker.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "deliver/deliver.h"
+#include "io/jobs.h"
+#include "io/listen.h"
+#include "io/log.h"
+#include "io/loop.h"
+#include "io/stream.h"
+#include "sessions.h"
+
+struct worker {
+	const struct worker_start *start;
+	struct loop loop;
+	struct jobs *jobs;
+	struct stream_pool pool;
+	struct sessions sessions;
+	struct listener **listeners;
+	struct event *alive;
+	struct event *term;
+	struct event *patience; /* of a drain */
+	struct event *settle;   /* waiting for what is still on its way */
+	bool draining;
+};
+
+static void
+on_client(void *ctx, unsigned which, int fd, const struct ipaddr *client,
+    uint16_t port)
+{
+	struct worker *w = ctx;
+
+	sessions_accept(&w->sessions, which, fd, client, port);
+}
+
+/* --- leaving --- */
+
+/* Gone is gone only when the last accepted message is in its Maildir. */
+static void
+leave_if_done(struct worker *w)
+{
+	const struct timeval soon = {0, 20000};
+
+	if (!w->draining || w->sessions.count)
+		return;
+	if (jobs_pending(w->jobs))
+		event_add(w->settle, &soon);
+	else
+		loop_stop(&w->loop);
+}
+
+static void
+on_empty(void *ctx)
+{
+	leave_if_done(ctx);
+}
+
+static void
+on_settle(int fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	leave_if_done(arg);
+}
+
+static void
+on_patience(int fd, short what, void *arg)
+{
+	struct worker *w = arg;
+
+	(void)fd;
+	(void)what;
+	sessions_hangup(&w->sessions);
+}
+
+static void
+stop_accepting(struct worker *w)
+{
+	const struct sockets *k = w->start->sockets;
+
+	for (unsigned i = 0; i < k->nlistens; i++) {
+		if (w->listeners[i])
+			close(sockets_fd(k, w->start->slot, i));
+		listener_free(&w->listeners[i]);
+	}
+}
+
+/* Asked twice, it leaves at once. */
+static void
+drain(struct worker *w)
+{
+	uint64_t ms = w->start->conf->drain;
+	struct timeval tv = {(time_t)(ms / 1000),
+	    (suseconds_t)(ms % 1000 * 1000)};
+
+	if (w->draining) {
+		sessions_hangup(&w->sessions);
+		return;
+	}
+	w->draining = true;
+	log_event(LOG_INFO, "draining", LOG_UINT("slot", w->start->slot),
+	    LOG_UINT("sessions", w->sessions.count));
+	stop_accepting(w);
+	sessions_drain(&w->sessions);
+	event_add(w->patience, &tv);
+	leave_if_done(w);
+}
+
+static void
+on_alive(int fd, short what, void *arg)
+{
+	struct worker *w = arg;
+
+	(void)fd;
+	(void)what;
+	event_del(w->alive);
+	if (!w->draining)
+		drain(w);
+}
+
+static void
+on_term(int sig, short what, void *arg)
+{
+	(void)sig;
+	(void)what;
+	drain(arg);
+}
+
+/* --- starting --- */
+
+/* Sockets of other slots are other workers': a copy held here would keep
+ * clients waiting in a queue that nobody empties. */
+static void
+close_foreign_sockets(const struct worker_start *st)
+{
+	const struct sockets *k = st->sockets;
+
+	for (unsigned slot = 0; slot < k->nslots; slot++)
+		for (unsigned i = 0; i < k->nlistens; i++)
+			if (slot != st->slot && !k->inherited[i])
+				close(sockets_fd(k, slot, i));
+}
+
+/* As many descriptors as the system lets us have. */
+static void
+raise_limits(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+
+static int
+fail(const char *what)
+{
+	log_event(LOG_ERROR, "worker-failed", LOG_STR("at", what),
+	    LOG_ERRNO(errno));
+	return -1;
+}
+
+static int
+open_services(struct worker *w)
+{
+	const struct worker_start *st = w->start;
+	const char *what;
+
+	if (loop_init(&w->loop) < 0)
+		return fail("loop");
+	if (stream_pool_init(&w->pool, &w->loop) < 0)
+		return fail("buffers");
+	w->jobs = jobs_new(&w->loop, st->conf->threads);
+	if (!w->jobs)
+		return fail("threads");
+	w->sessions.deliver =
+	    deliver_new(&st->conf->deliver, &w->loop, w->jobs, &what);
+	return w->sessions.deliver ? 0 : fail(what);
+}
+
+static int
+open_events(struct worker *w)
+{
+	struct event_base *base = w->loop.base;
+	int alive = w->start->alive;
+
+	w->alive = event_new(base, alive, EV_READ, on_alive, w);
+	w->term = evsignal_new(base, SIGTERM, on_term, w);
+	w->patience = event_new(base, -1, 0, on_patience, w);
+	w->settle = event_new(base, -1, 0, on_settle, w);
+	if (!w->alive || !w->term || !w->patience || !w->settle ||
+	    event_add(w->alive, NULL) < 0 || event_add(w->term, NULL) < 0)
+		return fail("events");
+	return 0;
+}
+
+static void
+init_sessions(struct worker *w)
+{
+	const struct worker_start *st = w->start;
+	struct sessions *s = &w->sessions;
+
+	s->conf = st->conf;
+	s->loop = &w->loop;
+	s->pool = &w->pool;
+	s->shared = st->shared;
+	s->limits = (struct limits){.conf = &st->conf->limits,
+	    .shared = st->shared,
+	    .slot = st->slot};
+	s->on_empty = on_empty;
+	s->ctx = w;
+}
+
+static int
+open_listeners(struct worker *w)
+{
+	const struct sockets *k = w->start->sockets;
+
+	w->listeners = calloc(k->nlistens, sizeof(struct listener *));
+	if (!w->listeners)
+		return fail("listeners");
+	for (unsigned i = 0; i < k->nlistens; i++) {
+		int fd = sockets_fd(k, w->start->slot, i);
+
+		if (fd < 0) /* "*" on a machine without IPv6 */
+			continue;
+		w->listeners[i] = listener_new(&w->loop, fd, i, on_client, w);
+		if (!w->listeners[i])
+			return fail("listeners");
+	}
+	return 0;
+}
+
+/* The master blocked them all for its sigtimedwait(). */
+static void
+unblock_signals(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void
+report_ready(const struct worker_start *st)
+{
+	if (st->ready < 0)
+		return;
+	if (write(st->ready, "", 1) < 0)
+		log_event(LOG_WARN, "worker-not-awaited", LOG_ERRNO(errno));
+	close(st->ready);
+}
+
+static void
+free_worker(struct worker *w)
+{
+	sessions_free(&w->sessions);
+	for (unsigned i = 0; w->listeners && i < w->start->sockets->nlistens;
+	     i++)
+		listener_free(&w->listeners[i]);
+	free(w->listeners);
+	jobs_free(&w->jobs);
+	deliver_free(&w->sessions.deliver);
+	stream_pool_free(&w->pool);
+	if (w->alive)
+		event_free(w->alive);
+	if (w->term)
+		event_free(w->term);
+	if (w->patience)
+		event_free(w->patience);
+	if (w->settle)
+		event_free(w->settle);
+	loop_free(&w->loop);
+}
+
+int
+worker_main(const struct worker_start *start)
+{
+	struct worker w = {.start = start};
+	int status = EXIT_FAILED;
+
+	signal(SIGINT, SIG_IGN); /* the terminal's; the master hears it too */
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	close_foreign_sockets(start);
+	raise_limits();
+	if (setup_become(start->identity) < 0) {
+		fail("dropping privileges");
+		return status;
+	}
+	init_sessions(&w);
+	if (open_services(&w) == 0 && open_events(&w) == 0 &&
+	    open_listeners(&w) == 0) {
+		unblock_signals();
+		report_ready(start);
+		status = loop_run(&w.loop) == 0 ? 0 : EXIT_FAILED;
+	}
+	free_worker(&w);
+	return status;
+}
