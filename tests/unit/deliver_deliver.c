@@ -119,7 +119,7 @@ log_write(enum log_level level, const char *event,
 	logged.delivered += !strcmp(event, "delivered");
 	logged.undelivered += !strcmp(event, "undelivered");
 	logged.abandoned += !strcmp(event, "abandoned");
-	logged.lookup_failed += !strcmp(event, "lookup_failed");
+	logged.lookup_failed += !strcmp(event, "lookup-failed");
 	logged.mailbox[0] = '\0';
 	logged.error = 0;
 	for (; fields->key; fields++) {

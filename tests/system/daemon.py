@@ -1,0 +1,337 @@
+"""One smtpd under test: its configuration, its process, its mail."""
+
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("SMTPD", str(TOP / "build" / "smtpd"))
+AS_ROOT = os.geteuid() == 0
+DEADLINE = 30  # seconds that anything may take; waiting ends much earlier
+
+DOMAINS = """
+domain "example.org" {{
+	users = {{ "alice", "bob", "carol", "\\"odd user\\"" }}
+	aliases = {{ "postmaster: alice", "abuse: alice", "team: alice, bob" }}
+	deliver = "maildir:{mail}/%d/%u"
+}}
+domain "example.net" {{
+	catch-all = "bob@example.org"
+	aliases = {{ "abuse: bob@example.org" }}
+	deliver = "maildir:{mail}/%d/%u"
+}}
+"""
+
+FAULTS = re.compile(
+    r"Sanitizer|runtime error:|Assertion|worker-died|worker-failed")
+OUR_LINES = re.compile(
+    rb"Return-Path: <(?P<sender>[^\n]*)>\n"
+    rb"Delivered-To: (?P<to>[^\n]*)\n"
+    rb"(?P<received>Received: from [^\n]*\n(?:[\t ][^\n]*\n)+)")
+FILE_NAME = re.compile(
+    r"\d+\.(?P<id>[0-9A-V]{16}\.\d+)_\d+\.mx\.example\.org,S=(?P<size>\d+)$")
+
+
+def sanitized():
+    with open(BINARY, "rb") as f:
+        return b"__asan_init" in f.read()
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(what, condition, deadline=DEADLINE):
+    """Returns what the condition returns once it is true."""
+    end = time.monotonic() + deadline
+    while True:
+        result = condition()
+        if result:
+            return result
+        assert time.monotonic() < end, f"never came: {what}"
+        time.sleep(0.01)
+
+
+class Message:
+    """A file of a Maildir: our lines on top, and what was sent."""
+
+    def __init__(self, path):
+        self.path = path
+        self.raw = path.read_bytes()
+        self.name = FILE_NAME.match(path.name)
+        assert self.name, path.name
+        assert int(self.name["size"]) == len(self.raw), path
+        self.id = self.name["id"]
+        ours = OUR_LINES.match(self.raw)
+        assert ours, self.raw[:400]
+        self.sender = ours["sender"].decode()
+        self.to = ours["to"].decode()
+        self.received = ours["received"].decode()
+        self.body = self.raw[ours.end():]
+
+
+class Daemon:
+    def __init__(self, path, top="", listen="", limits="", extra="",
+                 domains=DOMAINS, submission=False, env=None, wrapper=(),
+                 fds=(), rlimit=None, deaths=False):
+        self.path = pathlib.Path(path)
+        self.spool = self.path / "spool"
+        self.mail = self.path / "mail"
+        self.conf = self.path / "smtpd.conf"
+        self.log_path = self.path / "log"
+        self.port = free_port()
+        self.submission = free_port()
+        self.env = env or {}
+        self.wrapper = list(wrapper)
+        self.fds = fds
+        self.rlimit = rlimit
+        self.deaths = deaths  # workers are meant to die
+        self.process = None
+        self.status = None
+        if submission:
+            listen += (f'listen "127.0.0.1:{self.submission}" '
+                       "{ role = submission }")
+        defaults = {"hostname": "mx.example.org", "workers": "2",
+                    "user": "nobody", "spool": f'"{self.spool}"'}
+        if on_memory(self.path):
+            defaults["spool-volatile"] = "yes"
+        self.conf.write_text("".join(
+            f"{k} = {v}\n" for k, v in defaults.items()
+            if not re.search(rf"^{k} *=", top, re.M)) + f"""{top}
+listen "127.0.0.1:{self.port}" {{ }}
+{listen}
+limits {{ {limits} }}
+{extra}
+{domains.format(mail=self.mail, path=self.path)}
+""")
+
+    # --- the process ---
+
+    def start(self, wait=True):
+        def prepare():
+            if self.rlimit:
+                import resource
+                resource.setrlimit(resource.RLIMIT_NOFILE,
+                                   (self.rlimit, self.rlimit))
+
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [*self.wrapper, BINARY, "-d", "-f", str(self.conf)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**os.environ, **self.env}, pass_fds=self.fds,
+                preexec_fn=prepare, cwd=self.path)
+        if wait:
+            wait_for("ready in the log", self.is_ready)
+        return self
+
+    def is_ready(self):
+        self.status = self.process.poll()
+        assert self.status is None, self.log()
+        return " info ready " in self.log() or '"event":"ready"' in self.log()
+
+    def log(self):
+        return self.log_path.read_text(errors="surrogateescape")
+
+    def wait(self):
+        self.status = self.process.wait(DEADLINE)
+        return self.status
+
+    def stop(self):
+        """Politely; everything must have gone well."""
+        if self.process and self.status is None:
+            if self.process.poll() is None:
+                os.kill(self.master(), signal.SIGTERM)
+            try:
+                self.wait()
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise AssertionError("does not stop\n" + self.log()[-4000:])
+        log = self.log()
+        assert self.status == 0, f"exit {self.status}\n{log[-1500:]}"
+        for line in log.splitlines():
+            if self.deaths and "worker-died" in line:
+                continue
+            assert not FAULTS.search(line), "\n".join(
+                x for x in log.splitlines() if FAULTS.search(x))[:4000]
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            for pid in [*self.workers(), self.master(), self.process.pid]:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            self.status = self.process.wait()
+
+    def master(self):
+        """Our child, or its child when a wrapper such as strace is between."""
+        pid = self.process.pid
+        while self.wrapper:
+            if os.readlink(f"/proc/{pid}/exe") == os.path.realpath(BINARY):
+                break
+            pid = children(pid)[0]
+        return pid
+
+    def workers(self):
+        return children(self.master())
+
+    # --- its mail ---
+
+    def files(self, address=None, folder="new"):
+        user, domain = (address or "*@*").rsplit("@", 1)
+        return sorted(self.mail.glob(f"{domain}/{user}/{folder}/*"))
+
+    def messages(self, address=None):
+        return [Message(p) for p in self.files(address)]
+
+    def message(self, address, id):
+        """The one file of this message in this mailbox."""
+        found = [p for p in self.files(address) if f".{id}_" in p.name]
+        assert len(found) == 1, (id, found)
+        return Message(found[0])
+
+    def leftovers(self):
+        """What a message that was not accepted must not leave behind."""
+        return self.files(folder="tmp") + [
+            p for p in self.spool.rglob("*")
+            if p.is_file() and p.name != "lock"]
+
+    # --- its clients ---
+
+    def connect(self, port=None, source=None):
+        return Client(port or self.port, source)
+
+    def client(self):
+        """Greeted, and has said EHLO."""
+        c = self.connect()
+        assert c.reply().code == 220
+        assert c.ask("EHLO client.example.com").code == 250
+        return c
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        return [int(p) for p in f.read().split()]
+
+
+def gone(pid):
+    """It has ended, whether or not somebody has asked for its status."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def on_memory(path):
+    kind = subprocess.run(["stat", "-f", "-c", "%T", str(path)], check=True,
+                          capture_output=True, text=True).stdout.strip()
+    return kind in ("tmpfs", "ramfs")
+
+
+def pss(pid):
+    """Process memory in KiB, each shared page counted by its share."""
+    with open(f"/proc/{pid}/smaps_rollup") as f:
+        for line in f:
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+    raise AssertionError("no Pss")
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    ticks = int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+class Reply:
+    def __init__(self, lines):
+        self.lines = lines
+        self.code = int(lines[-1][:3])
+        self.text = lines[-1][4:]
+
+    def __repr__(self):
+        return "\n".join(self.lines)
+
+    @property
+    def status(self):
+        return f"{self.code} {self.text.split(' ')[0]}"
+
+    @property
+    def id(self):
+        """The message's, of a 250 after the dot."""
+        return re.fullmatch(r"2\.6\.0 ([0-9A-V]{16}\.\d+) accepted",
+                            self.text)[1]
+
+
+class Client:
+    """A socket that waits for replies, and does what it is told."""
+
+    def __init__(self, port, source=None):
+        self.socket = socket.create_connection(
+            ("127.0.0.1", port), DEADLINE,
+            source_address=(source, 0) if source else None)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buffer = b""
+
+    def send(self, data):
+        if isinstance(data, str):
+            data = data.encode("utf-8", "surrogateescape")
+        self.socket.sendall(data)
+
+    def line(self):
+        """One line without CRLF; None at the end."""
+        while b"\r\n" not in self.buffer:
+            data = self.socket.recv(65536)
+            if not data:
+                assert not self.buffer, self.buffer
+                return None
+            self.buffer += data
+        line, self.buffer = self.buffer.split(b"\r\n", 1)
+        return line.decode("utf-8", "surrogateescape")
+
+    def reply(self):
+        lines = [self.line()]
+        while lines[-1] is not None and lines[-1][3:4] == "-":
+            lines.append(self.line())
+        assert lines[-1] is not None, lines
+        return Reply(lines)
+
+    def ask(self, command):
+        self.send(command + "\r\n")
+        return self.reply()
+
+    def begin(self, *recipients, sender="sender@example.com", params=""):
+        assert self.ask(f"MAIL FROM:<{sender}>{params}").code == 250
+        for r in recipients or ("alice@example.org",):
+            reply = self.ask(f"RCPT TO:<{r}>")
+            assert reply.code == 250, reply
+
+    def deliver(self, body, *recipients, **kwargs):
+        """The whole transaction; the reply behind the dot."""
+        self.begin(*recipients, **kwargs)
+        assert self.ask("DATA").code == 354
+        if isinstance(body, str):
+            body = body.encode()
+        self.send(re.sub(rb"(^|\r\n)\.", rb"\1..", body) + b".\r\n")
+        return self.reply()
+
+    def closed(self):
+        """The server closes properly, and says nothing more."""
+        return self.line() is None
+
+    def close(self):
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

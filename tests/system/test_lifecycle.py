@@ -1,0 +1,323 @@
+"""Starting, stopping, dying; what is inherited, what is told."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from daemon import AS_ROOT, BINARY, DEADLINE, children, gone, wait_for
+
+
+def refused(d):
+    try:
+        d.connect().close()
+    except (ConnectionRefusedError, ConnectionResetError):
+        return True
+    return False
+
+
+def test_term_finishes_what_is_in_flight(start):
+    """WIRE 3, 27: SIGTERM: a transaction ends well, idle sessions get 421."""
+    d = start()
+    busy, idle, mail = d.client(), d.client(), d.client()
+    busy.begin("alice@example.org")
+    assert busy.ask("DATA").code == 354
+    busy.send("first half\r\n")
+    os.kill(d.master(), signal.SIGTERM)
+    wait_for("a port that is closed", lambda: refused(d))
+    assert mail.ask("MAIL FROM:<a@example.com>").status == "421 4.3.2"
+    assert mail.closed()
+    assert idle.reply().status == "421 4.3.2"
+    assert idle.closed()
+    busy.send("second half\r\n.\r\n")
+    id = busy.reply().id
+    assert busy.ask("MAIL FROM:<a@example.com>").status == "421 4.3.2"
+    assert busy.closed()
+    assert d.wait() == 0
+    assert d.message("alice@example.org", id).body == (
+        b"first half\nsecond half\n")
+
+
+def test_term_is_not_held_up_forever(start):
+    """WIRE 3: behind `drain` the transaction in flight gets 421 too."""
+    d = start(top="drain = 1s")
+    with d.client() as c:
+        c.begin("alice@example.org")
+        assert c.ask("DATA").code == 354
+        c.send("half\r\n")
+        os.kill(d.master(), signal.SIGTERM)
+        assert c.reply().status == "421 4.3.2"
+        assert c.closed()
+    assert d.wait() == 0
+    assert d.files() == []
+
+
+def test_term_behind_the_dots(start):
+    """WIRE 28: they sent their dots and went; then we are told to go."""
+    d = start()
+    clients = [d.client() for _ in range(20)]
+    for c in clients:
+        c.begin("carol@example.org")
+        assert c.ask("DATA").code == 354
+    for i, c in enumerate(clients):
+        c.send(f"number {i}\r\n.\r\n")
+        c.close()
+    os.kill(d.master(), signal.SIGTERM)
+    assert d.wait() == 0
+    assert sorted(m.body for m in d.messages()) == sorted(
+        f"number {i}\n".encode() for i in range(20))
+    assert d.leftovers() == []
+
+
+def test_term_twice(start):
+    """Asked again, it does not wait for what is in flight."""
+    d = start()
+    with d.client() as c:
+        c.begin("alice@example.org")
+        assert c.ask("DATA").code == 354
+        os.kill(d.master(), signal.SIGTERM)
+        wait_for("stopping", lambda: " stopping " in d.log())
+        os.kill(d.master(), signal.SIGTERM)
+        assert c.reply().status == "421 4.3.2"
+        assert c.closed()
+    assert d.wait() == 0
+    assert d.files() == []
+
+
+def test_int_is_like_term(start):
+    """From the terminal: the whole process group gets it."""
+    d = start()
+    for pid in [*d.workers(), d.master()]:
+        os.kill(pid, signal.SIGINT)
+    assert d.wait() == 0
+
+
+def test_hangup_is_survived(start):
+    d = start()
+    for pid in [d.master(), *d.workers()]:
+        os.kill(pid, signal.SIGHUP)
+    with d.client() as c:
+        assert c.ask("NOOP").code == 250
+
+
+def test_killed_worker_is_replaced(start):
+    """The port keeps accepting; the new worker serves who waited."""
+    d = start(deaths=True, top="workers = 1")
+    for _ in range(3):
+        old = d.workers()
+        assert len(old) == 1
+        os.kill(old[0], signal.SIGKILL)
+        with d.connect() as c:  # queued in the master's socket meanwhile
+            assert c.reply().code == 220
+        assert d.workers() != old
+    assert d.log().count("worker-died") == 3
+    with d.client() as c:
+        assert c.deliver("x\r\n").code == 250
+
+
+def test_killed_worker_leaves_nothing_behind(start):
+    """WIRE 28: nor of the message that it was reading."""
+    d = start(deaths=True, top="workers = 1")
+    with d.client() as c:
+        c.begin()
+        assert c.ask("DATA").code == 354
+        c.send(b"x" * 998 + b"\r\n" * 300)
+        os.kill(d.workers()[0], signal.SIGKILL)
+        with pytest.raises((ConnectionResetError, AssertionError)):
+            c.reply()
+    with d.client() as c:
+        assert c.ask("NOOP").code == 250
+    assert d.files() == [] and d.leftovers() == []
+
+
+def test_killed_worker_leaves_no_count_behind(start):
+    """The sessions that died with it are not counted any more."""
+    d = start(deaths=True, top="workers = 1", limits="per-address = 3")
+    held = [d.client() for _ in range(3)]
+    with d.connect() as c:
+        assert c.reply().code == 421
+    old = d.workers()
+    os.kill(old[0], signal.SIGKILL)
+    wait_for("a new worker", lambda: d.workers() not in ([], old))
+    again = [d.client() for _ in range(3)]
+    for c in held + again:
+        c.close()
+
+
+def test_killed_master_takes_its_workers_along(start):
+    """No worker outlives its master, and the spool is free again."""
+    d = start()
+    workers = d.workers()
+    os.kill(d.master(), signal.SIGKILL)
+    d.wait()
+
+    wait_for("the workers' end", lambda: all(gone(p) for p in workers))
+    d.log_path.unlink()
+    d.status = None
+    d.start()
+    with d.client() as c:
+        assert c.deliver("x\r\n").code == 250
+
+
+def test_second_instance(start):
+    """Refuses, and names who holds the spool."""
+    d = start()
+    second = subprocess.run([BINARY, "-d", "-f", str(d.conf)],
+                            capture_output=True, text=True, timeout=DEADLINE)
+    assert second.returncode == 70
+    assert str(d.master()) in second.stderr
+    with d.client() as c:
+        assert c.ask("NOOP").code == 250
+
+
+def test_port_in_use(start):
+    d = start()
+    other = start.make()
+    other.conf.write_text(other.conf.read_text().replace(
+        f"127.0.0.1:{other.port}", f"127.0.0.1:{d.port}"))
+    with socket.socket() as s:  # no SO_REUSEPORT on this one
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        port = s.getsockname()[1]
+        other.conf.write_text(other.conf.read_text().replace(
+            f"127.0.0.1:{d.port}", f"127.0.0.1:{port}"))
+        other.start(wait=False)
+        assert other.wait() == 70
+    assert str(port) in other.log()
+
+
+def test_restart_serves_at_once(start):
+    """Stopped and started again on the same port and spool."""
+    d = start()
+    with d.client() as c:
+        c.ask("QUIT")
+    d.stop()
+    d.status = None
+    d.log_path.unlink()
+    d.start()
+    with d.client() as c:
+        assert c.deliver("x\r\n").code == 250
+
+
+HAND_OVER = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3, inheritable=True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def test_listen_fds(start):
+    """Sockets handed over by a service manager, shared by all workers."""
+    d = start.make()
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("127.0.0.1", d.port))
+        s.listen(100)
+        d.fds = (s.fileno(),)
+        d.wrapper = [sys.executable, "-c", HAND_OVER, str(s.fileno())]
+        d.start()
+    d.wrapper = []  # exec: the process itself is the master
+    assert "inherited" in d.log()
+    for _ in range(8):
+        with d.client() as c:
+            assert c.ask("NOOP").code == 250
+
+
+def test_listen_fds_of_somebody_else(start):
+    """LISTEN_PID of another process: not ours, not used."""
+    d = start(env={"LISTEN_FDS": "1", "LISTEN_PID": "1"})
+    assert "inherited" not in d.log()
+    with d.client() as c:
+        assert c.ask("NOOP").code == 250
+
+
+def test_notify(start):
+    """READY=1 once it serves, STOPPING=1 when it is asked to leave."""
+    d = start.make()
+    path = d.path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(str(path))
+        s.settimeout(DEADLINE)
+        d.env = {"NOTIFY_SOCKET": str(path)}
+        d.start(wait=False)
+        assert b"READY=1" in s.recv(4096).split(b"\n")
+        with d.client() as c:
+            assert c.ask("NOOP").code == 250
+        os.kill(d.master(), signal.SIGTERM)
+        assert b"STOPPING=1" in s.recv(4096).split(b"\n")
+        assert d.wait() == 0
+
+
+def test_background(start):
+    """Without -d: the parent leaves when it serves, and says how it went."""
+    d = start.make()
+    done = subprocess.run([BINARY, "-f", str(d.conf)], timeout=DEADLINE,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=open(d.log_path, "wb"))
+    assert done.returncode == 0
+    locks = subprocess.run([BINARY, "-d", "-f", str(d.conf)],
+                           capture_output=True, text=True, timeout=DEADLINE)
+    assert locks.returncode == 70
+    pid = int(re.search(r"already-running.* pid=(\d+)", locks.stderr)[1])
+    try:
+        with d.client() as c:
+            assert c.deliver("x\r\n").code == 250
+        assert len(children(pid)) == 2
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    wait_for("its end", lambda: gone(pid))
+
+
+def test_background_that_fails(start):
+    d = start.make(top='spool = "/proc/nowhere"')
+    done = subprocess.run([BINARY, "-f", str(d.conf)], timeout=DEADLINE,
+                          capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL)
+    assert done.returncode != 0
+    assert "/proc/nowhere" in done.stderr
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="needs root: it drops privileges")
+def test_privileges_are_dropped(start):
+    """Workers are the user, with no group of root's, and cannot go back."""
+    import pwd
+    nobody = pwd.getpwnam("nobody")
+    d = start()
+    for pid in d.workers():
+        with open(f"/proc/{pid}/status") as f:
+            status = dict(line.split(":\t", 1) for line in f if ":\t" in line)
+        assert status["Uid"].split() == [str(nobody.pw_uid)] * 4
+        assert status["Gid"].split() == [str(nobody.pw_gid)] * 4
+        assert status["Groups"].split() == []
+        assert int(status["CapEff"], 16) == 0
+        assert int(status["CapPrm"], 16) == 0
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="needs root to become another user")
+def test_started_as_another_user(start):
+    """user and group are ignored then, with one line."""
+    import pwd
+    nobody = pwd.getpwnam("nobody")
+    d = start.make(top="user = smtpd")
+    os.chown(d.path, nobody.pw_uid, nobody.pw_gid)
+    d.wrapper = ["setpriv", f"--reuid={nobody.pw_uid}",
+                 f"--regid={nobody.pw_gid}", "--clear-groups"]
+    d.start()
+    d.wrapper = []
+    assert d.log().count("user-ignored") == 1
+    with d.client() as c:
+        assert c.deliver("x\r\n").code == 250
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="needs root: it looks the user up")
+def test_user_is_missing(start):
+    """Exit 78, with the command that makes it."""
+    d = start.make(top="user = no-such-user-here")
+    d.start(wait=False)
+    assert d.wait() == 78
+    assert "useradd" in d.log() and "no-such-user-here" in d.log()

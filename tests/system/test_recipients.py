@@ -1,0 +1,213 @@
+"""Which mailbox an address leads to, and that none leads outside."""
+
+import os
+
+import pytest
+
+from daemon import AS_ROOT
+
+
+def boxes(smtpd, reply):
+    """The mailboxes that this message went to, with its Delivered-To."""
+    return sorted((f"{p.parts[-3]}@{p.parts[-4]}", m.to)
+                  for p, m in ((m.path, m) for m in smtpd.messages())
+                  if m.id == reply.id)
+
+
+ALICE = ("alice@example.org", "alice@example.org")
+BOB = ("bob@example.org", "bob@example.org")
+
+
+@pytest.mark.parametrize("address, expected", [
+    ("alice@example.org", ["alice"]),
+    ("ALICE@EXAMPLE.ORG", ["alice"]),
+    ('"alice"@example.org', ["alice"]),
+    ('"odd user"@example.org', ["odd user"]),
+    ("alice+detail@example.org", ["alice"]),
+    ("alice+a+b@example.org", ["alice"]),
+    ("abuse@example.org", ["alice"]),
+    ("postmaster@example.org", ["alice"]),
+    ("postmaster", ["alice"]),
+    ("team@example.org", ["alice", "bob"]),
+    ("team+detail@example.org", ["alice", "bob"]),
+    ("whoever@example.net", ["bob"]),
+    ("whoever+detail@example.net", ["bob"]),
+    ("abuse@example.net", ["bob"]),
+])
+def test_resolution(smtpd, address, expected):
+    """WIRE 18, 20: users, aliases, details, catch-all, postmaster."""
+    with smtpd.client() as c:
+        reply = c.deliver("x\r\n", address)
+    assert [box for box, _ in boxes(smtpd, reply)] == [
+        f"{user}@example.org" for user in expected]
+
+
+def test_one_file_for_each_mailbox(smtpd):
+    """WIRE 25, 31: however often and under whatever name it was given."""
+    with smtpd.client() as c:
+        reply = c.deliver("once each\r\n", "team@example.org",
+                          "alice@example.org", "alice+x@example.org",
+                          "bob@example.org", "who@example.net",
+                          "carol@example.org")
+    found = boxes(smtpd, reply)
+    assert [box for box, _ in found] == [
+        "alice@example.org", "bob@example.org", "carol@example.org"]
+
+
+def test_delivered_to(smtpd):
+    """WIRE 31: the recipient's own address, in each of the files."""
+    with smtpd.client() as c:
+        reply = c.deliver("x\r\n", "alice@example.org", "bob@example.org")
+    assert boxes(smtpd, reply) == [ALICE, BOB]
+
+
+@pytest.mark.parametrize("address, status", [
+    ("nobody@example.org", "550 5.1.1"),
+    ("nobody+alice@example.org", "550 5.1.1"),
+    ("alice@example.com", "550 5.7.1"),
+    ("alice@sub.example.org", "550 5.7.1"),
+    ("alice%example.com@example.org", "550 5.1.1"),
+    ("example.com!alice@example.org", "550 5.1.1"),
+    ('"alice@example.com"@example.org', "550 5.1.1"),
+    ("@example.org:alice@example.com", "550 5.7.1"),
+    ("alice@[127.0.0.1]", "550 5.7.1"),
+    ("postmaster@example.com", "550 5.7.1"),
+])
+def test_refused(smtpd, address, status):
+    """WIRE 20: nobody, and nobody's relay."""
+    with smtpd.client() as c:
+        c.ask("MAIL FROM:<a@example.com>")
+        assert c.ask(f"RCPT TO:<{address}>").status == status
+        assert c.ask("DATA").status == "554 5.5.1"
+
+
+USERS_FROM = """
+domain "example.org" {{
+	users = {{ postmaster }}
+	users-from = "{mail}/%d"
+	aliases = {{ "abuse: postmaster" }}
+	deliver = "maildir:{mail}/%d/%u/%t"
+}}
+"""
+
+LONG = "l" * 201
+
+
+@pytest.fixture(scope="module")
+def live(base):
+    """Users are directories; details are folders where they exist."""
+    from conftest import Factory
+    factory = Factory(base)
+    d = factory.make(domains=USERS_FROM)
+    d.start()
+    domain = d.mail / "example.org"
+    (d.path / "outside").mkdir()
+    (d.path / "outside" / "new").mkdir()
+    for name in ("dora", "dora/lists", "cur", "new", "tmp", ".hidden",
+                 "a", "a/b", LONG[:200], LONG):
+        (domain / name).mkdir(parents=True, exist_ok=True)
+    (domain / "link").symlink_to(d.path / "outside")
+    if AS_ROOT:
+        import pwd
+        nobody = pwd.getpwnam("nobody")
+        for p in [domain, *domain.rglob("*"), d.path / "outside",
+                  d.path / "outside" / "new"]:
+            os.chown(p, nobody.pw_uid, nobody.pw_gid, follow_symlinks=False)
+    yield d
+    factory.end()
+
+
+@pytest.mark.parametrize("local", [
+    "..", ".", "../example.org/dora", "../../outside", "/etc", "a/b", "dora/",
+    "/dora", "dora/../dora", "./dora", ".hidden", "cur", "new", "tmp", "link",
+    "link/new", LONG, "l" * 255, "\\..", "..\\/..", "%u", "%d", "~dora",
+    "*", "d*", " dora", "dora ",
+])
+def test_path_attacks(live, local):
+    """WIRE 20: no address leads out of its root, or to what is no mailbox."""
+    with live.client() as c:
+        c.ask("MAIL FROM:<a@example.com>")
+        reply = c.ask(f'RCPT TO:<"{local}"@example.org>')
+        assert reply.status in ("550 5.1.1", "501 5.1.3"), reply
+    assert list((live.path / "outside").rglob("*")) == [
+        live.path / "outside" / "new"]
+
+
+def test_users_are_directories(live):
+    """WIRE 20: a mailbox that exists is a user, from the moment it does."""
+    with live.client() as c:
+        m = live.message("dora@example.org",
+                         c.deliver("x\r\n", "dora@example.org").id)
+        assert m.to == "dora@example.org"
+        c.ask("MAIL FROM:<a@example.com>")
+        assert c.ask("RCPT TO:<emil@example.org>").status == "550 5.1.1"
+        c.ask("RSET")
+        box = live.mail / "example.org" / "emil"
+        box.mkdir()
+        if AS_ROOT:
+            os.chown(box, (live.mail / "example.org" / "dora").stat().st_uid,
+                     -1)
+        reply = c.deliver("x\r\n", "emil@example.org")
+        assert live.message("emil@example.org", reply.id)
+
+
+@pytest.mark.parametrize("detail, folder", [
+    ("lists", "dora/lists"), ("other", "dora"), ("..", "dora"),
+    ("../a", "dora"), (".", "dora"), ("new", "dora"), ("lists/x", "dora"),
+])
+def test_detail_folders(live, detail, folder):
+    """WIRE 20: a detail is a folder only where it exists, and never a path."""
+    with live.client() as c:
+        c.ask("MAIL FROM:<a@example.com>")
+        reply = c.ask(f'RCPT TO:<"dora+{detail}"@example.org>')
+        assert reply.code == 250, reply
+        c.ask("DATA")
+        c.send("x\r\n.\r\n")
+        id = c.reply().id
+    found = [p for p in live.mail.rglob("*") if f".{id}_" in p.name]
+    assert [p.parent for p in found] == [
+        live.mail / "example.org" / folder / "new"]
+
+
+def test_symbolic_link(start):
+    """WIRE 20, 27: a mailbox that is a link is refused, and not followed."""
+    d = start()
+    outside = d.path / "outside"
+    outside.mkdir()
+    outside.chmod(0o777)
+    domain = d.mail / "example.org"
+    if not domain.exists():
+        with d.client() as c:
+            c.deliver("x\r\n", "alice@example.org")
+    (domain / "carol").symlink_to(outside)
+    with d.client() as c:
+        c.ask("MAIL FROM:<a@example.com>")
+        reply = c.ask("RCPT TO:<carol@example.org>")
+        if reply.code == 250:
+            c.ask("DATA")
+            c.send("x\r\n.\r\n")
+            reply = c.reply()
+        assert reply.code // 100 in (4, 5)
+        both = c.ask("RSET")
+        assert both.code == 250
+        c.begin("alice@example.org")
+        if c.ask("RCPT TO:<carol@example.org>").code == 250:
+            before = d.files("alice@example.org")
+            c.ask("DATA")
+            c.send("x\r\n.\r\n")
+            assert c.reply().code // 100 in (4, 5)
+            assert d.files("alice@example.org") == before
+    assert list(outside.iterdir()) == []
+    assert d.leftovers() == []
+
+
+def test_modes(start):
+    """Folders 0700, files 0600, owned by the user."""
+    d = start()
+    with d.client() as c:
+        c.deliver("x\r\n", "alice@example.org")
+    for p in [d.mail, *d.mail.rglob("*"), d.spool]:
+        st = p.stat()
+        assert st.st_mode & 0o7777 == (0o700 if p.is_dir() else 0o600), p
+        if AS_ROOT:
+            assert st.st_uid != 0, p

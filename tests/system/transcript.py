@@ -1,0 +1,184 @@
+"""Dialogues against the daemon: the same files as tests/unit/dialogue.h says.
+
+The reader is the second one, written apart from the one in C.
+"""
+
+import re
+import select
+import socket
+
+from daemon import DEADLINE, TOP
+
+FOLDER = TOP / "tests" / "dialogues"
+ESCAPE = re.compile(r"\\(?:([rnt0\\}])|x([0-9a-fA-F]{2})"
+                    r"|\{(\d+):((?:[^\\}]|\\.)*)\})")
+OCTETS = {"r": "\r", "n": "\n", "t": "\t", "0": "\0", "\\": "\\", "}": "}"}
+SLOW = 700  # octets at either end of a longer line that are sent one by one
+
+
+def unescape(text):
+    def octets(m):
+        if m[1]:
+            return OCTETS[m[1]]
+        if m[2]:
+            return chr(int(m[2], 16))
+        return unescape(m[4]) * int(m[3])
+
+    return ESCAPE.sub(octets, text)
+
+
+def octets(text):
+    """A C: or M: line; a single backslash at its end takes the CRLF away."""
+    slashes = len(text) - len(text.rstrip("\\"))
+    if slashes % 2:
+        return unescape(text[:-1]).encode("latin-1")
+    return unescape(text).encode("latin-1") + b"\r\n"
+
+
+class Dialogue:
+    def __init__(self, path):
+        self.name = path.stem
+        self.config = {}
+        self.keep = False
+        self.closes = False
+        self.batches = []  # (lines that are sent, patterns that answer)
+        self.bodies = []
+        last = ""
+        for line in path.read_text("ascii").splitlines():
+            if line and line[0] != "#":
+                kind, text = line.split(": ", 1)
+                getattr(self, "read_" + kind)(text, last)
+                last = kind
+            else:
+                last = ""
+
+    def read_config(self, text, _):
+        key, value = text.split("=")
+        self.config[key] = value
+
+    def read_client(self, text, _):
+        assert text == "bare-newline=keep"
+        self.keep = True
+
+    def read_C(self, text, last):
+        if last != "C":
+            self.batches.append(([], []))
+        self.batches[-1][0].append(octets(text))
+
+    def read_S(self, text, _):
+        if not self.batches:
+            self.batches.append(([], []))
+        m = re.fullmatch(r"\\\{(\d+):(.*)\}", text)
+        if text == "close":
+            self.closes = True
+        elif m:
+            self.batches[-1][1].extend([m[2]] * int(m[1]))
+        else:
+            self.batches[-1][1].append(text)
+
+    def read_M(self, text, last):
+        if last != "M":
+            self.bodies.append(b"")
+        self.bodies[-1] += octets(text)
+
+
+def load_all():
+    return [Dialogue(p) for p in sorted(FOLDER.glob("*.smtp"))]
+
+
+def pattern(text):
+    """What a line must match, with the session in brackets where it must be."""
+    rest = text.endswith("...")
+    r = re.escape(text[:-3] if rest else text)
+    r = r.replace(re.escape("<id>"), r"(?P<id>[0-9A-V]{16}\.\d+)")
+    if rest:
+        r += ".*"
+    if text[0] in "45" and text[3] == " ":
+        r += r" \[[0-9A-V]{16}\]"
+    return r
+
+
+def pieces(lines, how):
+    if how == "whole":
+        yield b"".join(lines)
+    elif how == "line":
+        yield from lines
+    else:
+        for line in lines:
+            middle = line[SLOW:-SLOW] if len(line) > 2 * SLOW else b""
+            tail = line[SLOW + len(middle):]
+            yield from (bytes([c]) for c in line[:SLOW])
+            yield from (middle[i:i + 997] for i in range(0, len(middle), 997))
+            yield from (bytes([c]) for c in tail)
+
+
+class Run:
+    """One dialogue, once; keeps the ids of what was accepted."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), DEADLINE)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buffer = b""
+        self.ended = False
+        self.ids = []
+        self.sessions = set()
+
+    def take(self):
+        data = self.socket.recv(65536)
+        self.ended = self.ended or not data
+        self.buffer += data
+
+    def send(self, data):
+        """Reads meanwhile, as a client must; a server may close."""
+        while data and not self.ended:
+            r, w, _ = select.select([self.socket], [self.socket], [], DEADLINE)
+            assert r or w, "the server neither reads nor writes"
+            if r:
+                self.take()
+            elif w:
+                try:
+                    data = data[self.socket.send(data):]
+                except (BrokenPipeError, ConnectionResetError):
+                    return
+
+    def peek(self):
+        while b"\r\n" not in self.buffer and not self.ended:
+            self.take()
+        return self.buffer.split(b"\r\n", 1)[0].decode("latin-1")
+
+    def expect(self, text):
+        if text.endswith("-*"):
+            while self.peek().startswith(text[:4]):
+                self.buffer = self.buffer.split(b"\r\n", 1)[1]
+            return
+        line = self.peek()
+        m = re.fullmatch(pattern(text), line)
+        assert m, f"expected {text!r}, got {line!r}"
+        self.buffer = self.buffer.split(b"\r\n", 1)[1]
+        if "id" in m.groupdict():
+            self.ids.append(m["id"])
+        self.sessions.update(re.findall(r"[0-9A-V]{16}", line))
+
+    def finish(self, closes):
+        if not closes:
+            self.socket.shutdown(socket.SHUT_WR)
+        while not self.ended:
+            self.take()
+        assert self.buffer == b"", f"said too much: {self.buffer[:400]}"
+        assert len(self.sessions) <= 1
+        self.socket.close()
+
+
+def run(dialogue, port, how):
+    """whole: all of it at once; else batch by batch, by line or by byte."""
+    r = Run(port)
+    if how == "whole":
+        r.send(b"".join(b"".join(lines) for lines, _ in dialogue.batches))
+    for lines, patterns in dialogue.batches:
+        if how != "whole":
+            for piece in pieces(lines, how):
+                r.send(piece)
+        for text in patterns:
+            r.expect(text)
+    r.finish(dialogue.closes)
+    return r.ids

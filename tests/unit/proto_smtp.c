@@ -1,0 +1,393 @@
+/*
+ * The engine's answers to answers: what a no to each of its questions does,
+ * and what its caller may ask it. What needs no refusal from outside is in
+ * the dialogues.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "drive.h"
+
+#define ID       " [0123456789ABCDEF]\r\n"
+#define GREETING "220 mx.example.org ESMTP ready\r\n"
+#define HELO     "HELO client.example.com\r\n"
+#define HELLO    "250 mx.example.org\r\n"
+#define BEGIN    "MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.org>\r\n"
+#define BEGUN    "250 2.1.0 Sender ok\r\n250 2.1.5 Recipient ok\r\n"
+#define GO       "354 Go ahead, end with CRLF.CRLF\r\n"
+
+static const struct smtp_config conf = {
+    .hostname = "mx.example.org",
+    .greeting = "ESMTP ready",
+    .message_size = 1000,
+    .line = 1000,
+    .recipients = 10,
+    .errors = 20,
+};
+
+/* What is answered to each question, once; NULL is yes. */
+static const struct smtp_reply *no[SMTP_ASK_MESSAGE + 1];
+
+static const struct smtp_reply *
+say_once(struct drive *d)
+{
+	const struct smtp_reply *r = no[d->smtp.ask];
+
+	no[d->smtp.ask] = NULL;
+	return r;
+}
+
+static void
+start(struct drive *d)
+{
+	*d = (struct drive){.answer = say_once};
+	drive_init(d, &conf);
+}
+
+/* Sends text; said is all that is said to it. */
+static void
+talk(struct drive *d, const char *text, const char *said)
+{
+	size_t from = d->said.len;
+
+	drive_feed(d, span_str(text));
+	drive_settle(d);
+	if (d->fault)
+		fail_msg("does not hold: %s", d->fault);
+	buf_append(&d->said, "", 1);
+	assert_string_equal(d->said.data + from, said);
+	d->said.len--;
+}
+
+static void
+greet(struct drive *d)
+{
+	start(d);
+	talk(d, HELO, GREETING HELLO);
+}
+
+/* WIRE 2: nothing but QUIT is served behind a 554 greeting. */
+static void
+test_connect_refused(void **state)
+{
+	struct drive d;
+
+	(void)state;
+	start(&d);
+	no[SMTP_ASK_CONNECT] = SMTP_REPLY(554, "5.7.1", "Not you");
+	talk(&d, "", "554 Not you" ID);
+	talk(&d, HELO, "503 5.5.1 You may only QUIT" ID);
+	talk(&d, "FOO\r\n", "503 5.5.1 You may only QUIT" ID);
+	talk(&d, "BDAT 6 LAST\r\n", "503 5.5.1 You may only QUIT" ID);
+	talk(&d, "QUIT\r\n", "221 2.0.0 Bye\r\n");
+	assert_true(d.closed);
+	drive_free(&d);
+}
+
+static void
+test_connect_full(void **state)
+{
+	struct drive d;
+
+	(void)state;
+	start(&d);
+	no[SMTP_ASK_CONNECT] = SMTP_REPLY(421, "4.3.2", "Full");
+	talk(&d, HELO, "421 4.3.2 Full" ID);
+	assert_true(d.closed);
+	drive_free(&d);
+}
+
+static void
+test_mail_refused(void **state)
+{
+	struct drive d;
+
+	(void)state;
+	greet(&d);
+	no[SMTP_ASK_MAIL] = SMTP_REPLY(452, "4.3.1", "Full");
+	talk(&d, "MAIL FROM:<a@example.com>\r\n", "452 4.3.1 Full" ID);
+	assert_false(smtp_in_transaction(&d.smtp));
+	assert_null(d.env.sender.local);
+	talk(&d, "RCPT TO:<b@example.org>\r\n", "503 5.5.1 Say MAIL first" ID);
+	talk(&d, BEGIN, BEGUN);
+	assert_int_equal(d.env.serial, 2);
+	drive_free(&d);
+}
+
+static void
+test_rcpt_refused(void **state)
+{
+	struct drive d;
+
+	(void)state;
+	greet(&d);
+	no[SMTP_ASK_RCPT] = SMTP_REPLY(452, "4.2.2", "Full");
+	talk(&d, BEGIN, "250 2.1.0 Sender ok\r\n452 4.2.2 Full" ID);
+	assert_int_equal(d.env.nrcpts, 0);
+	assert_string_equal(d.smtp.rcpt.local, "b"); /* for the log */
+	talk(&d, "RCPT TO:<c@example.org>\r\n", "250 2.1.5 Recipient ok\r\n");
+	assert_int_equal(d.env.nrcpts, 1);
+	assert_string_equal(d.env.rcpts->path.local, "c");
+	assert_string_equal(d.env.sender.local, "a");
+	drive_free(&d);
+}
+
+static void
+test_data_refused(void **state)
+{
+	struct drive d;
+
+	(void)state;
+	greet(&d);
+	talk(&d, BEGIN, BEGUN);
+	no[SMTP_ASK_DATA] = SMTP_REPLY(451, "4.3.0", "Not now");
+	talk(&d, "DATA\r\nNOOP\r\n", "451 4.3.0 Not now" ID "250 2.0.0 Ok\r\n");
+	talk(&d, "DATA\r\nx\r\n.\r\n",
+	    GO "250 2.6.0 0123456789ABCDEF.1 accepted\r\n");
+	drive_free(&d);
+}
+
+/* Every chunk is read and gets the same no, to its end or to RSET. */
+static void
+test_chunks_refused(void **state)
+{
+	char text[] = "Not now";
+	struct smtp_reply reply = {451, "4.3.0", text};
+	struct drive d;
+
+	(void)state;
+	greet(&d);
+	talk(&d, BEGIN, BEGUN);
+	no[SMTP_ASK_DATA] = &reply;
+	talk(&d, "BDAT 6\r\n", "");
+	memset(text, 'x', 3); /* it was copied */
+	talk(&d, "QUIT\r\n", "451 4.3.0 Not now" ID);
+	talk(&d, "BDAT 6\r\nQUIT\r\n", "451 4.3.0 Not now" ID);
+	talk(&d, "BDAT 6 LAST\r\nQUIT\r\n", "451 4.3.0 Not now" ID);
+	assert_false(smtp_in_transaction(&d.smtp));
+	assert_int_equal(d.ends.len, 0);
+	talk(&d, BEGIN, BEGUN);
+	talk(&d, "BDAT 3 LAST\r\nx\r\n",
+	    "250 2.6.0 0123456789ABCDEF.2 accepted\r\n");
+	drive_free(&d);
+}
+
+static void
+test_message_refused(void **state)
+{
+	struct drive d;
+
+	(void)state;
+	greet(&d);
+	talk(&d, BEGIN, BEGUN);
+	no[SMTP_ASK_MESSAGE] = SMTP_REPLY(451, "4.4.1", "Too slow");
+	talk(&d, "DATA\r\nx\r\n.\r\n", GO "451 4.4.1 Too slow" ID);
+	assert_false(smtp_in_transaction(&d.smtp));
+	assert_int_equal(d.ends.len, 0);
+	talk(&d, BEGIN "DATA\r\nx\r\n.\r\n",
+	    BEGUN GO "250 2.6.0 0123456789ABCDEF.2 accepted\r\n");
+	drive_free(&d);
+}
+
+/* 421 to any question ends the session, and nothing behind it is read. */
+static void
+test_421_closes(void **state)
+{
+	static const char last[] = "421 4.3.0 Enough" ID;
+	const size_t n = sizeof(last) - 1;
+	struct drive d;
+
+	(void)state;
+	for (int ask = SMTP_ASK_MAIL; ask <= SMTP_ASK_MESSAGE; ask++) {
+		greet(&d);
+		no[ask] = SMTP_REPLY(421, "4.3.0", "Enough");
+		drive_feed(&d, span_str(BEGIN "DATA\r\nx\r\n.\r\nNOOP\r\n"));
+		drive_settle(&d);
+		assert_null(d.fault);
+		assert_true(d.closed);
+		assert_null(no[ask]);
+		assert_memory_equal(d.said.data + d.said.len - n, last, n);
+		assert_null(d.env.arena.chunks);
+		drive_free(&d);
+	}
+}
+
+/* A question is void behind a hangup. */
+static void
+test_hangup(void **state)
+{
+	struct drive d;
+
+	(void)state;
+	for (int questions = 0; questions < 4; questions++) {
+		struct buf in = {0};
+		struct span rest;
+
+		greet(&d);
+		buf_append_str(&in, BEGIN "DATA\r\nx\r\n.\r\nNOOP\r\n");
+		rest = buf_span(&in);
+		for (int i = 0; i < questions; i++) {
+			while (smtp_step(&d.smtp, &rest, &d.out) !=
+			       SMTP_NEED_VERDICT)
+				continue;
+			smtp_answer(&d.smtp, NULL, &d.out);
+		}
+		while (smtp_step(&d.smtp, &rest, &d.out) != SMTP_NEED_VERDICT)
+			continue;
+		buf_consume(&d.out, d.out.len);
+		smtp_hangup(&d.smtp, SMTP_REPLY(421, "4.4.2", "Bye"), &d.out);
+		assert_int_equal(d.smtp.ask, SMTP_ASK_NONE);
+		assert_int_equal(smtp_step(&d.smtp, &rest, &d.out),
+		    SMTP_REFUSED);
+		assert_int_equal(smtp_step(&d.smtp, &rest, &d.out), SMTP_CLOSE);
+		assert_int_equal(smtp_step(&d.smtp, &rest, &d.out), SMTP_CLOSE);
+		assert_true(
+		    span_equal(buf_span(&d.out), SPAN_LIT("421 4.4.2 Bye" ID)));
+		assert_null(d.env.arena.chunks);
+		buf_free(&in);
+		drive_free(&d);
+	}
+}
+
+static void
+test_drain(void **state)
+{
+	struct drive d;
+
+	(void)state;
+	greet(&d);
+	talk(&d, BEGIN "DATA\r\n", BEGUN GO);
+	smtp_drain(&d.smtp);
+	talk(&d, "x\r\n.\r\nNOOP\r\nMAIL FROM:<\r\n",
+	    "250 2.6.0 0123456789ABCDEF.1 accepted\r\n250 2.0.0 Ok\r\n"
+	    "421 4.3.2 Going down, come back soon" ID);
+	assert_true(d.closed);
+	drive_free(&d);
+}
+
+/* The smallest limit holds, and only for this message. */
+static void
+test_limit_size(void **state)
+{
+	struct drive d;
+
+	(void)state;
+	greet(&d);
+	talk(&d, BEGIN, BEGUN);
+	smtp_limit_size(&d.smtp, 5);
+	smtp_limit_size(&d.smtp, 900);
+	talk(&d, "DATA\r\nxxx\r\n.\r\n" BEGIN,
+	    GO "250 2.6.0 0123456789ABCDEF.1 accepted\r\n" BEGUN);
+	smtp_limit_size(&d.smtp, 5);
+	talk(&d, "DATA\r\nxxxx\r\n.\r\n" BEGIN,
+	    GO "552 5.3.4 Message too big" ID BEGUN);
+	smtp_limit_size(&d.smtp, 5);
+	talk(&d, "BDAT 6\r\nxxxxxxRSET\r\n" BEGIN,
+	    "552 5.3.4 Message too big" ID "250 2.0.0 Forgotten\r\n" BEGUN);
+	talk(&d, "DATA\r\nxxxx\r\n.\r\n",
+	    GO "250 2.6.0 0123456789ABCDEF.4 accepted\r\n");
+	drive_free(&d);
+}
+
+static void
+test_where_we_are(void **state)
+{
+	static const struct {
+		const char *text;
+		bool transaction, receiving, body;
+	} steps[] = {
+	    {HELO, false, false, false},
+	    {"MAIL FROM:<>\r\n", true, false, false},
+	    {"RCPT TO:<b@example.org>\r\n", true, false, false},
+	    {"BDAT 4\r\n", true, true, true},
+	    {"xxxx", true, true, false},
+	    {"BDAT 3 LAST\r\n", true, true, true},
+	    {"x\r\n", false, false, false},
+	    {BEGIN "DATA\r\n", true, true, true},
+	    {".\r\n", false, false, false},
+	    {BEGIN "RSET\r\n", false, false, false},
+	};
+	struct drive d;
+
+	(void)state;
+	start(&d);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		drive_feed(&d, span_str(steps[i].text));
+		assert_int_equal(smtp_in_transaction(&d.smtp),
+		    steps[i].transaction);
+		assert_int_equal(smtp_receiving(&d.smtp), steps[i].receiving);
+		assert_int_equal(smtp_in_body(&d.smtp), steps[i].body);
+	}
+	drive_settle(&d);
+	assert_null(d.fault);
+	drive_free(&d);
+}
+
+static void
+test_quirks(void **state)
+{
+	struct drive d;
+
+	(void)state;
+	greet(&d);
+	drive_feed(&d, span_str("MAIL FROM: <a@example.com>\r\n"));
+	assert_int_equal(d.smtp.quirks, SMTP_QUIRK_SPACE);
+	drive_feed(&d, span_str("RSET\r\nMAIL FROM:<>\r\n"));
+	assert_int_equal(d.smtp.quirks, 0);
+	drive_feed(&d, span_str("RCPT TO: <b@example.org>\r\n"));
+	assert_int_equal(d.smtp.quirks, SMTP_QUIRK_SPACE);
+	d.smtp.keep_bare = true;
+	drive_feed(&d, span_str("DATA\r\nx\ny\r\n.\r\n"));
+	assert_int_equal(d.smtp.quirks, SMTP_QUIRK_SPACE | SMTP_QUIRK_BARE);
+	drive_free(&d);
+}
+
+/* More replies than are held at once: it says so, and loses none. */
+static void
+test_flush(void **state)
+{
+	struct buf in = {0};
+	struct drive d;
+	size_t lines = 0;
+
+	(void)state;
+	greet(&d);
+	for (int i = 0; i < 3000; i++)
+		buf_append_str(&in, "NOOP\r\n");
+	drive_feed(&d, buf_span(&in));
+	drive_settle(&d);
+	assert_null(d.fault);
+	for (size_t i = 0; i < d.said.len; i++)
+		lines += d.said.data[i] == '\n';
+	assert_int_equal(lines, 3002);
+	buf_free(&in);
+	drive_free(&d);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_connect_refused),
+	    cmocka_unit_test(test_connect_full),
+	    cmocka_unit_test(test_mail_refused),
+	    cmocka_unit_test(test_rcpt_refused),
+	    cmocka_unit_test(test_data_refused),
+	    cmocka_unit_test(test_chunks_refused),
+	    cmocka_unit_test(test_message_refused),
+	    cmocka_unit_test(test_421_closes),
+	    cmocka_unit_test(test_hangup),
+	    cmocka_unit_test(test_drain),
+	    cmocka_unit_test(test_limit_size),
+	    cmocka_unit_test(test_where_we_are),
+	    cmocka_unit_test(test_quirks),
+	    cmocka_unit_test(test_flush),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
