@@ -111,7 +111,7 @@ main(int argc, char **argv)
 		return 0;
 	}
 	status = config_load(o.file, keep_fault, &faults, &c);
-	if (o.check || !c)
+	if (faults.len && (o.check || !c))
 		fwrite(faults.data, 1, faults.len, stderr);
 	if (c && o.verbose && !o.check)
 		c->log_level = LOG_TRACE;
