@@ -5,6 +5,9 @@
 #	make check      every test and every lint
 #	make install    DESTDIR and PREFIX are honoured
 #
+# For those who work on it: make test (the unit tests), lint, format, fuzz
+# (FUZZ_SECONDS=600 of CPU for each target), coverage, peers.
+#
 # Variants: CC=clang, WERROR=1, SAN=1 (Address- and UndefinedBehaviorSanitizer),
 # COV=1 (coverage), FUZZ=1 (libFuzzer). Each has a directory of its own, so
 # that no object is ever shared between two of them.
@@ -35,7 +38,11 @@ endif
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
 
-ifdef SAN
+ifeq ($(CC) $(SAN)$(FUZZ)$(COV),clang )
+BUILD = build/clang
+MODE = -fPIE
+LDMODE = -pie
+else ifdef SAN
 BUILD = build/san
 MODE = -O1 $(SANITIZE)
 else ifdef FUZZ
@@ -136,6 +143,104 @@ $(foreach f,$(TESTED),$(eval $(call units,$(f))))
 
 test: $(UNITS)
 	@for t in $^; do echo "$$t"; $$t || exit; done
+
+# --- fuzzing: tests/fuzz/fuzz_<name>.c, its corpus in tests/fuzz/<name>/ ---
+
+FUZZ_SECONDS = 600
+FUZZERS = $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
+
+.PHONY: fuzzers fuzz
+ifdef FUZZ
+fuzzers: $(FUZZERS)
+$(FUZZERS): build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o $(HELPER_LIB) \
+    $(LIB_proto)
+	$(LINK) -fsanitize=fuzzer -o $@ $^
+else
+fuzzers:
+	@$(MAKE) FUZZ=1 fuzzers
+fuzz: fuzzers
+	@for f in $(FUZZERS); do n=$${f##*/fuzz_}; \
+	    mkdir -p build/fuzz/corpus/$$n && \
+	    $$f -max_total_time=$(FUZZ_SECONDS) -max_len=2048 \
+	        -print_final_stats=1 build/fuzz/corpus/$$n tests/fuzz/$$n || \
+	    exit; done
+endif
+
+# --- make run, make check: they install what they need, then do it ---
+
+NEED_BUILD = gcc libc6-dev libevent-dev libconfuse-dev uthash-dev
+NEED_CHECK = $(NEED_BUILD) clang clang-format clang-tidy cppcheck curl \
+	e2fsprogs iproute2 libclang-rt-14-dev libcmocka-dev libdb5.3 libicu72 \
+	libnet-ssleay-perl libnsl2 libsasl2-2 mandoc mount procps python3 \
+	python3-pytest strace swaks util-linux
+
+.PHONY: need-build need-check peers run check lint format coverage
+need-build:
+	@tests/need smtpd $(NEED_BUILD)
+need-check:
+	@tests/need "the tests" $(NEED_CHECK)
+
+# Unpacked, not installed: it would start, and be the system's mailer.
+peers: build/peers/.done
+build/peers/.done:
+	@mkdir -p $(@D)
+	@! command -v apt-get >/dev/null || \
+	    { cd $(@D) && apt-get download -qq postfix && \
+	    dpkg -x postfix_*.deb . && rm -f postfix_*.deb && touch .done; }
+
+run: need-build
+	@$(MAKE) -s build/smtpd
+	@tests/run
+
+check: need-check
+	@$(MAKE) -s peers
+	@tests/check
+
+lint: need-check
+	@status=0; for l in $(sort $(wildcard tests/lint/*)); do \
+	    echo "$$l"; $$l || status=1; done; exit $$status
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+# What the unit tests and the dialogues reach of the engine's floor.
+coverage:
+	@rm -rf build/cov
+	@$(MAKE) -s COV=1 units
+	@for t in build/cov/tests/proto_*; do [ ! -x $$t ] || $$t >/dev/null || \
+	    exit; done
+	@cd build/cov && gcov -o obj/proto obj/proto/*.gcda 2>/dev/null | \
+	    awk -F"'" '/^File/{f=$$2} /^Lines/{if(f~/src\/proto/)print f": "$$0}'
+
+# --- make install ---
+
+MANDIR = $(PREFIX)/share/man
+DOCDIR = $(PREFIX)/share/doc/smtpd
+UNITDIR = $(PREFIX)/lib/systemd/system
+SYSUSERSDIR = $(PREFIX)/lib/sysusers.d
+
+.PHONY: install uninstall
+install: build/smtpd
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(MANDIR)/man8 \
+	    $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(DOCDIR) \
+	    $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR)
+	install -m 755 build/smtpd $(DESTDIR)$(PREFIX)/sbin/
+	install -m 644 src/smtpd.8 $(DESTDIR)$(MANDIR)/man8/
+	install -m 644 src/smtpd.conf.5 $(DESTDIR)$(MANDIR)/man5/
+	install -m 644 smtpd.conf.example README.md LICENSE \
+	    $(DESTDIR)$(DOCDIR)/
+	sed 's,@PREFIX@,$(PREFIX),' src/smtpd.service \
+	    > $(DESTDIR)$(UNITDIR)/smtpd.service
+	install -m 644 src/smtpd.socket $(DESTDIR)$(UNITDIR)/
+	install -m 644 src/smtpd.sysusers $(DESTDIR)$(SYSUSERSDIR)/smtpd.conf
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/smtpd $(DESTDIR)$(MANDIR)/man8/smtpd.8 \
+	    $(DESTDIR)$(MANDIR)/man5/smtpd.conf.5 \
+	    $(DESTDIR)$(UNITDIR)/smtpd.service \
+	    $(DESTDIR)$(UNITDIR)/smtpd.socket \
+	    $(DESTDIR)$(SYSUSERSDIR)/smtpd.conf
+	rm -rf $(DESTDIR)$(DOCDIR)
 
 .PHONY: clean
 clean:
