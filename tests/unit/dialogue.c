@@ -22,107 +22,6 @@ static const struct smtp_config defaults = {
     .errors = 20,
 };
 
-static int
-hex(char c)
-{
-	c = ascii_lower(c);
-	if (ascii_is_digit(c))
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static const char *decode(struct span s, struct buf *out);
-
-/* "{N:text}" behind a backslash; *s is moved behind it. */
-static const char *
-decode_repeat(struct span *s, struct buf *out)
-{
-	const char *colon = memchr(s->ptr, ':', s->len);
-	const char *bad = NULL;
-	struct buf text = {0};
-	struct span inner;
-	uint64_t n;
-	size_t end = 0;
-
-	if (!colon)
-		return "a repeat without a colon";
-	if (ascii_parse_u64((struct span){s->ptr + 1,
-				(size_t)(colon - s->ptr) - 1},
-		1 << 24, &n))
-		return "a bad repeat count";
-	span_skip(s, (size_t)(colon - s->ptr) + 1);
-	while (end < s->len && s->ptr[end] != '}')
-		end += s->ptr[end] == '\\' ? 2 : 1;
-	if (end >= s->len)
-		return "a repeat without its end";
-	inner = (struct span){s->ptr, end};
-	span_skip(s, end + 1);
-	bad = decode(inner, &text);
-	while (!bad && n--)
-		buf_append_span(out, buf_span(&text));
-	buf_free(&text);
-	return bad;
-}
-
-/* What stands behind a backslash; *s is moved behind it. */
-static const char *
-decode_escape(struct span *s, struct buf *out)
-{
-	static const char names[] = "rnt0\\}";
-	static const char octets[] = "\r\n\t\0\\}";
-	const char *at = memchr(names, s->ptr[0], sizeof(names) - 1);
-
-	if (at) {
-		buf_append(out, &octets[at - names], 1);
-		span_skip(s, 1);
-		return NULL;
-	}
-	if (s->ptr[0] == 'x' && s->len >= 3 && hex(s->ptr[1]) >= 0 &&
-	    hex(s->ptr[2]) >= 0) {
-		char c = (char)(hex(s->ptr[1]) << 4 | hex(s->ptr[2]));
-
-		buf_append(out, &c, 1);
-		span_skip(s, 3);
-		return NULL;
-	}
-	return s->ptr[0] == '{' ? decode_repeat(s, out) : "a bad escape";
-}
-
-static const char *
-decode(struct span s, struct buf *out)
-{
-	const char *bad = NULL;
-
-	while (s.len && !bad) {
-		char c = s.ptr[0];
-
-		span_skip(&s, 1);
-		if (c != '\\')
-			buf_append(out, &c, 1);
-		else if (s.len)
-			bad = decode_escape(&s, out);
-		else
-			return "a backslash at the end";
-	}
-	return bad;
-}
-
-/* A whole line: without its CRLF if an unescaped backslash ends it. */
-static const char *
-decode_line(struct span s, struct buf *out)
-{
-	size_t slashes = 0;
-	const char *bad;
-
-	while (slashes < s.len && s.ptr[s.len - 1 - slashes] == '\\')
-		slashes++;
-	s.len -= slashes % 2;
-	bad = decode(s, out);
-	if (slashes % 2 == 0)
-		buf_append_str(out, "\r\n");
-	return bad;
-}
-
 static const char *
 set_config(struct dialogue *d, struct span s)
 {
@@ -201,7 +100,7 @@ add_replies(struct dialogue *d, struct span s)
 static const char *
 add_sent(struct dialogue *d, struct span s)
 {
-	const char *bad = decode_line(s, &d->sent);
+	const char *bad = dialogue_decode(s, &d->sent);
 
 	if (d->closes)
 		return "a command behind the close";
@@ -216,11 +115,11 @@ add_body(struct dialogue *d, struct span s, bool more)
 {
 	if (!more && d->nbodies++ == DIALOGUE_MAX)
 		return "too many messages";
-	return decode_line(s, &d->bodies[d->nbodies - 1]);
+	return dialogue_decode(s, &d->bodies[d->nbodies - 1]);
 }
 
-static bool
-skip_word(struct span *s, struct span word)
+bool
+dialogue_skip(struct span *s, struct span word)
 {
 	if (s->len < word.len || memcmp(s->ptr, word.ptr, word.len) != 0)
 		return false;
@@ -233,13 +132,13 @@ read_line(struct dialogue *d, struct span s, bool more)
 {
 	if (s.len == 0 || s.ptr[0] == '#')
 		return NULL;
-	if (skip_word(&s, SPAN_LIT("C: ")))
+	if (dialogue_skip(&s, SPAN_LIT("C: ")))
 		return add_sent(d, s);
-	if (skip_word(&s, SPAN_LIT("S: ")))
+	if (dialogue_skip(&s, SPAN_LIT("S: ")))
 		return add_replies(d, s);
-	if (skip_word(&s, SPAN_LIT("M: ")))
+	if (dialogue_skip(&s, SPAN_LIT("M: ")))
 		return add_body(d, s, more);
-	if (skip_word(&s, SPAN_LIT("config: ")))
+	if (dialogue_skip(&s, SPAN_LIT("config: ")))
 		return set_config(d, s);
 	if (span_equal(s, SPAN_LIT("client: bare-newline=keep"))) {
 		d->keep_bare = true;
@@ -284,103 +183,4 @@ dialogue_free(struct dialogue *d)
 	for (size_t i = 0; i < d->nbodies; i++)
 		buf_free(&d->bodies[i]);
 	buf_free(&d->sent);
-}
-
-bool
-dialogue_due(const struct dialogue *d, size_t sent)
-{
-	for (size_t i = 0; i < d->nreplies; i++)
-		if (d->replies[i].at == sent)
-			return true;
-	return false;
-}
-
-/* "<session>.<n>" at the front of *s. */
-static bool
-skip_id(struct span *s)
-{
-	if (!skip_word(s, SPAN_LIT(DIALOGUE_SESSION ".")) || s->len == 0 ||
-	    !ascii_is_digit(s->ptr[0]))
-		return false;
-	while (s->len && ascii_is_digit(s->ptr[0]))
-		span_skip(s, 1);
-	return true;
-}
-
-static bool
-match_text(const char *pattern, struct span s)
-{
-	while (*pattern) {
-		if (strcmp(pattern, "...") == 0)
-			return true;
-		if (strncmp(pattern, "<id>", 4) == 0) {
-			if (!skip_id(&s))
-				return false;
-			pattern += 4;
-			continue;
-		}
-		if (s.len == 0 || s.ptr[0] != *pattern)
-			return false;
-		span_skip(&s, 1);
-		pattern++;
-	}
-	return s.len == 0;
-}
-
-/* One line without CRLF; what a refusal ends with is cut off first. */
-static bool
-match_line(const char *pattern, struct span s)
-{
-	static const char id[] = " [" DIALOGUE_SESSION "]";
-	size_t n = sizeof(id) - 1;
-
-	if (s.len > 3 && s.ptr[3] == ' ' && s.ptr[0] >= '4') {
-		if (s.len < n || memcmp(s.ptr + s.len - n, id, n) != 0)
-			return false;
-		s.len -= n;
-	}
-	return match_text(pattern, s);
-}
-
-/* The next line of *s without its CRLF; all of it when it has none. */
-static struct span
-next_line(struct span *s)
-{
-	const char *lf = s->len ? memchr(s->ptr, '\n', s->len) : NULL;
-	struct span line = *s;
-
-	if (lf)
-		line.len = (size_t)(lf - s->ptr) + 1;
-	span_skip(s, line.len);
-	if (lf && line.len > 1 && lf[-1] == '\r')
-		line.len -= 2;
-	return line;
-}
-
-/* "250-*" */
-static bool
-is_any(const char *pattern)
-{
-	return strlen(pattern) == 5 && strcmp(pattern + 3, "-*") == 0;
-}
-
-bool
-dialogue_match(const struct dialogue *d, size_t sent, struct span said,
-    const char **pattern, struct span *line)
-{
-	for (size_t i = 0; i < d->nreplies && d->replies[i].at <= sent; i++) {
-		*pattern = d->replies[i].pattern;
-		if (is_any(*pattern)) {
-			while (
-			    said.len >= 4 && memcmp(said.ptr, *pattern, 4) == 0)
-				next_line(&said);
-			continue;
-		}
-		*line = next_line(&said);
-		if (!match_line(*pattern, *line))
-			return false;
-	}
-	*pattern = NULL;
-	*line = said;
-	return said.len == 0;
 }

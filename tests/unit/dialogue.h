@@ -73,4 +73,15 @@ bool dialogue_due(const struct dialogue *d, size_t sent);
 bool dialogue_match(const struct dialogue *d, size_t sent, struct span said,
     const char **pattern, struct span *line);
 
+/* --- its own --- */
+
+/*
+ * The octets of a line: without its CRLF if an unescaped backslash ends it.
+ * NULL, or what is wrong with it.
+ */
+const char *dialogue_decode(struct span s, struct buf *out);
+
+/* Takes word from the front, if it is there. */
+bool dialogue_skip(struct span *s, struct span word);
+
 #endif

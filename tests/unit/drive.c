@@ -10,14 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/ascii.h"
-
-static void
-expect(struct drive *d, bool holds, const char *what)
-{
-	if (!holds && !d->fault)
-		d->fault = what;
-}
+#include "drive_check.h"
 
 void
 drive_init(struct drive *d, const struct smtp_config *conf)
@@ -39,119 +32,11 @@ drive_free(struct drive *d)
 	buf_free(&d->raw);
 }
 
-/* --- what must hold for replies --- */
-
-/* Well-formed lines; returns how many replies they are. */
-static unsigned
-count_replies(struct drive *d, unsigned *refusals)
-{
-	struct span s = buf_span(&d->said);
-	const char *code = NULL;
-	unsigned n = 0;
-
-	*refusals = 0;
-
-	while (s.len) {
-		const char *lf = memchr(s.ptr, '\n', s.len);
-		size_t len = lf ? (size_t)(lf - s.ptr) + 1 : s.len;
-
-		expect(d, lf && len >= 6 && lf[-1] == '\r', "a reply line");
-		expect(d, len <= DRIVE_LINE_MAX, "512 octets a line");
-		if (d->fault)
-			return n;
-		expect(d, !code || memcmp(code, s.ptr, 3) == 0,
-		    "one code across a reply");
-		expect(d, s.ptr[3] == '-' || s.ptr[3] == ' ', "its 4th octet");
-		code = s.ptr[3] == '-' ? s.ptr : NULL;
-		n += !code;
-		*refusals += s.ptr[0] >= '4';
-		span_skip(&s, len);
-	}
-	expect(d, !code, "a whole reply");
-	return n;
-}
-
 static void
 flush(struct drive *d)
 {
 	buf_append_span(&d->said, buf_span(&d->out));
 	buf_consume(&d->out, d->out.len);
-}
-
-/* A refusal for the log: its reply is the last one, its line is readable. */
-static void
-take_refusal(struct drive *d)
-{
-	struct span out = buf_span(&d->out);
-	struct span line = d->smtp.line;
-	size_t at = d->smtp.reply_at;
-
-	d->refusals++;
-	expect(d, at < out.len && out.ptr[at] >= '4', "reply_at is a refusal");
-	if (d->fault)
-		return;
-	span_skip(&out, at);
-	expect(d, memchr(out.ptr, '\n', out.len) == out.ptr + out.len - 1,
-	    "reply_at is the last reply");
-	expect(d,
-	    !line.ptr ||
-		(line.ptr >= d->shown.ptr &&
-		    line.ptr + line.len <= d->shown.ptr + d->shown.len),
-	    "a line that aliases the input");
-}
-
-/* --- what must hold for bodies --- */
-
-/*
- * The body that these octets of DATA mean, read all at once: they must end
- * in CRLF . CRLF and hold it nowhere else.
- */
-static bool
-decode_dots(struct span raw, struct buf *out)
-{
-	struct buf text = {0};
-	const char *p;
-	bool good;
-
-	buf_append_str(&text, "\r\n");
-	buf_append_span(&text, raw);
-	p = memmem(text.data, text.len, "\r\n.\r\n", 5);
-	good = p && p + 5 == text.data + text.len;
-	for (size_t i = 2; good && i + 3 < text.len; i++)
-		if (text.data[i] != '.' ||
-		    memcmp(text.data + i - 2, "\r\n", 2) != 0)
-			buf_append(out, text.data + i, 1);
-	buf_free(&text);
-	return good;
-}
-
-static void
-check_body(struct drive *d)
-{
-	struct buf want = {0};
-
-	if (d->smtp.state == SMTP_STATE_DATA)
-		expect(d, decode_dots(buf_span(&d->raw), &want),
-		    "only CRLF.CRLF ends a message");
-	else
-		buf_append_span(&want, buf_span(&d->raw));
-	expect(d, span_equal(buf_span(&d->body), buf_span(&want)),
-	    "the body is what was sent");
-	buf_free(&want);
-}
-
-static void
-take_body(struct drive *d, struct span in)
-{
-	struct span b = d->smtp.body;
-
-	expect(d, b.len > 0, "a body that is not empty");
-	expect(d,
-	    b.len == 1 || (b.ptr >= in.ptr && b.ptr + b.len <= in.ptr + in.len),
-	    "a body that aliases the input");
-	expect(d, d->smtp.received <= d->smtp.size_max,
-	    "no body past its size");
-	buf_append_span(&d->body, b);
 }
 
 /* --- questions --- */
@@ -169,7 +54,7 @@ answer(struct drive *d)
 	enum smtp_ask ask = d->smtp.ask;
 	const struct smtp_reply *reply;
 
-	expect(d,
+	drive_expect(d,
 	    (ask != SMTP_ASK_DATA && ask != SMTP_ASK_MESSAGE) ||
 		d->env.nrcpts > 0,
 	    "a message has a recipient");
@@ -197,19 +82,21 @@ insist(struct drive *d, struct span in)
 	for (int i = 0; i < 3; i++) {
 		struct span again = in;
 
-		expect(d,
+		drive_expect(d,
 		    smtp_step(&d->smtp, &again, &d->out) == SMTP_NEED_VERDICT,
 		    "the question stays open");
-		expect(d, again.ptr == in.ptr && again.len == in.len,
+		drive_expect(d, again.ptr == in.ptr && again.len == in.len,
 		    "nothing is read behind a question");
 	}
-	expect(d,
+	drive_expect(d,
 	    d->out.len == out && d->smtp.ask == before.ask &&
 		d->smtp.state == before.state &&
 		d->smtp.commands == before.commands &&
 		d->smtp.received == before.received,
 	    "a step behind a question changes nothing");
 }
+
+/* --- steps --- */
 
 /* False: wait for the caller. */
 static bool
@@ -224,22 +111,24 @@ handle(struct drive *d, enum smtp_step step, struct span in)
 			return false;
 		}
 		if (d->smtp.ask == SMTP_ASK_MESSAGE && d->raw.len)
-			check_body(d);
+			drive_check_body(d);
 		answer(d);
 		return true;
 	case SMTP_HAVE_BODY:
+		buf_append_span(&d->body, d->smtp.body);
 		return true;
 	case SMTP_FLUSH:
 		flush(d);
 		return true;
 	case SMTP_REFUSED:
-		take_refusal(d);
+		d->refusals++;
+		drive_check_refusal(d);
 		return true;
 	case SMTP_CLOSE:
 		d->closed = true;
 		return false;
 	default:
-		expect(d,
+		drive_expect(d,
 		    smtp_in_body(&d->smtp) ? in.len == 0
 					   : in.len < SMTP_LINE_MAX,
 		    "a partial line is bounded");
@@ -263,16 +152,14 @@ step_all(struct drive *d)
 	do {
 		before = in;
 		step = smtp_step(&d->smtp, &in, &d->out);
-		expect(d, d->out.len <= DRIVE_OUT_MAX, "out is bounded");
+		drive_expect(d, d->out.len <= DRIVE_OUT_MAX, "out is bounded");
 		if (step == SMTP_HAVE_BODY)
-			take_body(d, before);
+			drive_check_span(d, before);
 	} while (handle(d, step, in) && !d->fault);
 	buf_consume(&d->in, d->in.len - in.len);
 	free(copy);
 	flush(d);
 }
-
-/* --- octet by octet --- */
 
 /* One octet, or none, and answers at once: what it may have done. */
 static void
@@ -292,7 +179,7 @@ feed_octet(struct drive *d, struct span octet)
 	if (state == SMTP_STATE_DATA && d->smtp.state != SMTP_STATE_DATA) {
 		struct buf text = {0};
 
-		expect(d, decode_dots(buf_span(&d->raw), &text),
+		drive_expect(d, drive_decode_dots(buf_span(&d->raw), &text),
 		    "only CRLF.CRLF ends DATA");
 		buf_free(&text);
 	}
@@ -318,9 +205,10 @@ drive_settle(struct drive *d)
 
 	while (d->asked && !d->closed && !d->fault)
 		step_all(d);
-	n = count_replies(d, &refusals);
-	expect(d, refusals == d->refusals, "every refusal is told once");
-	expect(d, !d->replies || n == d->replies, "one reply per command");
+	n = drive_count_replies(d, &refusals);
+	drive_expect(d, refusals == d->refusals, "every refusal is told once");
+	drive_expect(d, !d->replies || n == d->replies,
+	    "one reply per command");
 }
 
 const char *
