@@ -3,6 +3,8 @@
  * daemon reads. Knows what the defaults are that no table can hold.
  */
 #include <netdb.h>
+#include <netinet/in.h>
+#include <resolv.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -110,6 +112,11 @@ resolve_hostname(struct config_all *all, const char *name)
 	struct addrinfo *ai;
 	char *r = NULL;
 
+	/* where no name server answers, the start must not wait for it long */
+	if (res_init() == 0) {
+		_res.retrans = 2;
+		_res.retry = 1;
+	}
 	if (getaddrinfo(name, NULL, &hints, &ai) != 0)
 		return NULL;
 	if (ai->ai_canonname && strchr(ai->ai_canonname, '.'))

@@ -8,7 +8,6 @@
 #include "worker.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -22,6 +21,9 @@
 #include "io/stream.h"
 #include "sessions.h"
 
+/* How often a leaving worker looks whether the last job is done. */
+#define SETTLE_MS 20
+
 struct worker {
 	const struct worker_start *start;
 	struct loop loop;
@@ -29,10 +31,10 @@ struct worker {
 	struct stream_pool pool;
 	struct sessions sessions;
 	struct listener **listeners;
-	struct event *alive;
-	struct event *term;
-	struct event *patience; /* of a drain */
-	struct event *settle;   /* waiting for what is still on its way */
+	struct loop_event *alive;
+	struct loop_event *term;
+	struct loop_event *patience; /* of a drain */
+	struct loop_event *settle;   /* waiting for what is still on its way */
 	bool draining;
 };
 
@@ -51,12 +53,10 @@ on_client(void *ctx, unsigned which, int fd, const struct ipaddr *client,
 static void
 leave_if_done(struct worker *w)
 {
-	const struct timeval soon = {0, 20000};
-
 	if (!w->draining || w->sessions.count)
 		return;
 	if (jobs_pending(w->jobs))
-		event_add(w->settle, &soon);
+		loop_timer_set(w->settle, SETTLE_MS);
 	else
 		loop_stop(&w->loop);
 }
@@ -68,20 +68,10 @@ on_empty(void *ctx)
 }
 
 static void
-on_settle(int fd, short what, void *arg)
+on_patience(void *ctx)
 {
-	(void)fd;
-	(void)what;
-	leave_if_done(arg);
-}
+	struct worker *w = ctx;
 
-static void
-on_patience(int fd, short what, void *arg)
-{
-	struct worker *w = arg;
-
-	(void)fd;
-	(void)what;
 	sessions_hangup(&w->sessions);
 }
 
@@ -101,10 +91,6 @@ stop_accepting(struct worker *w)
 static void
 drain(struct worker *w)
 {
-	uint64_t ms = w->start->conf->drain;
-	struct timeval tv = {(time_t)(ms / 1000),
-	    (suseconds_t)(ms % 1000 * 1000)};
-
 	if (w->draining) {
 		sessions_hangup(&w->sessions);
 		return;
@@ -114,28 +100,24 @@ drain(struct worker *w)
 	    LOG_UINT("sessions", w->sessions.count));
 	stop_accepting(w);
 	sessions_drain(&w->sessions);
-	event_add(w->patience, &tv);
+	loop_timer_set(w->patience, w->start->conf->drain);
 	leave_if_done(w);
 }
 
 static void
-on_alive(int fd, short what, void *arg)
+on_alive(void *ctx)
 {
-	struct worker *w = arg;
+	struct worker *w = ctx;
 
-	(void)fd;
-	(void)what;
-	event_del(w->alive);
+	loop_event_free(&w->alive);
 	if (!w->draining)
 		drain(w);
 }
 
 static void
-on_term(int sig, short what, void *arg)
+on_term(void *ctx)
 {
-	(void)sig;
-	(void)what;
-	drain(arg);
+	drain(ctx);
 }
 
 /* --- starting --- */
@@ -194,15 +176,13 @@ open_services(struct worker *w)
 static int
 open_events(struct worker *w)
 {
-	struct event_base *base = w->loop.base;
-	int alive = w->start->alive;
+	struct loop *l = &w->loop;
 
-	w->alive = event_new(base, alive, EV_READ, on_alive, w);
-	w->term = evsignal_new(base, SIGTERM, on_term, w);
-	w->patience = event_new(base, -1, 0, on_patience, w);
-	w->settle = event_new(base, -1, 0, on_settle, w);
-	if (!w->alive || !w->term || !w->patience || !w->settle ||
-	    event_add(w->alive, NULL) < 0 || event_add(w->term, NULL) < 0)
+	w->alive = loop_readable(l, w->start->alive, on_alive, w);
+	w->term = loop_signal(l, SIGTERM, on_term, w);
+	w->patience = loop_timer(l, on_patience, w);
+	w->settle = loop_timer(l, on_empty, w);
+	if (!w->alive || !w->term || !w->patience || !w->settle)
 		return fail("events");
 	return 0;
 }
@@ -275,14 +255,10 @@ free_worker(struct worker *w)
 	jobs_free(&w->jobs);
 	deliver_free(&w->sessions.deliver);
 	stream_pool_free(&w->pool);
-	if (w->alive)
-		event_free(w->alive);
-	if (w->term)
-		event_free(w->term);
-	if (w->patience)
-		event_free(w->patience);
-	if (w->settle)
-		event_free(w->settle);
+	loop_event_free(&w->alive);
+	loop_event_free(&w->term);
+	loop_event_free(&w->patience);
+	loop_event_free(&w->settle);
 	loop_free(&w->loop);
 }
 

@@ -11,6 +11,10 @@
 
 struct event_base;
 
+/* A timer, a signal or a descriptor that wakes the loop. */
+struct loop_event;
+typedef void loop_fn(void *ctx);
+
 struct loop_deferred;
 
 struct loop {
@@ -29,6 +33,22 @@ void loop_stop(struct loop *l);
 
 /* Calls fn(ptr) once this turn's callbacks have all run. */
 void loop_defer(struct loop *l, void (*fn)(void *), void *ptr);
+
+/*
+ * Each calls fn(ctx) when it is due. A timer waits for loop_timer_set() and
+ * fires once; a signal is heard every time, a descriptor (which stays the
+ * caller's) each time it can be read. NULL with errno.
+ */
+struct loop_event *loop_timer(struct loop *l, loop_fn *fn, void *ctx);
+struct loop_event *loop_signal(struct loop *l, int sig, loop_fn *fn, void *ctx);
+struct loop_event *loop_readable(struct loop *l, int fd, loop_fn *fn,
+    void *ctx);
+
+/* In ms from now; again: the last one counts. */
+void loop_timer_set(struct loop_event *e, uint64_t ms);
+
+/* Silence; *e is NULL. From its own function too. */
+void loop_event_free(struct loop_event **e);
 
 /* Milliseconds: monotonic for deadlines, wall for dates. */
 int64_t loop_now(const struct loop *l);

@@ -218,8 +218,10 @@ jobs_free(struct jobs **p)
 		pthread_join(jobs->threads[i], NULL);
 	free_list(&jobs->queue);
 	free_list(&jobs->finished);
-	HASH_ITER (hh, jobs->waiting, w, next) {
-		HASH_DELETE(hh, jobs->waiting, w);
+	w = jobs->waiting;
+	HASH_CLEAR(hh, jobs->waiting);
+	for (; w; w = next) {
+		next = w->hh.next;
 		free(w);
 	}
 	if (jobs->wake)

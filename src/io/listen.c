@@ -109,7 +109,7 @@ listen_open(const struct ipaddr *addr, uint16_t port)
 int
 listen_address(int fd, struct ipaddr *addr, uint16_t *port)
 {
-	union address a;
+	union address a = {0};
 	socklen_t len = sizeof(a);
 	int listening = 0;
 	socklen_t optlen = sizeof(listening);
@@ -126,11 +126,13 @@ static void
 refuse_one(struct listener *l)
 {
 	static const char reply[] = "421 4.3.2 Too many sessions\r\n";
+	union address a = {0};
+	socklen_t len = sizeof(a);
 	int fd;
 
 	if (l->reserve >= 0)
 		close(l->reserve);
-	fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	fd = accept4(l->fd, &a.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
 		send(fd, reply, sizeof(reply) - 1, MSG_NOSIGNAL);
 		shutdown(fd, SHUT_WR);
@@ -187,7 +189,7 @@ is_passing(int err)
 static bool
 accept_one(struct listener *l)
 {
-	union address a;
+	union address a = {0};
 	socklen_t len = sizeof(a);
 	struct ipaddr client;
 	uint16_t port;

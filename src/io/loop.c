@@ -83,6 +83,82 @@ loop_defer(struct loop *l, void (*fn)(void *), void *ptr)
 	l->deferred = d;
 }
 
+/* --- events --- */
+
+struct loop_event {
+	struct event *event;
+	loop_fn *fn;
+	void *ctx;
+};
+
+static void
+on_event(int fd, short what, void *arg)
+{
+	struct loop_event *e = arg;
+
+	(void)fd;
+	(void)what;
+	e->fn(e->ctx);
+}
+
+static struct loop_event *
+event_of(struct loop *l, int fd, short what, loop_fn *fn, void *ctx)
+{
+	struct loop_event *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	*e = (struct loop_event){.fn = fn, .ctx = ctx};
+	e->event = event_new(l->base, fd, what, on_event, e);
+	if (!e->event || (what && event_add(e->event, NULL) < 0)) {
+		loop_event_free(&e);
+		errno = ENOMEM;
+	}
+	return e;
+}
+
+struct loop_event *
+loop_timer(struct loop *l, loop_fn *fn, void *ctx)
+{
+	return event_of(l, -1, 0, fn, ctx);
+}
+
+struct loop_event *
+loop_signal(struct loop *l, int sig, loop_fn *fn, void *ctx)
+{
+	return event_of(l, sig, EV_SIGNAL | EV_PERSIST, fn, ctx);
+}
+
+struct loop_event *
+loop_readable(struct loop *l, int fd, loop_fn *fn, void *ctx)
+{
+	return event_of(l, fd, EV_READ | EV_PERSIST, fn, ctx);
+}
+
+void
+loop_timer_set(struct loop_event *e, uint64_t ms)
+{
+	const struct timeval tv = {(time_t)(ms / 1000),
+	    (suseconds_t)(ms % 1000 * 1000)};
+
+	event_add(e->event, &tv);
+}
+
+void
+loop_event_free(struct loop_event **p)
+{
+	struct loop_event *e = *p;
+
+	*p = NULL;
+	if (!e)
+		return;
+	if (e->event)
+		event_free(e->event);
+	free(e);
+}
+
+/* --- the clock --- */
+
 static int64_t
 clock_ms(clockid_t clock)
 {

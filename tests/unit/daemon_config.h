@@ -5,6 +5,7 @@
 #ifndef DAEMON_CONFIG_H
 #define DAEMON_CONFIG_H
 
+#include <netdb.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,6 +24,18 @@
 #define DOMAIN                                                                 \
 	"domain \"example.org\" { users = { \"alice\" } "                      \
 	"aliases = { \"postmaster: alice\", \"abuse: alice\" } }\n"
+
+/* No test asks the network what this machine is called. */
+int
+getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+    struct addrinfo **res)
+{
+	(void)node;
+	(void)service;
+	(void)hints;
+	(void)res;
+	return EAI_NONAME;
+}
 
 struct loaded {
 	struct config *config;

@@ -58,8 +58,7 @@ struct dialogue {
 };
 
 /* NULL, or what is wrong with the file, with its line number in *line. */
-const char *dialogue_load(const char *path, struct dialogue *d,
-    unsigned *line);
+const char *dialogue_load(const char *path, struct dialogue *d, unsigned *line);
 void dialogue_free(struct dialogue *d);
 
 /* Is a reply expected after exactly this many octets? Then it is due. */

@@ -21,9 +21,9 @@
 struct drive {
 	/* the caller's, before the first octet */
 	const struct smtp_reply *(*answer)(struct drive *d);
-	uint64_t seed;  /* for answer() */
-	bool late;      /* a question stays open until the next octets come */
-	bool bytes;     /* octets come one by one: watch each of them */
+	uint64_t seed; /* for answer() */
+	bool late;     /* a question stays open until the next octets come */
+	bool bytes;    /* octets come one by one: watch each of them */
 
 	/* what came of it */
 	const char *fault;  /* the first thing that did not hold; NULL: none */
@@ -39,8 +39,8 @@ struct drive {
 	struct buf in, out, body, raw;
 	struct span shown; /* what the engine sees in this step */
 	unsigned refusals; /* told by SMTP_REFUSED */
-	bool asked;       /* the open question was seen already */
-	unsigned replies; /* expected so far, byte by byte */
+	bool asked;        /* the open question was seen already */
+	unsigned replies;  /* expected so far, byte by byte */
 };
 
 void drive_init(struct drive *d, const struct smtp_config *conf);

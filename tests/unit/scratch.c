@@ -43,8 +43,7 @@ int
 scratch_teardown(void **state)
 {
 	(void)state;
-	return chdir("/") ||
-	       nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return chdir("/") || nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 const char *
