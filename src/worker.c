@@ -271,6 +271,7 @@ worker_main(const struct worker_start *start)
 	signal(SIGINT, SIG_IGN); /* the terminal's; the master hears it too */
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file too large is an error like others */
 	close_foreign_sockets(start);
 	raise_limits();
 	if (setup_become(start->identity) < 0) {

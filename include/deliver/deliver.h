@@ -33,6 +33,7 @@ struct deliver;
  */
 struct deliver *deliver_new(const struct deliver_options *o, struct loop *loop,
     struct jobs *jobs, const char **what);
+/* After jobs_free(): jobs use its descriptors to their very end. */
 void deliver_free(struct deliver **d);
 
 /* Room for n octets above the reserve, on the spool and every root. */

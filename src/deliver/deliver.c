@@ -119,13 +119,17 @@ void
 deliver_free(struct deliver **p)
 {
 	struct deliver *d = *p;
+	struct delivery *v, *next;
 
 	*p = NULL;
 	if (!d)
 		return;
 	/* no job ever took these: their bodies were still being written */
-	while (d->deliveries)
-		delivery_free(&d->deliveries->job);
+	DL_FOREACH_SAFE(d->deliveries, v, next)
+	{
+		v->d = NULL; /* the list goes with d */
+		delivery_free(&v->job);
+	}
 	space_free(&d->space);
 	if (d->tmp >= 0)
 		close(d->tmp);

@@ -1,5 +1,5 @@
 /*
- * recipients: the tables of domains and users, filled once.
+ * recipients: the tables of domains and names, filled once.
  *
  * Owns the arena everything is in, the hash tables and the roots with their
  * descriptors. Tables are keyed by a keyed hash, since what is looked up
@@ -153,69 +153,6 @@ recipients_add_domain(struct recipients *r, const char *name,
 	HASH_ADD_KEYPTR_BYHASHVALUE(hh, r->domains, d->name, strlen(d->name),
 	    hash(r, d->name, strlen(d->name)), d);
 	*domain_r = d;
-	return NULL;
-}
-
-/* Has this user a path? Said when it is added rather than at every RCPT. */
-static bool
-has_path(const struct mail_domain *d, const char *user)
-{
-	struct template_values v = {.user = user, .domain = d->name};
-	struct arena a = {0};
-	bool r = template_fill(&d->template, &v, &a) != NULL;
-
-	arena_reset(&a);
-	return r;
-}
-
-const char *
-recipients_add_user(struct recipients *r, struct mail_domain *d,
-    const char *user)
-{
-	struct buf text = {0};
-	struct arena a = {0};
-	struct smtp_path p;
-	const char *bad = NULL, *key;
-
-	buf_printf(&text, "%s@%s", user, d->name);
-	if (smtp_mailbox_parse(buf_span(&text), &a, &p) < 0) {
-		bad = "must be a local part, without its domain, as it is "
-		      "written in an address";
-	} else {
-		key = recipients_key(r, p.local, &a);
-		if (has_path(d, key))
-			recipients_intern(r, d, key)->user = true;
-		else
-			bad = "cannot be part of a path: no leading dot, no /, "
-			      "at most 200 octets, not cur, new or tmp";
-	}
-	arena_reset(&a);
-	buf_free(&text);
-	return bad;
-}
-
-const char *
-recipients_users_from(struct recipients *r, struct mail_domain *d,
-    const char *path)
-{
-	struct template_values v = {.domain = d->name};
-	struct template t;
-	const char *bad = template_parse(path, &r->arena, &t);
-	const char *rel;
-	struct buf full = {0};
-
-	if (bad)
-		return bad;
-	if (t.user || t.detail)
-		return "may hold %d only: it is the directory in which each "
-		       "user has one";
-	rel = template_fill(&t, &v, &r->arena);
-	if (!rel)
-		return "cannot hold %d for this domain: write the directory";
-	buf_printf(&full, "%s/%s", t.root, rel);
-	d->users_from = arena_dup(&r->arena, buf_span(&full));
-	buf_free(&full);
-	r->live = true;
 	return NULL;
 }
 

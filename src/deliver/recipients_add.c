@@ -1,7 +1,7 @@
 /*
- * recipients_alias: lines of aliases, the catch-all, the top-level
- * postmaster. Reads syntax only; where a target leads is recipients_check()'s
- * question, when all domains are known.
+ * recipients_add: users, aliases, the catch-all and the top-level postmaster,
+ * as the configuration writes them. Where a target leads is the question of
+ * recipients_check(), when all domains are known.
  */
 #include <string.h>
 
@@ -38,6 +38,72 @@ parse_local(struct span s, const char *domain, struct arena *a,
 	bad = smtp_mailbox_parse(buf_span(&text), a, r);
 	buf_free(&text);
 	return bad;
+}
+
+/* Has this user a path? Said when it is added rather than at every RCPT. */
+static bool
+has_path(const struct mail_domain *d, const char *user)
+{
+	struct template_values v = {.user = user, .domain = d->name};
+	struct arena a = {0};
+	bool r = template_fill(&d->template, &v, &a) != NULL;
+
+	arena_reset(&a);
+	return r;
+}
+
+static const char *
+add_user(struct recipients *r, struct mail_domain *d, const char *user,
+    struct arena *a)
+{
+	struct smtp_path p;
+	const char *key;
+
+	if (parse_local(span_str(user), d->name, a, &p) < 0)
+		return "must be a local part, without its domain, as it is "
+		       "written in an address";
+	key = recipients_key(r, p.local, a);
+	if (!has_path(d, key))
+		return "cannot be part of a path: no leading dot, no /, at "
+		       "most 200 octets, not cur, new or tmp";
+	recipients_intern(r, d, key)->user = true;
+	return NULL;
+}
+
+const char *
+recipients_add_user(struct recipients *r, struct mail_domain *d,
+    const char *user)
+{
+	struct arena a = {0};
+	const char *bad = add_user(r, d, user, &a);
+
+	arena_reset(&a);
+	return bad;
+}
+
+const char *
+recipients_users_from(struct recipients *r, struct mail_domain *d,
+    const char *path)
+{
+	struct template_values v = {.domain = d->name};
+	struct template t;
+	const char *bad = template_parse(path, &r->arena, &t);
+	const char *rel;
+	struct buf full = {0};
+
+	if (bad)
+		return bad;
+	if (t.user || t.detail)
+		return "may hold %d only: it is the directory in which each "
+		       "user has one";
+	rel = template_fill(&t, &v, &r->arena);
+	if (!rel)
+		return "cannot hold %d for this domain: write the directory";
+	buf_printf(&full, "%s/%s", t.root, rel);
+	d->users_from = arena_dup(&r->arena, buf_span(&full));
+	buf_free(&full);
+	r->live = true;
+	return NULL;
 }
 
 /* domain NULL: only a whole address will do. */
