@@ -47,6 +47,9 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 /* Drops n bytes from the front; n <= b->len. Empty keeps its memory. */
 void buf_consume(struct buf *b, size_t n);
 
+/* Overwrites what it holds and held, then gives the memory back. */
+void buf_wipe(struct buf *b);
+
 /* Gives the memory back; the buf is empty and usable again. */
 void buf_free(struct buf *b);
 

@@ -134,3 +134,12 @@ buf_free(struct buf *b)
 	free(b->data);
 	*b = (struct buf){0};
 }
+
+/* What growing left behind elsewhere is out of reach: reserve first. */
+void
+buf_wipe(struct buf *b)
+{
+	if (b->data)
+		explicit_bzero(b->data, b->cap);
+	buf_free(b);
+}
