@@ -63,7 +63,7 @@ COMPILE = $(CC) -std=gnu11 $(CFLAGS) $(MODE) $(WARN) -Iinclude -D_GNU_SOURCE \
 LINK = $(CC) $(CFLAGS) $(MODE) $(LDMODE) -pthread $(LDFLAGS)
 
 # By hand: libevent_openssl.pc would pull monolithic -levent in beside core.
-LIBS = -levent_core -lconfuse
+LIBS = -levent_core -lconfuse -lssl -lcrypto -lcrypt -lresolv
 
 # --- smtpd: one library per floor, so that tests link only their own ---
 
@@ -81,9 +81,9 @@ LIB_policy  = $(BUILD)/libpolicy.a $(BUILD)/libproto.a $(LIB_io)
 LIB_deliver = $(BUILD)/libdeliver.a $(BUILD)/libproto.a $(LIB_io)
 LIB_daemon  = $(BUILD)/libdaemon.a $(BUILD)/libdeliver.a $(LIB_policy)
 
-LIBS_io      = -levent_core
-LIBS_policy  = -levent_core
-LIBS_deliver = -levent_core
+LIBS_io      = -levent_core -lssl -lcrypto
+LIBS_policy  = -levent_core -lssl -lcrypto -lcrypt
+LIBS_deliver = -levent_core -lssl -lcrypto
 LIBS_daemon  = $(LIBS)
 
 .PHONY: all build
@@ -168,7 +168,8 @@ endif
 
 # --- make run, make check: they install what they need, then do it ---
 
-NEED_BUILD = gcc libc6-dev libevent-dev libconfuse-dev uthash-dev
+NEED_BUILD = gcc libc6-dev libevent-dev libconfuse-dev libcrypt-dev libssl-dev \
+	uthash-dev
 NEED_CHECK = $(NEED_BUILD) clang clang-format clang-tidy cppcheck curl \
 	e2fsprogs iproute2 libclang-rt-14-dev libcmocka-dev libdb5.3 libicu72 \
 	libnet-ssleay-perl libnsl2 libsasl2-2 mandoc mount procps python3 \

@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "io/loop.h"
+#include "io/tls.h"
 
 /* What one read takes at most, and what may wait behind a question. */
 #define STREAM_READ_MAX 65536
@@ -24,6 +25,9 @@ enum stream_event {
 	STREAM_DEADLINE, /* the time of stream_deadline() has come */
 	STREAM_CLOSED,   /* after stream_shutdown(): the descriptor is closed */
 	STREAM_FAILED,   /* a write failed: the peer is gone */
+	STREAM_SECURED,  /* the handshake is done */
+	STREAM_PLAIN,    /* the peer speaks, but no TLS; the stream is plain */
+	STREAM_INSECURE, /* the handshake failed: stream_tls_reason() */
 };
 
 enum stream_read {
@@ -49,14 +53,19 @@ struct stream {
 	void *owner;
 	struct event io;
 	struct event timer;
-	struct buf in;    /* kept input: see stream_keep() */
-	struct buf out;   /* what the socket did not take */
-	int64_t deadline; /* monotonic ms, 0: none */
-	int64_t armed;    /* when the timer fires, 0: not armed */
-	uint32_t dropped; /* octets read and dropped while lingering */
+	struct buf in;      /* kept input: see stream_keep() */
+	struct buf out;     /* what the socket did not take */
+	int64_t deadline;   /* monotonic ms, 0: none */
+	int64_t armed;      /* when the timer fires, 0: not armed */
+	struct ssl_st *ssl; /* NULL: in clear */
+	const char *reason; /* of a failed handshake; constant */
+	uint32_t dropped;   /* octets read and dropped while lingering */
 	int fd;
 	bool reading;
 	bool lingering;
+	bool handshaking;
+	bool peeked;    /* the first octet of the handshake was looked at */
+	bool tls_write; /* TLS must write before it can go on reading */
 };
 
 /* Takes the descriptor over: non-blocking, close-on-exec. */
@@ -89,6 +98,29 @@ size_t stream_unsent(const struct stream *s);
 
 /* When STREAM_DEADLINE is wanted; 0 for never. Cheap to move later. */
 void stream_deadline(struct stream *s, int64_t when);
+
+/*
+ * From the next octet on TLS; nothing may be kept or unsent. The owner hears
+ * STREAM_SECURED, STREAM_PLAIN or STREAM_INSECURE, and sets the deadline.
+ * False: no memory.
+ */
+bool stream_start_tls(struct stream *s, const struct tls *t);
+
+/* Before it is secured: back to clear, for a last word. Idempotent. */
+void stream_give_up_tls(struct stream *s);
+/* And no octet of TLS has come. */
+bool stream_in_clear(const struct stream *s);
+
+/* When it is secured: "TLSv1.3" and the cipher's name, constants. */
+const char *stream_tls_version(const struct stream *s);
+const char *stream_tls_cipher(const struct stream *s);
+/* Why it is not. */
+const char *stream_tls_reason(const struct stream *s);
+/* tls-exporter of RFC 9266; false below TLS 1.3. */
+bool stream_tls_exporter(const struct stream *s, uint8_t out[32]);
+
+/* Overwrites what was read last: it held a secret. */
+void stream_wipe(struct stream *s);
 
 /*
  * Ends politely: flush, shutdown, read and drop up to 64 KiB or 2 s, close,

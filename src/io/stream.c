@@ -16,8 +16,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "io/stream_tls.h"
+
 /* What may be kept while more is read: a partial line. */
-#define KEEP_MAX      4096
+#define KEEP_MAX      16384
 #define LINGER_OCTETS 65536
 #define LINGER_MS     2000
 #define FLUSH_MS      10000 /* for a peer that does not read our last words */
@@ -43,14 +45,14 @@ static void on_io(int fd, short what, void *arg);
 static void on_timer(int fd, short what, void *arg);
 
 /* Registers for what is wanted now. */
-static void
-update_io(struct stream *s)
+void
+stream_update_io(struct stream *s)
 {
 	short want = 0;
 
 	if (s->reading)
 		want |= EV_READ;
-	if (s->out.len)
+	if (s->out.len || s->tls_write)
 		want |= EV_WRITE;
 	event_del(&s->io);
 	if (!want)
@@ -87,6 +89,7 @@ close_fd(struct stream *s)
 {
 	event_del(&s->io);
 	event_del(&s->timer);
+	stream_tls_free(s);
 	close(s->fd);
 	s->fd = -1;
 	buf_free(&s->in);
@@ -150,6 +153,8 @@ static void
 half_close(struct stream *s)
 {
 	buf_free(&s->out);
+	if (s->ssl)
+		stream_tls_close_notify(s);
 	shutdown(s->fd, SHUT_WR);
 	stream_deadline(s, loop_now(s->pool->loop) + LINGER_MS);
 }
@@ -166,7 +171,7 @@ stream_shutdown(struct stream *s)
 		stream_deadline(s, loop_now(s->pool->loop) + FLUSH_MS);
 	else
 		half_close(s);
-	update_io(s);
+	stream_update_io(s);
 }
 
 /* --- reading --- */
@@ -176,7 +181,7 @@ stream_pause(struct stream *s)
 {
 	if (s->fd >= 0 && s->reading && !s->lingering) {
 		s->reading = false;
-		update_io(s);
+		stream_update_io(s);
 	}
 }
 
@@ -185,7 +190,7 @@ stream_resume(struct stream *s)
 {
 	if (s->fd >= 0 && !s->reading) {
 		s->reading = true;
-		update_io(s);
+		stream_update_io(s);
 	}
 }
 
@@ -198,8 +203,11 @@ stream_read(struct stream *s, struct span *in)
 
 	assert(kept <= KEEP_MAX);
 	do
-		n = recv(s->fd, data + kept, STREAM_READ_MAX, 0);
+		n = s->ssl ? stream_tls_read(s, data + kept, STREAM_READ_MAX)
+			   : recv(s->fd, data + kept, STREAM_READ_MAX, 0);
 	while (n < 0 && errno == EINTR);
+	if (s->tls_write)
+		stream_update_io(s);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return STREAM_AGAIN;
 	if (n <= 0)
@@ -230,6 +238,14 @@ stream_keep(struct stream *s, struct span in)
 	}
 }
 
+void
+stream_wipe(struct stream *s)
+{
+	explicit_bzero(s->pool->data, KEEP_MAX + STREAM_READ_MAX);
+	if (s->in.data)
+		explicit_bzero(s->in.data + s->in.len, s->in.cap - s->in.len);
+}
+
 /* --- writing --- */
 
 /* Sends from the front of *data. False: the peer is gone. */
@@ -237,7 +253,9 @@ static bool
 send_some(struct stream *s, struct span *data)
 {
 	while (data->len) {
-		ssize_t n = send(s->fd, data->ptr, data->len, MSG_NOSIGNAL);
+		ssize_t n =
+		    s->ssl ? stream_tls_write(s, *data)
+			   : send(s->fd, data->ptr, data->len, MSG_NOSIGNAL);
 
 		if (n >= 0)
 			span_skip(data, (size_t)n);
@@ -261,7 +279,7 @@ stream_write(struct stream *s, struct buf *out)
 	if (ok && data.len) {
 		buf_append_span(&s->out, data);
 		if (!waiting)
-			update_io(s);
+			stream_update_io(s);
 	}
 	out->len = 0;
 	return ok;
@@ -288,7 +306,7 @@ on_writable(struct stream *s)
 		buf_free(&s->out);
 		if (s->lingering)
 			half_close(s);
-		update_io(s);
+		stream_update_io(s);
 		if (!s->lingering)
 			s->fn(s->owner, STREAM_WRITABLE);
 	}
@@ -314,7 +332,17 @@ on_io(int fd, short what, void *arg)
 	struct stream *s = arg;
 
 	(void)fd;
-	if (what & EV_WRITE)
+	if (s->handshaking && !s->lingering) {
+		stream_tls_on_io(s);
+		return;
+	}
+	if ((what & EV_WRITE) && s->tls_write && !s->out.len) {
+		/* what TLS had to write is written by reading again */
+		s->tls_write = false;
+		stream_update_io(s);
+		what = s->reading ? EV_READ : 0;
+	}
+	if ((what & EV_WRITE) && s->out.len)
 		on_writable(s);
 	if (!(what & EV_READ) || s->fd < 0 || !s->reading)
 		return;

@@ -1,0 +1,236 @@
+/*
+ * stream_tls: OpenSSL over the stream's own events.
+ *
+ * SSL_read and SSL_write say what they wait for; that becomes what the
+ * stream registers. A read always offers room for a whole record, so that
+ * nothing decrypted stays behind in the library where no event would tell of
+ * it. The error queue is the thread's, not the connection's: it is cleared
+ * before each call.
+ */
+#include "io/stream_tls.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "io/tls_session.h"
+
+#define RECORD_MAX       16384
+#define HANDSHAKE_RECORD 0x16 /* the first octet of a ClientHello */
+
+enum stream_handshake {
+	STREAM_HANDSHAKE_WAITS,
+	STREAM_HANDSHAKE_DONE,
+	STREAM_HANDSHAKE_PLAIN,  /* nothing read: a reply can be sent */
+	STREAM_HANDSHAKE_FAILED, /* s->reason says why */
+};
+
+void
+stream_tls_free(struct stream *s)
+{
+	if (!s->ssl)
+		return;
+	stream_tls_close_notify(s);
+	SSL_free(s->ssl);
+	s->ssl = NULL;
+	s->handshaking = false;
+	s->tls_write = false;
+}
+
+bool
+stream_start_tls(struct stream *s, const struct tls *t)
+{
+	s->ssl = s->fd >= 0 ? tls_accept(t, s->fd) : NULL;
+	s->handshaking = s->ssl != NULL;
+	s->peeked = false;
+	return s->ssl != NULL;
+}
+
+static const char *
+reason(void)
+{
+	const char *r = ERR_reason_error_string(ERR_peek_error());
+
+	return r ? r : "closed";
+}
+
+/* What a call that did not finish waits for; -1: it failed. */
+static int
+wait_for(struct stream *s, int result)
+{
+	switch (SSL_get_error(s->ssl, result)) {
+	case SSL_ERROR_WANT_READ:
+		s->tls_write = false;
+		return 0;
+	case SSL_ERROR_WANT_WRITE:
+		s->tls_write = true;
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+/* A client that speaks in clear is told from its first octet, before the
+ * library answers it with an alert. */
+static enum stream_handshake
+peek(struct stream *s)
+{
+	unsigned char first;
+	ssize_t n = recv(s->fd, &first, 1, MSG_PEEK);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return STREAM_HANDSHAKE_WAITS;
+	if (n <= 0 || first != HANDSHAKE_RECORD) {
+		s->reason = n == 1 ? "no TLS" : "closed";
+		return n == 1 ? STREAM_HANDSHAKE_PLAIN
+			      : STREAM_HANDSHAKE_FAILED;
+	}
+	s->peeked = true;
+	return STREAM_HANDSHAKE_DONE;
+}
+
+static enum stream_handshake
+handshake(struct stream *s)
+{
+	int result;
+
+	if (!s->peeked) {
+		enum stream_handshake first = peek(s);
+
+		if (first != STREAM_HANDSHAKE_DONE)
+			return first;
+	}
+	ERR_clear_error();
+	result = SSL_do_handshake(s->ssl);
+	if (result == 1) {
+		s->handshaking = false;
+		s->tls_write = false;
+		return STREAM_HANDSHAKE_DONE;
+	}
+	if (wait_for(s, result) == 0)
+		return STREAM_HANDSHAKE_WAITS;
+	s->reason = reason();
+	return STREAM_HANDSHAKE_FAILED;
+}
+
+ssize_t
+stream_tls_read(struct stream *s, char *to, size_t n)
+{
+	size_t got = 0;
+
+	while (n - got >= RECORD_MAX) {
+		int r;
+
+		ERR_clear_error();
+		r = SSL_read(s->ssl, to + got, (int)(n - got));
+		if (r > 0) {
+			got += (size_t)r;
+			continue;
+		}
+		if (got) /* it will say so again */
+			break;
+		if (wait_for(s, r) < 0)
+			return 0;
+		errno = EAGAIN;
+		return -1;
+	}
+	return (ssize_t)got;
+}
+
+ssize_t
+stream_tls_write(struct stream *s, struct span data)
+{
+	int n = data.len > RECORD_MAX ? RECORD_MAX : (int)data.len;
+	int r;
+
+	ERR_clear_error();
+	r = SSL_write(s->ssl, data.ptr, n);
+	if (r > 0)
+		return r;
+	errno = wait_for(s, r) == 0 ? EAGAIN : EPIPE;
+	return -1;
+}
+
+void
+stream_tls_close_notify(struct stream *s)
+{
+	ERR_clear_error();
+	if (!s->handshaking && !(SSL_get_shutdown(s->ssl) & SSL_SENT_SHUTDOWN))
+		SSL_shutdown(s->ssl);
+}
+
+const char *
+stream_tls_version(const struct stream *s)
+{
+	return SSL_get_version(s->ssl);
+}
+
+const char *
+stream_tls_cipher(const struct stream *s)
+{
+	return SSL_CIPHER_get_name(SSL_get_current_cipher(s->ssl));
+}
+
+bool
+stream_tls_exporter(const struct stream *s, uint8_t out[32])
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+
+	return s->ssl && SSL_version(s->ssl) == TLS1_3_VERSION &&
+	       SSL_export_keying_material(s->ssl, out, 32, label,
+		   sizeof(label) - 1, NULL, 0, 0) == 1;
+}
+
+const char *
+stream_tls_reason(const struct stream *s)
+{
+	return s->reason ? s->reason : "";
+}
+
+void
+stream_give_up_tls(struct stream *s)
+{
+	if (s->fd < 0 || !s->ssl)
+		return;
+	stream_tls_free(s);
+	stream_update_io(s);
+}
+
+bool
+stream_in_clear(const struct stream *s)
+{
+	return !s->peeked;
+}
+
+static void
+give_up_tls(struct stream *s, enum stream_event what)
+{
+	stream_give_up_tls(s);
+	s->fn(s->owner, what);
+}
+
+void
+stream_tls_on_io(struct stream *s)
+{
+	bool wrote = s->tls_write;
+
+	switch (handshake(s)) {
+	case STREAM_HANDSHAKE_WAITS:
+		if (s->tls_write != wrote)
+			stream_update_io(s);
+		break;
+	case STREAM_HANDSHAKE_DONE:
+		if (wrote)
+			stream_update_io(s);
+		s->fn(s->owner, STREAM_SECURED);
+		break;
+	case STREAM_HANDSHAKE_PLAIN:
+		give_up_tls(s, STREAM_PLAIN);
+		break;
+	case STREAM_HANDSHAKE_FAILED:
+		give_up_tls(s, STREAM_INSECURE);
+		break;
+	}
+}
