@@ -26,8 +26,11 @@ struct envelope {
 	char session[IDENT_LEN + 1];
 	struct ipaddr client;
 	uint16_t port;
-	char *helo;      /* as given, owned; NULL before HELO */
-	bool esmtp;      /* it was EHLO */
+	char *helo; /* as given, owned; NULL before HELO */
+	bool esmtp; /* it was EHLO */
+	bool tls;
+	const char *tls_version, *tls_cipher; /* constants of the library */
+	char *login;     /* authenticated, owned; NULL: nobody */
 	unsigned serial; /* transactions begun; <session>.<serial> is the id */
 
 	/* the transaction's */
@@ -46,6 +49,8 @@ struct envelope {
 void envelope_message_id(const struct envelope *e, char out[MESSAGE_ID_MAX]);
 
 void envelope_set_helo(struct envelope *e, struct span name, bool esmtp);
+
+void envelope_set_login(struct envelope *e, const char *login);
 
 /* The path's strings must be in e->arena already. */
 void envelope_add_rcpt(struct envelope *e, const struct smtp_path *path);

@@ -11,7 +11,7 @@
  *		...
  *
  * What is left in `in` after SMTP_NEED_INPUT is a partial line of at most
- * SMTP_LINE_MAX octets; the caller shows it again with more behind it.
+ * SMTP_AUTH_LINE_MAX octets; the caller shows it again with more behind it.
  */
 #ifndef PROTO_SMTP_H
 #define PROTO_SMTP_H
@@ -28,6 +28,8 @@
 
 /* A command line with its CRLF; RFC 5321 asks 512 and the extensions. */
 #define SMTP_LINE_MAX 2048
+/* The same for AUTH and what answers its challenges (RFC 4954 section 4). */
+#define SMTP_AUTH_LINE_MAX 12288
 
 enum smtp_step {
 	SMTP_NEED_INPUT,   /* flush out, wait for more bytes */
@@ -35,6 +37,7 @@ enum smtp_step {
 	SMTP_HAVE_BODY,    /* s->body: message octets, aliasing the input */
 	SMTP_FLUSH,        /* out is long: flush it, then step again */
 	SMTP_REFUSED,      /* s->reply_at: a 4xx or 5xx for the log */
+	SMTP_START_TLS,    /* flush out, handshake, smtp_tls_started() */
 	SMTP_CLOSE,        /* flush out, then close */
 };
 
@@ -45,6 +48,7 @@ enum smtp_ask {
 	SMTP_ASK_RCPT,    /* s->rcpt, in env->arena */
 	SMTP_ASK_DATA,    /* a body follows; yes: 354, or BDAT is read */
 	SMTP_ASK_MESSAGE, /* the body is complete; yes: 250, it is on disk */
+	SMTP_ASK_AUTH,    /* s->mechanism, s->sasl; or smtp_challenge() */
 };
 
 enum smtp_state {
@@ -57,6 +61,8 @@ enum smtp_state {
 	SMTP_STATE_DATA,    /* reading a body up to its dot */
 	SMTP_STATE_CHUNK,   /* reading the octets of a BDAT */
 	SMTP_STATE_BETWEEN, /* behind a BDAT that was not the last */
+	SMTP_STATE_AUTH,    /* the next line answers a challenge */
+	SMTP_STATE_TLS,     /* the next octets are the TLS library's */
 	SMTP_STATE_CLOSED,
 };
 
@@ -76,6 +82,7 @@ struct smtp_config {
 	unsigned recipients;   /* per transaction, RCPTMAX */
 	unsigned errors;       /* 5xx replies before 421 */
 	bool submission;       /* MAIL needs AUTH */
+	bool starttls;         /* offered until TLS is there */
 };
 
 struct smtp {
@@ -84,13 +91,20 @@ struct smtp {
 	enum smtp_ask ask;     /* the open question */
 	struct span body;      /* with SMTP_HAVE_BODY, until the next step */
 	struct smtp_path rcpt; /* with SMTP_ASK_RCPT */
-	uint64_t received;     /* content octets of this message */
-	uint64_t size_max;     /* of this message; smtp_limit_size() */
-	unsigned commands;     /* complete lines and bodies so far */
-	struct span line;      /* the last command, aliasing the input */
-	enum smtp_ask asked;   /* what its last question was, if any */
-	size_t reply_at;       /* with SMTP_REFUSED: where in out it begins */
-	unsigned quirks;       /* of this message: enum smtp_quirk */
+	const char
+	    *auth; /* for EHLO, the caller's; "": none now; NULL: never */
+	struct span
+	    mechanism;       /* with SMTP_ASK_AUTH; empty: the same as before */
+	struct buf sasl;     /* with SMTP_ASK_AUTH: the client's message */
+	bool has_sasl;       /* and whether there was one */
+	bool secret;         /* the last line is to be wiped, not logged */
+	uint64_t received;   /* content octets of this message */
+	uint64_t size_max;   /* of this message; smtp_limit_size() */
+	unsigned commands;   /* complete lines and bodies so far */
+	struct span line;    /* the last command, aliasing the input */
+	enum smtp_ask asked; /* what its last question was, if any */
+	size_t reply_at;     /* with SMTP_REFUSED: where in out it begins */
+	unsigned quirks;     /* of this message: enum smtp_quirk */
 
 	/* the engine's own */
 	enum smtp_state state;
@@ -106,8 +120,9 @@ struct smtp {
 	bool last;      /* this BDAT is the last one */
 	bool begun;     /* a BDAT of this message was taken or refused */
 	bool draining;
-	bool refused; /* SMTP_REFUSED is due */
-	bool rewind;  /* the last RCPT left something in the arena */
+	bool pipelined; /* octets stood behind this command */
+	bool refused;   /* SMTP_REFUSED is due */
+	bool rewind;    /* the last RCPT left something in the arena */
 };
 
 /* env is the caller's, zeroed but for session, client and port. */
@@ -131,6 +146,21 @@ void smtp_answer(struct smtp *s, const struct smtp_reply *reply,
 /* The session ends now, unasked: 421 and SMTP_CLOSE; any question is void. */
 void smtp_hangup(struct smtp *s, const struct smtp_reply *reply,
     struct buf *out);
+
+/* With SMTP_ASK_AUTH: 334 and this; the answer is the next question. */
+void smtp_challenge(struct smtp *s, struct span data, struct buf *out);
+
+/*
+ * The handshake is done; env says with what. The session begins anew, but
+ * for its count of errors (RFC 3207 section 4.2).
+ */
+void smtp_tls_started(struct smtp *s);
+
+/* An exchange is open: a question, or a challenge that waits. */
+bool smtp_in_auth(const struct smtp *s);
+
+/* The session is over: frees and wipes what the engine holds. */
+void smtp_free(struct smtp *s);
 
 /* No new transaction: the next MAIL is 421 4.3.2. */
 void smtp_drain(struct smtp *s);

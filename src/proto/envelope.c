@@ -13,16 +13,31 @@ envelope_message_id(const struct envelope *e, char out[MESSAGE_ID_MAX])
 	snprintf(out, MESSAGE_ID_MAX, "%s.%u", e->session, e->serial);
 }
 
+static char *
+copy(struct span s)
+{
+	char *r = malloc(s.len + 1);
+
+	if (!r)
+		abort();
+	memcpy(r, s.ptr, s.len);
+	r[s.len] = '\0';
+	return r;
+}
+
 void
 envelope_set_helo(struct envelope *e, struct span name, bool esmtp)
 {
 	free(e->helo);
-	e->helo = malloc(name.len + 1);
-	if (!e->helo)
-		abort();
-	memcpy(e->helo, name.ptr, name.len);
-	e->helo[name.len] = '\0';
+	e->helo = copy(name);
 	e->esmtp = esmtp;
+}
+
+void
+envelope_set_login(struct envelope *e, const char *login)
+{
+	free(e->login);
+	e->login = copy(span_str(login));
 }
 
 void
@@ -56,5 +71,6 @@ envelope_free(struct envelope *e)
 {
 	envelope_reset(e);
 	free(e->helo);
-	e->helo = NULL;
+	free(e->login);
+	e->helo = e->login = NULL;
 }

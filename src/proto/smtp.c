@@ -1,5 +1,5 @@
 /*
- * smtp: the engine's loop: cuts lines, reads bodies, asks, answers.
+ * smtp: the engine's loop: cuts lines, reads bodies, asks.
  *
  * It owns nothing but a few numbers. Whatever it decides is decided by the
  * octets and their order, never by how a read cut them: a line that is
@@ -8,9 +8,9 @@
  */
 #include "proto/smtp.h"
 
-#include <assert.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "proto/smtp_line.h"
 #include "proto/smtp_verb.h"
 
@@ -23,6 +23,26 @@ void
 smtp_init(struct smtp *s, const struct smtp_config *conf, struct envelope *env)
 {
 	*s = (struct smtp){.conf = conf, .env = env};
+}
+
+void
+smtp_free(struct smtp *s)
+{
+	buf_wipe(&s->sasl);
+}
+
+void
+smtp_tls_started(struct smtp *s)
+{
+	smtp_end_transaction(s);
+	envelope_free(s->env);
+	s->state = SMTP_STATE_START;
+}
+
+bool
+smtp_in_auth(const struct smtp *s)
+{
+	return s->state == SMTP_STATE_AUTH || s->ask == SMTP_ASK_AUTH;
 }
 
 bool
@@ -102,32 +122,62 @@ smtp_hangup(struct smtp *s, const struct smtp_reply *reply, struct buf *out)
 
 /* --- lines --- */
 
+static bool
+is_auth(const struct smtp *s, struct span in)
+{
+	return s->state == SMTP_STATE_AUTH ||
+	       (in.len >= 5 &&
+		   ascii_equal_str((struct span){in.ptr, 5}, "AUTH "));
+}
+
+/* A line that went wrong at its last octet: the rest of it is skipped. */
+static void
+refuse_line(struct smtp *s, const struct smtp_reply *bad, bool too_long,
+    struct buf *out)
+{
+	if (s->secret) {
+		smtp_auth_too_long(s);
+		if (too_long)
+			bad = SMTP_REPLY(500, "5.5.6", "Line too long");
+	}
+	s->skip = true;
+	smtp_say(s, bad, out);
+}
+
 /* One command; false when its line is not complete yet. */
 static bool
 read_command(struct smtp *s, struct span *in, struct buf *out)
 {
 	const struct smtp_reply *bad;
 	struct span line;
-	size_t len;
+	size_t len, max;
 
 	if (s->skip && !smtp_line_skip(&s->skip_cr, in))
 		return false;
 	s->skip = false;
 	line = *in;
-	bad = smtp_line_scan(line, &len);
+	s->secret = is_auth(s, line);
+	max = s->secret ? SMTP_AUTH_LINE_MAX : SMTP_LINE_MAX;
+	bad = smtp_line_scan(line, max, &len);
 	if (!bad && !len)
 		return false;
 	span_skip(in, len);
 	s->commands++;
 	s->asked = SMTP_ASK_NONE;
-	s->line = (struct span){line.ptr, bad ? len : len - 2};
+	s->pipelined = in->len > 0;
+	s->line = s->secret ? SPAN_LIT("AUTH") : (struct span){line.ptr, len};
 	if (bad) {
-		s->skip = true;
 		s->skip_cr = line.ptr[len - 1] == '\r';
-		smtp_say(s, bad, out);
+		refuse_line(s, bad, len == max, out);
 		return true;
 	}
-	smtp_verb_run(s, s->line, out);
+	line.len = len - 2;
+	if (!s->secret)
+		s->line = line;
+	if (s->state == SMTP_STATE_AUTH)
+		smtp_auth_line(s, line, out);
+	else
+		smtp_verb_run(s, line, out);
 	return true;
 }
 
@@ -227,109 +277,6 @@ read_body(struct smtp *s, struct span *in, struct buf *out)
 	return SMTP_NEED_VERDICT;
 }
 
-/* --- questions --- */
-
-static void
-answer_connect(struct smtp *s, const struct smtp_reply *no, struct buf *out)
-{
-	if (!no) {
-		buf_printf(out, "220 %s %s\r\n", s->conf->hostname,
-		    s->conf->greeting);
-		s->state = SMTP_STATE_START;
-	} else if (no->code == 421) {
-		smtp_hangup(s, no, out);
-	} else {
-		struct smtp_reply greeting = {554, NULL, no->text};
-
-		s->refused = true;
-		s->reply_at = out->len;
-		smtp_reply_write(out, &greeting, s->env->session);
-		s->state = SMTP_STATE_REFUSED;
-	}
-}
-
-static void
-answer_mail(struct smtp *s, const struct smtp_reply *no, struct buf *out)
-{
-	smtp_say(s, no ? no : SMTP_REPLY(250, "2.1.0", "Sender ok"), out);
-	if (no)
-		envelope_reset(s->env);
-	else
-		s->state = SMTP_STATE_MAIL;
-}
-
-static void
-answer_rcpt(struct smtp *s, const struct smtp_reply *no, struct buf *out)
-{
-	s->rewind = no != NULL;
-	if (!no)
-		envelope_add_rcpt(s->env, &s->rcpt);
-	smtp_say(s, no ? no : SMTP_REPLY(250, "2.1.5", "Recipient ok"), out);
-}
-
-static void
-answer_data(struct smtp *s, const struct smtp_reply *no, struct buf *out)
-{
-	if (s->state == SMTP_STATE_CHUNK) {
-		s->begun = true;
-		if (no) {
-			s->refusal = *no;
-			s->refusal.text =
-			    arena_dup(&s->env->arena, span_str(no->text));
-		}
-		return;
-	}
-	if (no) {
-		smtp_say(s, no, out);
-		return;
-	}
-	smtp_body_init(&s->scan, s->conf->line);
-	s->hops = (struct trace_hops){0};
-	s->state = SMTP_STATE_DATA;
-	smtp_say(s, SMTP_REPLY(354, NULL, "Go ahead, end with CRLF.CRLF"), out);
-}
-
-static void
-answer_message(struct smtp *s, const struct smtp_reply *no, struct buf *out)
-{
-	char id[MESSAGE_ID_MAX];
-	char text[MESSAGE_ID_MAX + sizeof(" accepted")];
-	struct smtp_reply yes = {250, "2.6.0", text};
-	size_t n;
-
-	if (!no) {
-		envelope_message_id(s->env, id);
-		n = strlen(id);
-		memcpy(text, id, n);
-		memcpy(text + n, " accepted", sizeof(" accepted"));
-		s->errors = 0;
-	}
-	smtp_say(s, no ? no : &yes, out);
-	if (s->state != SMTP_STATE_CLOSED)
-		smtp_end_transaction(s);
-}
-
-void
-smtp_answer(struct smtp *s, const struct smtp_reply *reply, struct buf *out)
-{
-	static void (*const answers[])(struct smtp *, const struct smtp_reply *,
-	    struct buf *) = {
-	    [SMTP_ASK_CONNECT] = answer_connect,
-	    [SMTP_ASK_MAIL] = answer_mail,
-	    [SMTP_ASK_RCPT] = answer_rcpt,
-	    [SMTP_ASK_DATA] = answer_data,
-	    [SMTP_ASK_MESSAGE] = answer_message,
-	};
-	enum smtp_ask ask = s->ask;
-
-	assert(ask != SMTP_ASK_NONE);
-	s->ask = SMTP_ASK_NONE;
-	s->asked = ask;
-	answers[ask](s, reply, out);
-}
-
-/* --- the step --- */
-
 enum smtp_step
 smtp_step(struct smtp *s, struct span *in, struct buf *out)
 {
@@ -344,6 +291,8 @@ smtp_step(struct smtp *s, struct span *in, struct buf *out)
 		}
 		if (s->state == SMTP_STATE_CLOSED)
 			return SMTP_CLOSE;
+		if (s->state == SMTP_STATE_TLS)
+			return SMTP_START_TLS;
 		if (s->ask != SMTP_ASK_NONE)
 			return SMTP_NEED_VERDICT;
 		if (out->len >= OUT_MAX)

@@ -8,14 +8,12 @@
 
 #include <string.h>
 
-#include "proto/smtp.h"
-
 const struct smtp_reply *
-smtp_line_scan(struct span in, size_t *len)
+smtp_line_scan(struct span in, size_t max, size_t *len)
 {
-	size_t max = in.len < SMTP_LINE_MAX ? in.len : SMTP_LINE_MAX;
+	size_t n = in.len < max ? in.len : max;
 
-	for (size_t i = 0; i < max; i++) {
+	for (size_t i = 0; i < n; i++) {
 		char c = in.ptr[i];
 
 		*len = i + 1;
@@ -24,7 +22,7 @@ smtp_line_scan(struct span in, size_t *len)
 		if (c == '\n')
 			return SMTP_REPLY(500, "5.5.2",
 			    "Bare LF: lines end in CRLF");
-		if (c != '\r' || i + 1 == max)
+		if (c != '\r' || i + 1 == n)
 			continue;
 		if (in.ptr[i + 1] != '\n')
 			return SMTP_REPLY(500, "5.5.2",
@@ -32,7 +30,7 @@ smtp_line_scan(struct span in, size_t *len)
 		*len = i + 2;
 		return NULL;
 	}
-	*len = max == SMTP_LINE_MAX ? max : 0;
+	*len = n == max ? max : 0;
 	return *len ? SMTP_REPLY(500, "5.5.2", "Line too long") : NULL;
 }
 

@@ -51,6 +51,13 @@ run_helo(struct smtp *s, struct span args, struct buf *out)
 	buf_printf(out, "250 %s\r\n", s->conf->hostname);
 }
 
+static bool
+may_log_in(const struct smtp *s)
+{
+	return s->conf->submission && s->env->tls && !s->env->login &&
+	       s->auth && s->auth[0];
+}
+
 static void
 run_ehlo(struct smtp *s, struct span args, struct buf *out)
 {
@@ -69,6 +76,10 @@ run_ehlo(struct smtp *s, struct span args, struct buf *out)
 			    "250-SMTPUTF8\r\n"
 			    "250-ENHANCEDSTATUSCODES\r\n"
 			    "250-CHUNKING\r\n");
+	if (s->conf->starttls && !s->env->tls)
+		buf_append_str(out, "250-STARTTLS\r\n");
+	if (may_log_in(s))
+		buf_printf(out, "250-AUTH %s\r\n", s->auth);
 	buf_printf(out, "250 LIMITS RCPTMAX=%u\r\n", s->conf->recipients);
 }
 
@@ -78,7 +89,7 @@ mail_refusal(const struct smtp *s)
 {
 	if (s->draining)
 		return SMTP_REPLY(421, "4.3.2", "Going down, come back soon");
-	if (s->conf->submission)
+	if (s->conf->submission && !s->env->login)
 		return SMTP_REPLY(530, "5.7.0", "Log in first");
 	return NULL;
 }
@@ -229,6 +240,28 @@ run_quit(struct smtp *s, struct span args, struct buf *out)
 	s->state = SMTP_STATE_CLOSED;
 }
 
+/*
+ * Octets behind the command would be read before the handshake and obeyed
+ * after it: they end the session (RFC 3207 errata, CVE-2011-0411).
+ */
+static void
+run_starttls(struct smtp *s, struct span args, struct buf *out)
+{
+	(void)args;
+	if (s->env->tls) {
+		smtp_say(s, SMTP_REPLY(503, "5.5.1", "TLS is there"), out);
+	} else if (!s->conf->starttls) {
+		smtp_say(s, SMTP_REPLY(502, "5.5.1", "Not offered here"), out);
+	} else if (s->pipelined) {
+		smtp_say(s, SMTP_REPLY(554, "5.5.0", "Octets behind STARTTLS"),
+		    out);
+		s->state = SMTP_STATE_CLOSED;
+	} else {
+		smtp_say(s, SMTP_REPLY(220, "2.0.0", "Go ahead"), out);
+		s->state = SMTP_STATE_TLS;
+	}
+}
+
 static void
 run_vrfy(struct smtp *s, struct span args, struct buf *out)
 {
@@ -260,8 +293,8 @@ static const struct verb verbs[] = {
     {"VRFY", run_vrfy, IN_ANY, 0, ""},
     {"HELP", run_help, IN_ANY, ARGS_FREE, ""},
     {"EXPN", NULL, 0, NOT_OFFERED, ""},
-    {"STARTTLS", NULL, 0, NOT_OFFERED, ""},
-    {"AUTH", NULL, 0, NOT_OFFERED, ""},
+    {"STARTTLS", run_starttls, IN_ANY, ARGS_NONE, ""},
+    {"AUTH", smtp_auth_begin, IN(READY), 0, "Say EHLO first, MAIL later"},
     {"ETRN", NULL, 0, NOT_OFFERED, ""},
     {"XCLIENT", NULL, 0, NOT_OFFERED, ""},
     {"XFORWARD", NULL, 0, NOT_OFFERED, ""},

@@ -64,12 +64,18 @@ trace_date(int64_t when, char out[TRACE_DATE_MAX])
 }
 
 /* How the message came (RFC 3848, RFC 6531 section 4.3). */
-static const char *
-with_type(const struct envelope *e)
+static void
+put_with(struct buf *out, const struct envelope *e)
 {
-	if (!e->esmtp)
-		return "SMTP";
-	return e->utf8 ? "UTF8SMTP" : "ESMTP";
+	if (!e->esmtp) {
+		buf_append_str(out, "SMTP");
+		return;
+	}
+	buf_append_str(out, e->utf8 ? "UTF8SMTP" : "ESMTP");
+	if (e->tls)
+		buf_append_str(out, "S");
+	if (e->login)
+		buf_append_str(out, "A");
 }
 
 void
@@ -86,13 +92,18 @@ trace_received(struct buf *out, const struct envelope *e, const char *hostname,
 	    e->helo ? e->helo : "unknown",
 	    e->client.family == IP_V6 ? "IPv6:" : "",
 	    ipaddr_format(&e->client, ip), eol);
-	buf_printf(out, "\tby %s with %s id %s", hostname, with_type(e), id);
+	buf_printf(out, "\tby %s with ", hostname);
+	put_with(out, e);
+	buf_printf(out, " id %s", id);
 	if (e->nrcpts == 1) {
 		buf_append_str(out, eol);
 		buf_append_str(out, "\tfor <");
 		smtp_path_format(&e->rcpts->path, out);
 		buf_append_str(out, ">");
 	}
+	if (e->tls) /* the clause of RFC 8314 section 7.4 */
+		buf_printf(out, "%s\ttls %s (%s)", eol, e->tls_cipher,
+		    e->tls_version);
 	buf_append_str(out, ";");
 	buf_append_str(out, eol);
 	buf_printf(out, "\t%s%s", date, eol);
