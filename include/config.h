@@ -18,6 +18,7 @@
 #include "deadline.h"
 #include "deliver/deliver.h"
 #include "io/log.h"
+#include "io/tls.h"
 #include "policy/limits.h"
 #include "proto/smtp.h"
 
@@ -58,6 +59,7 @@ struct config {
 	unsigned nlistens;
 	struct config_client *clients;
 	unsigned nclients;
+	struct tls *tls; /* NULL: no certificate */
 	struct deadline_config deadlines;
 	struct limits_config limits;
 	struct deliver_options deliver; /* owns its recipients */

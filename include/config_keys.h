@@ -55,6 +55,7 @@ struct config_section {
 enum config_section_id {
 	SECTION_TOP,
 	SECTION_LISTEN,
+	SECTION_CERTIFICATE,
 	SECTION_DOMAIN,
 	SECTION_CLIENT,
 	SECTION_LIMITS,

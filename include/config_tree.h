@@ -45,6 +45,11 @@ struct config_listen_block {
 	enum config_tls tls;
 };
 
+/* data of a certificate block */
+struct config_certificate_block {
+	char *chain, *key;
+};
+
 /* data of a domain block */
 struct config_domain_block {
 	char *users_file, *users_from, *catch_all, *aliases_file, *deliver;
@@ -138,6 +143,8 @@ void config_parse(struct config_all *all, struct config_faults *f,
 
 /* Gives every block its struct, filled from defaults and values. */
 void config_build(struct config_all *all, struct config_faults *f);
+/* pub.tls from the certificate blocks; before the listens. */
+void config_build_certificates(struct config_all *all, struct config_faults *f);
 /* pub.listens from the listen blocks. */
 void config_build_listens(struct config_all *all, struct config_faults *f);
 /* pub.deliver.recipients from the domain blocks. */

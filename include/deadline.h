@@ -14,15 +14,17 @@
 struct deadline_config {
 	uint64_t idle;      /* ms between commands, and between octets */
 	uint64_t session;   /* ms in all */
+	uint64_t handshake; /* ms for the whole of TLS's */
 	uint64_t data_rate; /* octets a second, after a minute; 0: any */
 };
 
 enum phase {
-	PHASE_COMMAND, /* the client's turn to complete a command */
-	PHASE_BODY,    /* the client's turn to send content */
-	PHASE_VERDICT, /* our turn: a question is open */
-	PHASE_DISK,    /* our turn: the spool is full */
-	PHASE_FLUSH,   /* the client's turn to read our replies */
+	PHASE_COMMAND,   /* the client's turn to complete a command */
+	PHASE_BODY,      /* the client's turn to send content */
+	PHASE_VERDICT,   /* our turn: a question is open */
+	PHASE_DISK,      /* our turn: the spool is full */
+	PHASE_HANDSHAKE, /* the client's turn: TLS */
+	PHASE_FLUSH,     /* the client's turn to read our replies */
 };
 
 /* All in monotonic ms. */

@@ -34,9 +34,12 @@ struct session {
 	struct deadline time;
 	struct limits_place place;
 	unsigned commands; /* seen complete at the last look */
+	const struct config_listen *listen;
+	const struct smtp_reply *refusal; /* of the connection; constant */
 	enum session_state state;
-	bool running; /* inside session_run() */
-	bool full;    /* the spool takes no more now */
+	bool handshaking; /* TLS: the stream will tell */
+	bool running;     /* inside session_run() */
+	bool full;        /* the spool takes no more now */
 };
 
 /*
@@ -45,6 +48,9 @@ struct session {
  */
 struct session *session_new(struct sessions *all, const struct config_listen *l,
     int fd, const struct ipaddr *client, uint16_t port);
+
+/* Something it waited for is there: runs on the kept input. */
+void session_continue(struct session *s);
 
 /* Says this reply now and ends; an open question is abandoned. */
 void session_hangup(struct session *s, const struct smtp_reply *reply);

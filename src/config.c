@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "config_tree.h"
+#include "io/tls.h"
 
 /* For trying it out: loopback only, and any user of localhost has mail. */
 static const char builtin[] =
@@ -47,6 +48,7 @@ static void
 free_config(struct config_all *all)
 {
 	recipients_free(&all->pub.deliver.recipients);
+	tls_free(&all->pub.tls);
 	free(all->cwd);
 	arena_reset(&all->arena);
 	free(all);

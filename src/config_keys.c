@@ -20,6 +20,7 @@
 
 #define ALL(member)    offsetof(struct config_all, member)
 #define LISTEN(member) offsetof(struct config_listen_block, member)
+#define CERT(member)   offsetof(struct config_certificate_block, member)
 #define DOMAIN(member) offsetof(struct config_domain_block, member)
 #define CLIENT(member) offsetof(struct config_client_block, member)
 
@@ -64,7 +65,7 @@ static const struct config_key top_keys[] = {
 	.type = KEY_NUMBER,
 	.doc = "number of processors, at most 4",
 	.min = 1,
-	.max = 64,
+	.max = 32,
 	.offset = ALL(pub.workers),
 	.help = "processes that serve clients"},
     {.name = "threads",
@@ -118,7 +119,7 @@ static const struct config_key listen_keys[] = {
 	.def = "starttls",
 	.words = {"starttls", "implicit", "off"},
 	.offset = LISTEN(tls),
-	.help = "without a certificate starttls is the same as off"},
+	.help = "STARTTLS, TLS from the first octet, or neither"},
     {.name = "hostname",
 	.type = KEY_HOST,
 	.doc = "the top-level hostname",
@@ -131,6 +132,19 @@ static const struct config_key listen_keys[] = {
 	.max = 200,
 	.offset = LISTEN(greeting),
 	.help = "text behind the name in the greeting of this address"},
+};
+
+static const struct config_key certificate_keys[] = {
+    {.name = "chain",
+	.type = KEY_PATH,
+	.doc = "must be given",
+	.offset = CERT(chain),
+	.help = "PEM file: the certificate, then those that vouch for it"},
+    {.name = "key",
+	.type = KEY_PATH,
+	.doc = "must be given",
+	.offset = CERT(key),
+	.help = "PEM file: its private key, without a passphrase"},
 };
 
 static const struct config_key domain_keys[] = {
@@ -235,6 +249,13 @@ static const struct config_key limits_keys[] = {
 	.max = 7 * DAY,
 	.offset = ALL(pub.deadlines.session),
 	.help = "time that a session may last in all"},
+    {.name = "handshake",
+	.type = KEY_DURATION,
+	.def = "30s",
+	.min = 100,
+	.max = HOUR,
+	.offset = ALL(pub.deadlines.handshake),
+	.help = "time that a client has for the handshake of TLS"},
     {.name = "data-rate",
 	.type = KEY_SIZE,
 	.def = "100",
@@ -291,6 +312,11 @@ const struct config_section config_sections[SECTIONS] = {
 	.size = sizeof(struct config_listen_block),
 	.help = "an address to serve; * is all of IPv4 and IPv6",
 	KEYS(listen_keys)},
+    [SECTION_CERTIFICATE] = {.name = "certificate",
+	.title = "NAME",
+	.size = sizeof(struct config_certificate_block),
+	.help = "a certificate for TLS; clients choose by its names",
+	KEYS(certificate_keys)},
     [SECTION_DOMAIN] = {.name = "domain",
 	.title = "NAME",
 	.size = sizeof(struct config_domain_block),

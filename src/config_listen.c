@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "config_tree.h"
+#include "io/tls.h"
 
 static void
 fault_address(struct config_faults *f, const struct config_block *b)
@@ -66,6 +67,12 @@ is_duplicate(const struct config_all *all, struct config_faults *f,
 	return false;
 }
 
+static bool
+has_certificate(const struct config_all *all)
+{
+	return all->pub.tls && tls_count(all->pub.tls);
+}
+
 static int
 add(struct config_all *all, struct config_faults *f,
     const struct config_block *b, struct ipaddr addr, uint16_t port)
@@ -84,7 +91,8 @@ add(struct config_all *all, struct config_faults *f,
 		.line = all->line,
 		.recipients = all->recipients,
 		.errors = all->errors,
-		.submission = data->role == ROLE_SUBMISSION},
+		.submission = data->role == ROLE_SUBMISSION,
+		.starttls = has_certificate(all) && data->tls == TLS_STARTTLS},
 	};
 
 	if (is_duplicate(all, f, &l, b->file))
@@ -93,7 +101,7 @@ add(struct config_all *all, struct config_faults *f,
 	return 0;
 }
 
-/* What this version cannot do yet is said where somebody wrote it. */
+/* What cannot be done as it is written is said where it is written. */
 static void
 check_role(const struct config_all *all, struct config_faults *f,
     const struct config_block *b)
@@ -102,15 +110,15 @@ check_role(const struct config_all *all, struct config_faults *f,
 	struct config_item tls = config_where(b, "tls");
 	struct config_item role = config_where(b, "role");
 
-	if (data->tls == TLS_IMPLICIT)
+	if (data->tls == TLS_IMPLICIT && !has_certificate(all))
 		config_error(f, tls.file, tls.line,
-		    "tls = implicit needs a certificate, which this version "
-		    "cannot have: write tls = off, and another port than 465");
+		    "tls = implicit needs a certificate: write a block "
+		    "certificate \"%.80s\" { chain = ... key = ... }",
+		    data->hostname ? data->hostname : "mx.example.org");
 	if (data->role == ROLE_SUBMISSION && b->file && !all->builtin)
 		config_warn(f, role.file, role.line,
-		    "role = submission needs a certificate and auth, which "
-		    "this version cannot have: it greets, and answers MAIL "
-		    "with 530");
+		    "role = submission needs auth, which this version cannot "
+		    "have: it greets, and answers MAIL with 530");
 }
 
 static void

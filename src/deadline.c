@@ -55,6 +55,9 @@ deadline_next(const struct deadline *d, const struct deadline_config *c,
 		if (c->data_rate)
 			when = earlier(when, rate_end(d, c));
 		break;
+	case PHASE_HANDSHAKE:
+		when = d->since + patience(d, c->handshake);
+		break;
 	case PHASE_COMMAND:
 		if (d->drain && !in_transaction)
 			idle = earlier(idle, DRAIN_IDLE_MS);

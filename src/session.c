@@ -18,10 +18,10 @@
 #include "base/ident.h"
 #include "deliver/spool.h"
 #include "io/log.h"
+#include "session_ask.h"
 #include "session_log.h"
 #include "session_time.h"
-
-static void session_run(struct session *s, struct span in);
+#include "session_tls.h"
 
 /* --- the end --- */
 
@@ -43,6 +43,7 @@ leave_list(void *arg)
 	DL_DELETE(all->list, s);
 	all->count--;
 	envelope_free(&s->env);
+	smtp_free(&s->smtp);
 	free(s);
 	if (!all->count && all->on_empty)
 		all->on_empty(all->ctx);
@@ -65,99 +66,6 @@ session_become(struct session *s, enum session_state state)
 	loop_defer(s->all->loop, leave_list, s);
 }
 
-/* --- questions --- */
-
-/* The answer to the open question; the session goes on with it. */
-static void
-answer(struct session *s, const struct smtp_reply *reply)
-{
-	s->request = 0;
-	smtp_answer(&s->smtp, reply, &s->all->out);
-	if (!s->running)
-		session_run(s, stream_kept(&s->stream));
-}
-
-static void
-on_rcpt(void *ctx, const struct smtp_reply *reply)
-{
-	struct session *s = ctx;
-	uint64_t max = reply ? 0 : deliver_size_max(&s->env);
-
-	if (max)
-		smtp_limit_size(&s->smtp, max);
-	answer(s, reply);
-}
-
-static void
-on_message(void *ctx, const struct smtp_reply *reply)
-{
-	struct session *s = ctx;
-
-	shared_add(s->all->shared, s->all->limits.slot,
-	    reply ? SHARED_REJECTED : SHARED_MESSAGES, 1);
-	if (!reply)
-		session_log_accepted(s);
-	answer(s, reply);
-}
-
-static void
-ask_connect(struct session *s)
-{
-	answer(s, limits_enter(&s->all->limits, &s->env.client, &s->place));
-}
-
-static void
-ask_mail(struct session *s)
-{
-	uint64_t size = s->env.size ? s->env.size : SPOOL_MEMORY;
-	bool room = deliver_space(s->all->deliver, size);
-
-	answer(s,
-	    room ? NULL : SMTP_REPLY(452, "4.3.1", "No room on the disk"));
-}
-
-static void
-ask_rcpt(struct session *s)
-{
-	uint64_t id =
-	    deliver_rcpt(s->all->deliver, &s->env, &s->smtp.rcpt, on_rcpt, s);
-
-	if (id)
-		s->request = id;
-}
-
-static void
-ask_data(struct session *s)
-{
-	spool_free(&s->spool); /* of a BDAT that RSET has forgotten */
-	s->spool = deliver_spool(s->all->deliver);
-	answer(s, NULL);
-}
-
-static void
-ask_message(struct session *s)
-{
-	s->request =
-	    deliver_message(s->all->deliver, &s->env, &s->spool, on_message, s);
-}
-
-/* True: answered already. */
-static bool
-ask(struct session *s)
-{
-	static void (*const asks[])(struct session *) = {
-	    [SMTP_ASK_CONNECT] = ask_connect,
-	    [SMTP_ASK_MAIL] = ask_mail,
-	    [SMTP_ASK_RCPT] = ask_rcpt,
-	    [SMTP_ASK_DATA] = ask_data,
-	    [SMTP_ASK_MESSAGE] = ask_message,
-	};
-
-	if (!s->request)
-		asks[s->smtp.ask](s);
-	return s->smtp.ask == SMTP_ASK_NONE;
-}
-
 /* --- steps --- */
 
 static void
@@ -166,7 +74,7 @@ on_room(void *ctx)
 	struct session *s = ctx;
 
 	s->full = false;
-	session_run(s, stream_kept(&s->stream));
+	session_continue(s);
 }
 
 static bool
@@ -192,7 +100,7 @@ handle(struct session *s, enum smtp_step step)
 {
 	switch (step) {
 	case SMTP_NEED_VERDICT:
-		return ask(s);
+		return session_ask(s);
 	case SMTP_HAVE_BODY:
 		return store_body(s);
 	case SMTP_REFUSED:
@@ -205,6 +113,15 @@ handle(struct session *s, enum smtp_step step)
 	default:
 		return false;
 	}
+}
+
+static void
+start_tls(struct session *s)
+{
+	if (session_tls_begin(s) == SESSION_TLS_ENDED)
+		session_become(s, SESSION_GONE);
+	else
+		session_time_update(s);
 }
 
 static void
@@ -224,16 +141,26 @@ session_run(struct session *s, struct span in)
 		session_become(s, SESSION_GONE);
 		return;
 	}
-	if (step == SMTP_CLOSE) {
+	if (s->smtp.secret)
+		stream_wipe(&s->stream);
+	if (step == SMTP_START_TLS && !stream_unsent(&s->stream))
+		start_tls(s);
+	if (step == SMTP_CLOSE)
 		session_become(s, SESSION_CLOSING);
+	if (s->state != SESSION_OPEN)
 		return;
-	}
 	/* a body that ended badly, or was forgotten by RSET */
 	if (s->spool && !smtp_receiving(&s->smtp))
 		spool_free(&s->spool);
 	if (!session_blocked(s))
 		stream_resume(&s->stream);
 	session_time_update(s);
+}
+
+void
+session_continue(struct session *s)
+{
+	session_run(s, stream_kept(&s->stream));
 }
 
 /* --- events --- */
@@ -269,7 +196,17 @@ session_hangup(struct session *s, const struct smtp_reply *reply)
 		deliver_abandon(s->all->deliver, &s->request);
 	s->full = false;
 	smtp_hangup(&s->smtp, reply, &s->all->out);
-	session_run(s, stream_kept(&s->stream));
+	session_continue(s);
+}
+
+/* No TLS, and so no session; whoever spoke in clear may hear why. */
+static void
+give_up_tls(struct session *s, const char *reason)
+{
+	if (session_tls_failed(s, reason))
+		session_run(s, (struct span){NULL, 0});
+	else
+		session_become(s, SESSION_CLOSING);
 }
 
 static void
@@ -278,12 +215,16 @@ on_deadline(struct session *s)
 	const struct smtp_reply *reply = deadline_reply(&s->time,
 	    &s->all->conf->deadlines, loop_now(s->all->loop));
 
+	if (s->handshaking) {
+		give_up_tls(s, "too slow");
+		return;
+	}
 	if (s->time.phase != PHASE_VERDICT) {
 		session_hangup(s, reply);
 		return;
 	}
 	deliver_abandon(s->all->deliver, &s->request);
-	answer(s, reply);
+	session_answer(s, reply);
 }
 
 static void
@@ -297,10 +238,18 @@ on_stream(void *owner, enum stream_event what)
 		break;
 	case STREAM_WRITABLE:
 		if (!session_blocked(s))
-			session_run(s, stream_kept(&s->stream));
+			session_continue(s);
 		break;
 	case STREAM_DEADLINE:
 		on_deadline(s);
+		break;
+	case STREAM_SECURED:
+		session_tls_secured(s);
+		session_run(s, (struct span){NULL, 0});
+		break;
+	case STREAM_PLAIN:
+	case STREAM_INSECURE:
+		give_up_tls(s, stream_tls_reason(&s->stream));
 		break;
 	case STREAM_CLOSED:
 	case STREAM_FAILED:
@@ -344,13 +293,20 @@ session_new(struct sessions *all, const struct config_listen *l, int fd,
 		return NULL;
 	}
 	s->all = all;
+	s->listen = l;
 	DL_APPEND(all->list, s);
 	all->count++;
 	init(s, l, client, port);
 	log_event(LOG_TRACE, "connect", LOG_STR("session", s->env.session),
 	    LOG_IP("client", client), LOG_UINT("port", port));
 	stream_init(&s->stream, all->pool, fd, on_stream, s);
-	session_run(s, (struct span){NULL, 0});
+	s->refusal = limits_enter(&all->limits, client, &s->place);
+	if (l->tls != TLS_IMPLICIT)
+		session_run(s, (struct span){NULL, 0});
+	else if (s->refusal) /* not worth a handshake */
+		session_become(s, SESSION_GONE);
+	else
+		start_tls(s);
 	return s;
 }
 

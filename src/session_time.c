@@ -23,6 +23,8 @@ session_blocked(const struct session *s)
 static enum phase
 phase_now(const struct session *s)
 {
+	if (s->handshaking)
+		return PHASE_HANDSHAKE;
 	if (s->smtp.ask != SMTP_ASK_NONE)
 		return PHASE_VERDICT;
 	if (s->full)

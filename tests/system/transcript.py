@@ -115,10 +115,12 @@ def pieces(lines, how):
 class Run:
     """One dialogue, once; keeps the ids of what was accepted."""
 
-    def __init__(self, port):
+    def __init__(self, port, wrap=None):
         self.socket = socket.create_connection(("127.0.0.1", port), DEADLINE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
+        if wrap:
+            self.socket, self.buffer = wrap(self.socket)
         self.ended = False
         self.ids = []
         self.sessions = set()
@@ -133,7 +135,8 @@ class Run:
         while data and not self.ended:
             r, w, _ = select.select([self.socket], [self.socket], [], DEADLINE)
             assert r or w, "the server neither reads nor writes"
-            if r:
+            if r or (hasattr(self.socket, "pending")
+                     and self.socket.pending()):
                 self.take()
             elif w:
                 try:
@@ -161,7 +164,8 @@ class Run:
 
     def finish(self, closes):
         if not closes:
-            self.socket.shutdown(socket.SHUT_WR)
+            # under TLS too: the end of the connection, not of TLS
+            socket.socket.shutdown(self.socket, socket.SHUT_WR)
         while not self.ended:
             self.take()
         assert self.buffer == b"", f"said too much: {self.buffer[:400]}"
@@ -169,9 +173,9 @@ class Run:
         self.socket.close()
 
 
-def run(dialogue, port, how):
+def run(dialogue, port, how, wrap=None):
     """whole: all of it at once; else batch by batch, by line or by byte."""
-    r = Run(port)
+    r = Run(port, wrap)
     if how == "whole":
         r.send(b"".join(b"".join(lines) for lines, _ in dialogue.batches))
     for lines, patterns in dialogue.batches:

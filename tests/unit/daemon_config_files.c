@@ -186,6 +186,8 @@ print_names_every_key(void **state)
 		assert_int_equal(sscanf(line, "%31[^\t]\t%31[^\t]\t%31[^\t]",
 				     section, key, type),
 		    3);
+		if (!strcmp(section, "certificate")) /* _tls.c has one */
+			continue;
 		snprintf(want, sizeof(want), "%s = ", key);
 		if (!strstr(text, want))
 			snprintf(want, sizeof(want), "# %s =\n", key);

@@ -79,10 +79,10 @@ every_value(void **state)
 	(void)state;
 	load_good(&l, HOST DOMAIN
 	    "user = mail group = \"mail\" spool = /srv/spool\r\n"
-	    "spool-volatile = yes workers = 64 threads = 1 // or more\n"
+	    "spool-volatile = yes workers = 32 threads = 1 // or more\n"
 	    "message-size = 1T local-part-case = keep drain = 0\n"
 	    "limits { sessions = 1 per-address = 2 recipients = 100\n"
-	    "errors = 1 line = 1000 idle = 100ms session = 7d\n"
+	    "errors = 1 line = 1000 idle = 100ms session = 7d handshake = 1s\n"
 	    "data-rate = 0 }\n"
 	    "journal { enabled = no reserve = 50 }\n"
 	    "log { to = SYSLOG format = json level = trace }\n"
@@ -95,13 +95,14 @@ every_value(void **state)
 	assert_string_equal(c->group, "mail");
 	assert_string_equal(c->spool, "/srv/spool");
 	assert_true(c->spool_volatile);
-	assert_int_equal(c->workers, 64);
+	assert_int_equal(c->workers, 32);
 	assert_int_equal(c->threads, 1);
 	assert_int_equal(c->drain, 0);
 	assert_int_equal(c->limits.sessions, 1);
 	assert_int_equal(c->limits.per_address, 2);
 	assert_int_equal(c->deadlines.idle, 100);
 	assert_int_equal(c->deadlines.session, 7u * 24 * 60 * MINUTE);
+	assert_int_equal(c->deadlines.handshake, 1000);
 	assert_int_equal(c->deadlines.data_rate, 0);
 	assert_int_equal(c->deliver.reserve, 50);
 	assert_int_equal(c->log_to, LOG_TO_SYSLOG);

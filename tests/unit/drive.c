@@ -124,13 +124,18 @@ handle(struct drive *d, enum smtp_step step, struct span in)
 		d->refusals++;
 		drive_check_refusal(d);
 		return true;
+	case SMTP_START_TLS: /* a handshake that takes no octets */
+		drive_expect(d, in.len == 0, "nothing behind STARTTLS");
+		d->smtp.env->tls = true;
+		smtp_tls_started(&d->smtp);
+		return true;
 	case SMTP_CLOSE:
 		d->closed = true;
 		return false;
 	default:
 		drive_expect(d,
 		    smtp_in_body(&d->smtp) ? in.len == 0
-					   : in.len < SMTP_LINE_MAX,
+					   : in.len < SMTP_AUTH_LINE_MAX,
 		    "a partial line is bounded");
 		return false;
 	}

@@ -61,7 +61,7 @@ drive_check_refusal(struct drive *d)
 	drive_expect(d, memchr(out.ptr, '\n', out.len) == out.ptr + out.len - 1,
 	    "reply_at is the last reply");
 	drive_expect(d,
-	    !line.ptr ||
+	    !line.ptr || d->smtp.secret ||
 		(line.ptr >= d->shown.ptr &&
 		    line.ptr + line.len <= d->shown.ptr + d->shown.len),
 	    "a line that aliases the input");

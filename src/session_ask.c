@@ -1,0 +1,98 @@
+/*
+ * session_ask: carries the engine's questions to policy and delivery, and
+ * their answers back.
+ */
+#include "session_ask.h"
+
+#include "deliver/spool.h"
+#include "io/shared.h"
+#include "session_log.h"
+
+void
+session_answer(struct session *s, const struct smtp_reply *reply)
+{
+	s->request = 0;
+	smtp_answer(&s->smtp, reply, &s->all->out);
+	if (!s->running)
+		session_continue(s);
+}
+
+static void
+on_rcpt(void *ctx, const struct smtp_reply *reply)
+{
+	struct session *s = ctx;
+	uint64_t max = reply ? 0 : deliver_size_max(&s->env);
+
+	if (max)
+		smtp_limit_size(&s->smtp, max);
+	session_answer(s, reply);
+}
+
+static void
+on_message(void *ctx, const struct smtp_reply *reply)
+{
+	struct session *s = ctx;
+
+	shared_add(s->all->shared, s->all->limits.slot,
+	    reply ? SHARED_REJECTED : SHARED_MESSAGES, 1);
+	if (!reply)
+		session_log_accepted(s);
+	session_answer(s, reply);
+}
+
+static void
+ask_connect(struct session *s)
+{
+	session_answer(s, s->refusal);
+}
+
+static void
+ask_mail(struct session *s)
+{
+	uint64_t size = s->env.size ? s->env.size : SPOOL_MEMORY;
+	bool room = deliver_space(s->all->deliver, size);
+
+	session_answer(s,
+	    room ? NULL : SMTP_REPLY(452, "4.3.1", "No room on the disk"));
+}
+
+static void
+ask_rcpt(struct session *s)
+{
+	uint64_t id =
+	    deliver_rcpt(s->all->deliver, &s->env, &s->smtp.rcpt, on_rcpt, s);
+
+	if (id)
+		s->request = id;
+}
+
+static void
+ask_data(struct session *s)
+{
+	spool_free(&s->spool); /* of a BDAT that RSET has forgotten */
+	s->spool = deliver_spool(s->all->deliver);
+	session_answer(s, NULL);
+}
+
+static void
+ask_message(struct session *s)
+{
+	s->request =
+	    deliver_message(s->all->deliver, &s->env, &s->spool, on_message, s);
+}
+
+bool
+session_ask(struct session *s)
+{
+	static void (*const asks[])(struct session *) = {
+	    [SMTP_ASK_CONNECT] = ask_connect,
+	    [SMTP_ASK_MAIL] = ask_mail,
+	    [SMTP_ASK_RCPT] = ask_rcpt,
+	    [SMTP_ASK_DATA] = ask_data,
+	    [SMTP_ASK_MESSAGE] = ask_message,
+	};
+
+	if (!s->request)
+		asks[s->smtp.ask](s);
+	return s->smtp.ask == SMTP_ASK_NONE;
+}

@@ -1,0 +1,342 @@
+"""TLS: every dialogue inside of it, and what surrounds it."""
+
+import socket
+import ssl
+import subprocess
+import time
+
+import pytest
+
+import transcript
+from conftest import Factory
+from daemon import DEADLINE, free_port, wait_for
+from test_dialogues import DIALOGUES
+
+OPENSSL = "/usr/bin/openssl"
+# These show what is said where STARTTLS is not offered.
+IN_CLEAR = {"pipelining-starttls", "unknown", "submission"}
+
+
+def certificate(path, *names, days=90):
+    """A self-signed one for these names; returns its block."""
+    key, chain = path / f"{names[0]}.key", path / f"{names[0]}.pem"
+    subprocess.run(
+        [OPENSSL, "req", "-x509", "-newkey", "ec", "-pkeyopt",
+         "ec_paramgen_curve:P-256", "-nodes", "-days", str(days), "-keyout",
+         key, "-out", chain, "-subj", f"/CN={names[0]}", "-addext",
+         "subjectAltName=" + ",".join(f"DNS:{n}" for n in names)],
+        check=True, capture_output=True)
+    return (f'certificate "{names[0]}" {{ chain = "{chain}" '
+            f'key = "{key}" }}\n')
+
+
+def context(**kwargs):
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    c.check_hostname = False
+    c.verify_mode = ssl.CERT_NONE
+    for name, value in kwargs.items():
+        setattr(c, name, value)
+    return c
+
+
+def subject(tls):
+    der = tls.getpeercert(binary_form=True)
+    text = subprocess.run(
+        [OPENSSL, "x509", "-inform", "der", "-noout", "-subject"], input=der,
+        check=True, capture_output=True).stdout.decode()
+    return text.rsplit("=", 1)[1].strip()
+
+
+class Secured(Factory):
+    """Daemons with certificates, each with an implicit listener as well."""
+
+    def __call__(self, names=("mx.example.org",), keep=False, limits="",
+                 top="", extra=""):
+        folder = self.folder()
+        implicit = free_port()
+        d = self.make(
+            submission=True, limits=limits, top=top,
+            listen=f'listen "127.0.0.1:{implicit}" {{ tls = implicit }}\n',
+            extra=extra + "".join(
+                certificate(folder, *n.split()) for n in names)
+            + ('client "127.0.0.0/8" { bare-newline = keep }'
+               if keep else ""))
+        d.implicit = implicit
+        return d.start()
+
+
+@pytest.fixture(scope="module")
+def secured(base):
+    factory = Secured(base)
+    known = {}
+
+    def get(**kwargs):
+        key = repr(sorted(kwargs.items()))
+        if key not in known:
+            known[key] = factory(**kwargs)
+        return known[key]
+
+    yield get
+    factory.end()
+
+
+@pytest.fixture(scope="module")
+def d(secured):
+    return secured()
+
+
+def starttls(s):
+    """From the greeting into TLS; the dialogues expect a greeting there."""
+    f = s.makefile("rb")
+    greeting = f.readline()
+    s.sendall(b"EHLO before.example.com\r\n")
+    offered = []
+    while not offered or offered[-1][3:4] == b"-":
+        offered.append(f.readline())
+    assert b"250-STARTTLS\r\n" in offered
+    s.sendall(b"STARTTLS\r\n")
+    assert f.readline().startswith(b"220 2.0.0 ")
+    return context().wrap_socket(s), greeting
+
+
+def implicit(s):
+    return context().wrap_socket(s), b""
+
+
+@pytest.mark.parametrize("how", ["whole", "line"])
+@pytest.mark.parametrize("way", ["starttls", "implicit"])
+@pytest.mark.parametrize(
+    "dialogue", [x for x in DIALOGUES if x.name not in IN_CLEAR],
+    ids=lambda x: x.name)
+def test_dialogue(dialogue, way, how, secured):
+    config = dict(dialogue.config)
+    if config.pop("role", "mx") != "mx":
+        pytest.skip("the implicit listener is an mx")
+    size = config.pop("message-size", None)
+    d = secured(keep=dialogue.keep,
+                top=f"message-size = {size}" if size else "",
+                limits="\n".join(f"{k} = {v}" for k, v in config.items()))
+    before = set(d.files())
+    ids = transcript.run(
+        dialogue, d.port if way == "starttls" else d.implicit, how,
+        starttls if way == "starttls" else implicit)
+    stored = [m for m in d.messages() if m.path not in before]
+    assert {m.id for m in stored} == set(ids)
+    for m in stored:
+        body = dialogue.bodies[ids.index(m.id)]
+        assert m.body == body.replace(b"\r\n", b"\n")
+        assert "\ttls TLS_" in m.received
+
+
+def test_received_names_tls(d):
+    """WIRE 30, 35: ESMTPS, cipher and version; EHLO is forgotten."""
+    with d.client() as c:
+        assert c.ask("STARTTLS").code == 220
+        c.socket = context().wrap_socket(c.socket)
+        assert c.ask("MAIL FROM:<a@example.com>").status == "503 5.5.1"
+        reply = c.ask("EHLO inside.example.com")
+        assert not any("STARTTLS" in line for line in reply.lines)
+        assert c.ask("STARTTLS").status == "503 5.5.1"
+        id = c.deliver("hello\r\n").id
+        version, cipher = c.socket.version(), c.socket.cipher()[0]
+    m = d.message("alice@example.org", id)
+    assert " with ESMTPS id " in m.received
+    assert f"tls {cipher} ({version});" in m.received
+    assert "from inside.example.com " in m.received
+
+
+def test_starttls_refuses_arguments(d):
+    """WIRE 35"""
+    with d.client() as c:
+        assert c.ask("STARTTLS now").status == "501 5.5.4"
+        assert c.ask("NOOP").code == 250
+
+
+@pytest.mark.parametrize("behind", ["\r\n", "EHLO x\r\n", "x", "\x16\x03"])
+def test_nothing_is_injected(d, behind):
+    """WIRE 35: an octet behind STARTTLS ends the session, without a 220."""
+    with d.client() as c:
+        c.send("STARTTLS\r\n" + behind)
+        assert c.reply().status == "554 5.5.0"
+        assert c.closed()
+
+
+def test_injected_later_is_for_the_library(d):
+    """WIRE 35: what comes behind the 220 is a handshake, or the end."""
+    with d.client() as c:
+        assert c.ask("STARTTLS").code == 220
+        c.send("EHLO inside.example.com\r\nMAIL FROM:<a@example.com>\r\n")
+        assert c.closed()
+
+
+def test_plain_client_on_implicit(d):
+    """Who speaks first, in clear, is told; one line in the log."""
+    for what in (b"EHLO x\r\n", b"GET / HTTP/1.0\r\n\r\n", b"\r\n"):
+        with d.connect(d.implicit) as c:
+            c.send(what)
+            assert c.reply().status == "554 5.7.0"
+            assert c.closed()
+
+
+def test_silent_client_on_implicit(secured):
+    """Who waits for a greeting is told at the end of the handshake's time."""
+    d = secured(limits="handshake = 500ms")
+    with d.connect(d.implicit) as c:
+        assert c.reply().status == "554 5.7.0"
+        assert c.closed()
+    with d.client() as c:
+        assert c.ask("STARTTLS").code == 220
+        assert c.closed()
+    with d.connect(d.implicit) as c:  # half a ClientHello, and no more
+        c.send(b"\x16\x03\x01\x02\x00\x01")
+        assert c.closed()
+    assert d.log().count(" info insecure ") == 3
+
+
+def test_garbage_hello(d):
+    with d.connect(d.implicit) as c:
+        c.send(b"\x16" * 600)
+        c.socket.settimeout(DEADLINE)
+        try:
+            while c.socket.recv(4096):
+                pass
+        except ConnectionResetError:
+            pass
+    with d.client() as c:
+        assert c.ask("NOOP").code == 250
+
+
+@pytest.mark.parametrize("version", ["tls1", "tls1_1", "tls1_2", "tls1_3"])
+def test_versions(d, version):
+    """TLS 1.2 and 1.3, and nothing below; no compression, no ticket."""
+    r = subprocess.run(
+        [OPENSSL, "s_client", "-connect", f"127.0.0.1:{d.port}", "-starttls",
+         "smtp", f"-{version}", "-cipher", "DEFAULT@SECLEVEL=0"],
+        input=b"", capture_output=True, timeout=DEADLINE)
+    out = r.stdout.decode(errors="replace")
+    good = "mx.example.org" in out and "Cipher is (NONE)" not in out
+    assert good == (version in ("tls1_2", "tls1_3")), out
+    if good:
+        assert "Compression: NONE" in out
+        assert "TLS session ticket:" not in out
+        assert "Secure Renegotiation IS supported" in out or "1_3" in version
+
+
+def test_no_renegotiation(d):
+    s = subprocess.Popen(
+        [OPENSSL, "s_client", "-connect", f"127.0.0.1:{d.implicit}",
+         "-tls1_2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT)
+    s.stdin.write(b"EHLO x\n")
+    s.stdin.flush()
+    time.sleep(0.3)
+    s.stdin.write(b"R\n")
+    s.stdin.flush()
+    try:
+        out, _ = s.communicate(timeout=5)
+    except subprocess.TimeoutExpired:
+        s.kill()
+        out, _ = s.communicate()
+    assert b"RENEGOTIATING" in out
+    assert b"no renegotiation" in out or b"error" in out.lower()
+
+
+def test_server_preference(d):
+    """Of what both know, the server's first: not the client's."""
+    ours = set()
+    for order in ("ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-GCM-SHA384",
+                  "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-SHA"):
+        c = context(maximum_version=ssl.TLSVersion.TLSv1_2)
+        c.set_ciphers(order)
+        with socket.create_connection(("127.0.0.1", d.implicit),
+                                      DEADLINE) as s:
+            ours.add(c.wrap_socket(s).cipher()[0])
+    assert ours == {"ECDHE-ECDSA-AES256-GCM-SHA384"}
+
+
+def test_weak_ciphers(d):
+    for weak in ("NULL", "aNULL", "3DES", "kRSA"):
+        c = context(maximum_version=ssl.TLSVersion.TLSv1_2)
+        try:
+            c.set_ciphers(weak + ":@SECLEVEL=0")
+        except ssl.SSLError:
+            continue  # the client's library has none of these
+        with socket.create_connection(("127.0.0.1", d.implicit),
+                                      DEADLINE) as s:
+            with pytest.raises((ssl.SSLError, ConnectionResetError)):
+                c.wrap_socket(s)
+
+
+def test_sni(secured):
+    """Names choose; a wrong one, or none, gets the default."""
+    d = secured(names=("other.example.com", "mx.example.org alt.example.org",
+                       "*.wild.example"))
+    for name, want in (("other.example.com", "other.example.com"),
+                       ("mx.example.org", "mx.example.org"),
+                       ("ALT.example.org", "mx.example.org"),
+                       ("a.wild.example", "*.wild.example"),
+                       ("a.b.wild.example", "mx.example.org"),
+                       ("stranger.example", "mx.example.org"),
+                       (None, "mx.example.org")):
+        with socket.create_connection(("127.0.0.1", d.implicit),
+                                      DEADLINE) as s:
+            tls = context().wrap_socket(s, server_hostname=name)
+            assert subject(tls) == want, name
+
+
+def test_large_and_pipelined(d):
+    """A message of many records, and many commands in one."""
+    body = b"".join(b"%06d %s\r\n" % (i, b"x" * 60) for i in range(150000))
+    with d.client() as c:
+        assert c.ask("STARTTLS").code == 220
+        c.socket = context().wrap_socket(c.socket)
+        c.ask("EHLO client.example.com")
+        id = c.deliver(body).id
+        c.send("NOOP\r\n" * 5000)
+        for _ in range(5000):
+            assert c.reply().code == 250
+    assert d.message("alice@example.org", id).body == body.replace(
+        b"\r\n", b"\n")
+
+
+def test_close_notify(d):
+    """The end is said, in both directions."""
+    with socket.create_connection(("127.0.0.1", d.implicit), DEADLINE) as s:
+        tls = context().wrap_socket(s, suppress_ragged_eofs=False)
+        assert tls.recv(100).startswith(b"220 ")
+        tls.sendall(b"QUIT\r\n")
+        assert tls.recv(100).startswith(b"221 ")
+        assert tls.recv(100) == b""  # an alert, or this would raise
+    with socket.create_connection(("127.0.0.1", d.implicit), DEADLINE) as s:
+        tls = context().wrap_socket(s, suppress_ragged_eofs=False)
+        tls.recv(100)
+        tls.unwrap()
+
+
+def test_swaks_and_curl(d):
+    r = subprocess.run(
+        ["swaks", "--server", f"127.0.0.1:{d.port}", "--tls", "--to",
+         "alice@example.org", "--from", "a@example.com", "--body", "by swaks"],
+        capture_output=True, text=True, timeout=DEADLINE)
+    assert r.returncode == 0 and " accepted" in r.stdout, r.stdout
+    before = len(d.files("bob@example.org"))
+    for url in (f"smtps://127.0.0.1:{d.implicit}", f"smtp://127.0.0.1:{d.port}"):
+        r = subprocess.run(
+            ["curl", "-sS", "-k", "--ssl-reqd", url, "--mail-from",
+             "a@example.com", "--mail-rcpt", "bob@example.org", "-T", "-"],
+            input="Subject: x\r\n\r\nby curl\r\n", capture_output=True,
+            text=True, timeout=DEADLINE)
+        assert r.returncode == 0, r.stderr
+    assert len(d.files("bob@example.org")) == before + 2
+
+
+def test_handshakes_cost_no_session(secured):
+    """Gone in the middle of a handshake: nothing stays behind."""
+    d = secured(names=("mx.example.org", "b.example.org"))
+    for _ in range(50):
+        with socket.create_connection(("127.0.0.1", d.implicit)) as s:
+            s.sendall(b"\x16\x03\x01\x02\x00")
+    with d.client() as c:
+        assert c.ask("NOOP").code == 250
+    wait_for("all of them in the log",
+             lambda: d.log().count(" info insecure ") >= 50)

@@ -1,0 +1,184 @@
+/*
+ * Certificate blocks: which of their faults stop the start, and what they
+ * make of the listeners. The certificates are good for a hundred years: one
+ * for mx.example.org and *.example.net, one for other.example.com.
+ */
+#include "daemon_config.h"
+
+static const char mx_chain[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBsjCCAVmgAwIBAgIUHSb9+vvoVvbnn7TGzxdhxap9qMcwCgYIKoZIzj0EAwIw\n"
+    "GTEXMBUGA1UEAwwObXguZXhhbXBsZS5vcmcwIBcNMjYxMTI0MDk1NDMxWhgPMjEy\n"
+    "NjEwMzEwOTU0MzFaMBkxFzAVBgNVBAMMDm14LmV4YW1wbGUub3JnMFkwEwYHKoZI\n"
+    "zj0CAQYIKoZIzj0DAQcDQgAEnLFOcwKOv0pz9Y7F64pq+URBeSmIXVROECqgO3jF\n"
+    "jyHi+PuRS53CijNh8sbWS90EL2mOiFCnsx6Qz1J53AkrMqN9MHswHQYDVR0OBBYE\n"
+    "FJEOsKELchVyw/CjEJVJhkmfw5n9MB8GA1UdIwQYMBaAFJEOsKELchVyw/CjEJVJ\n"
+    "hkmfw5n9MA8GA1UdEwEB/wQFMAMBAf8wKAYDVR0RBCEwH4IObXguZXhhbXBsZS5v\n"
+    "cmeCDSouZXhhbXBsZS5uZXQwCgYIKoZIzj0EAwIDRwAwRAIgQOPBets3n18Qv+NC\n"
+    "VkbGqH67ZnwlTG0r7TlnE5mr4hYCIDu9WvtHzKVMx3h8qtIxVN4jEfkHQ99Pi4nM\n"
+    "yiyAzDZJ\n"
+    "-----END CERTIFICATE-----\n";
+static const char mx_key[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgue7KLBH9nPcQVR27\n"
+    "3rz4POTJ4HBAJD6eJokOmecAkLuhRANCAAScsU5zAo6/SnP1jsXrimr5REF5KYhd\n"
+    "VE4QKqA7eMWPIeL4+5FLncKKM2HyxtZL3QQvaY6IUKezHpDPUnncCSsy\n"
+    "-----END PRIVATE KEY-----\n";
+static const char other_chain[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBrTCCAVOgAwIBAgIUFRB5cSA8ym8/EWuW8zZPhXsAJHswCgYIKoZIzj0EAwIw\n"
+    "HDEaMBgGA1UEAwwRb3RoZXIuZXhhbXBsZS5jb20wIBcNMjYxMTI0MDk1NDMxWhgP\n"
+    "MjEyNjEwMzEwOTU0MzFaMBwxGjAYBgNVBAMMEW90aGVyLmV4YW1wbGUuY29tMFkw\n"
+    "EwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAElsX02Ay3B7OjzOyY9lztO4jcGTuEYFjn\n"
+    "pT3mAwwkNDqBO7Ina4QNo4S8lOGhhiTeYu03JbN1YZdYEr0XPQH6jqNxMG8wHQYD\n"
+    "VR0OBBYEFMc2TyQsk6tBIQny+QRvFGwWMUWAMB8GA1UdIwQYMBaAFMc2TyQsk6tB\n"
+    "IQny+QRvFGwWMUWAMA8GA1UdEwEB/wQFMAMBAf8wHAYDVR0RBBUwE4IRb3RoZXIu\n"
+    "ZXhhbXBsZS5jb20wCgYIKoZIzj0EAwIDSAAwRQIhAOhLY4qwL80/sGD/Y6kgOY+C\n"
+    "c6cGMnCLZmUzbEy/sVYvAiA1v/WeX0xMA55dZQLSt3AyLSwv2N5aj/HJNFeCMrk1\n"
+    "+A==\n"
+    "-----END CERTIFICATE-----\n";
+static const char other_key[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgHvUL23piUQMWIKhp\n"
+    "P4QEdutj474fFmgVkBnPiH2oQSqhRANCAASWxfTYDLcHs6PM7Jj2XO07iNwZO4Rg\n"
+    "WOelPeYDDCQ0OoE7sidrhA2jhLyU4aGGJN5i7Tcls3Vhl1gSvRc9AfqO\n"
+    "-----END PRIVATE KEY-----\n";
+
+/* A certificate block whose files lie in the test's directory. */
+static const char *
+block(const char *name, const char *chain, const char *key)
+{
+	static char texts[4][512];
+	static unsigned next;
+	char *t = texts[next++ % 4];
+	int n = snprintf(t, 256, "certificate \"%s\" {\nchain = \"%s\"\n", name,
+	    path_of(chain));
+
+	snprintf(t + n, 256, "key = \"%s\" }\n", path_of(key));
+	return t;
+}
+
+static int
+write_files(void **state)
+{
+	if (make_dir(state) < 0)
+		return -1;
+	write_file("mx.pem", mx_chain, sizeof(mx_chain) - 1);
+	write_file("mx.key", mx_key, sizeof(mx_key) - 1);
+	write_file("other.pem", other_chain, sizeof(other_chain) - 1);
+	write_file("other.key", other_key, sizeof(other_key) - 1);
+	write_file("empty", "", 0);
+	return 0;
+}
+
+static void
+load_with(struct loaded *l, const char *blocks, const char *more)
+{
+	char text[4096];
+
+	snprintf(text, sizeof(text), "%s" HOST DOMAIN "%s", blocks, more);
+	load_text(l, text);
+}
+
+static void
+good(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	load_with(&l, block("mx.example.org", "mx.pem", "mx.key"),
+	    "listen \"*:25\" { }\n"
+	    "listen \"127.0.0.1:26\" { tls = off }\n"
+	    "listen \"127.0.0.1:465\" { tls = implicit }\n");
+	assert_int_equal(l.status, CONFIG_OK);
+	assert_non_null(l.config->tls);
+	assert_int_equal(l.config->nlistens, 4);
+	assert_true(l.config->listens[0].smtp.starttls);
+	assert_true(l.config->listens[1].smtp.starttls);
+	assert_false(l.config->listens[2].smtp.starttls);
+	assert_false(l.config->listens[3].smtp.starttls);
+	assert_int_equal(l.config->listens[3].tls, TLS_IMPLICIT);
+	config_free(&l.config);
+}
+
+static void
+none(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	load_with(&l, "", "listen \"*:25\" { }\n");
+	assert_int_equal(l.status, CONFIG_OK);
+	assert_null(l.config->tls);
+	assert_false(l.config->listens[0].smtp.starttls);
+	config_free(&l.config);
+}
+
+static void
+errors(void **state)
+{
+	static const struct {
+		const char *name, *chain, *key, *fragment;
+	} bad[] = {
+	    {"mx.example.org", "mx.pem", "other.key", "another certificate"},
+	    {"mx.example.org", "nowhere", "mx.key", "chain cannot be read"},
+	    {"mx.example.org", "empty", "mx.key", "chain cannot be read"},
+	    {"mx.example.org", "mx.key", "mx.key", "chain cannot be read"},
+	    {"mx.example.org", "mx.pem", "nowhere", "key cannot be read"},
+	    {"mx.example.org", "mx.pem", "empty", "key cannot be read"},
+	    {"www.example.org", "mx.pem", "mx.key", "does not cover"},
+	    {"a.b.example.net", "mx.pem", "mx.key", "does not cover"},
+	};
+	struct loaded l;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		load_with(&l, block(bad[i].name, bad[i].chain, bad[i].key), "");
+		assert_int_equal(l.status, CONFIG_ERRORS);
+		assert_int_equal(l.errors, 1);
+		assert_fault(&l, 0, "smtpd.conf", 1, bad[i].fragment);
+	}
+}
+
+static void
+half_a_block(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	load_with(&l, "certificate \"mx.example.org\" { }\n", "");
+	assert_int_equal(l.errors, 1);
+	assert_fault(&l, 0, "smtpd.conf", 1, "needs both chain and key");
+}
+
+/* It is not ours, but it is good: a warning, and STARTTLS is offered. */
+static void
+none_for_the_hostname(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	load_with(&l, block("other.example.com", "other.pem", "other.key"),
+	    "listen \"*:25\" { }\n");
+	assert_int_equal(l.status, CONFIG_WARNINGS);
+	assert_fault(&l, 0, "smtpd.conf", 1, "no certificate covers");
+	assert_true(l.config->listens[0].smtp.starttls);
+	config_free(&l.config);
+	load_with(&l, "", block("a.example.net", "mx.pem", "mx.key"));
+	assert_int_equal(l.status, CONFIG_OK);
+	config_free(&l.config);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(good),
+	    cmocka_unit_test(none),
+	    cmocka_unit_test(errors),
+	    cmocka_unit_test(half_a_block),
+	    cmocka_unit_test(none_for_the_hostname),
+	};
+
+	return cmocka_run_group_tests(tests, write_files, remove_dir);
+}
