@@ -245,7 +245,9 @@ example_uncommented_loads(void **state)
 	for (unsigned i = 0; i < l.n; i++) {
 		const char *fault = l.faults[i].text;
 
+		/* files that this machine has not */
 		if (strncmp(fault, "cannot ", 7) != 0 &&
+		    !strstr(fault, "chain cannot be read") &&
 		    strncmp(fault, "role = submission", 17) != 0)
 			fail_msg("%u: %s", l.faults[i].line, fault);
 	}
