@@ -143,6 +143,7 @@ session_run(struct session *s, struct span in)
 	}
 	if (s->smtp.secret)
 		stream_wipe(&s->stream);
+	s->smtp.secret = false;
 	if (step == SMTP_START_TLS && !stream_unsent(&s->stream))
 		start_tls(s);
 	if (step == SMTP_CLOSE)

@@ -97,7 +97,7 @@ struct smtp {
 	    mechanism;       /* with SMTP_ASK_AUTH; empty: the same as before */
 	struct buf sasl;     /* with SMTP_ASK_AUTH: the client's message */
 	bool has_sasl;       /* and whether there was one */
-	bool secret;         /* the last line is to be wiped, not logged */
+	bool secret;         /* secrets were read: wipe the input, clear this */
 	uint64_t received;   /* content octets of this message */
 	uint64_t size_max;   /* of this message; smtp_limit_size() */
 	unsigned commands;   /* complete lines and bodies so far */

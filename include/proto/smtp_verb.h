@@ -20,7 +20,7 @@ void smtp_say(struct smtp *s, const struct smtp_reply *r, struct buf *out);
 /* AUTH, a line that answers a challenge, and what ends an exchange. */
 void smtp_auth_begin(struct smtp *s, struct span args, struct buf *out);
 void smtp_auth_line(struct smtp *s, struct span line, struct buf *out);
-void smtp_auth_too_long(struct smtp *s);
+void smtp_auth_abort(struct smtp *s);
 void smtp_auth_answer(struct smtp *s, const struct smtp_reply *no,
     struct buf *out);
 

@@ -92,7 +92,7 @@ close_fd(struct stream *s)
 	stream_tls_free(s);
 	close(s->fd);
 	s->fd = -1;
-	buf_free(&s->in);
+	buf_wipe(&s->in);
 	buf_free(&s->out);
 }
 
@@ -166,7 +166,7 @@ stream_shutdown(struct stream *s)
 		return;
 	s->lingering = true;
 	s->reading = true;
-	buf_free(&s->in);
+	buf_wipe(&s->in);
 	if (s->out.len)
 		stream_deadline(s, loop_now(s->pool->loop) + FLUSH_MS);
 	else
@@ -228,7 +228,7 @@ void
 stream_keep(struct stream *s, struct span in)
 {
 	if (!in.len) {
-		buf_free(&s->in);
+		buf_wipe(&s->in);
 	} else if (s->in.data && in.ptr >= s->in.data &&
 		   in.ptr < s->in.data + s->in.len) {
 		buf_consume(&s->in, (size_t)(in.ptr - s->in.data));

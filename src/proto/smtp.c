@@ -132,14 +132,9 @@ is_auth(const struct smtp *s, struct span in)
 
 /* A line that went wrong at its last octet: the rest of it is skipped. */
 static void
-refuse_line(struct smtp *s, const struct smtp_reply *bad, bool too_long,
-    struct buf *out)
+refuse_line(struct smtp *s, const struct smtp_reply *bad, struct buf *out)
 {
-	if (s->secret) {
-		smtp_auth_too_long(s);
-		if (too_long)
-			bad = SMTP_REPLY(500, "5.5.6", "Line too long");
-	}
+	smtp_auth_abort(s);
 	s->skip = true;
 	smtp_say(s, bad, out);
 }
@@ -150,29 +145,33 @@ read_command(struct smtp *s, struct span *in, struct buf *out)
 {
 	const struct smtp_reply *bad;
 	struct span line;
-	size_t len, max;
+	bool secret;
+	size_t len;
 
 	if (s->skip && !smtp_line_skip(&s->skip_cr, in))
 		return false;
 	s->skip = false;
 	line = *in;
-	s->secret = is_auth(s, line);
-	max = s->secret ? SMTP_AUTH_LINE_MAX : SMTP_LINE_MAX;
-	bad = smtp_line_scan(line, max, &len);
+	secret = is_auth(s, line);
+	bad = smtp_line_scan(line, secret ? SMTP_AUTH_LINE_MAX : SMTP_LINE_MAX,
+	    &len);
 	if (!bad && !len)
 		return false;
 	span_skip(in, len);
 	s->commands++;
 	s->asked = SMTP_ASK_NONE;
 	s->pipelined = in->len > 0;
-	s->line = s->secret ? SPAN_LIT("AUTH") : (struct span){line.ptr, len};
+	s->secret = s->secret || secret;
+	s->line = secret ? SPAN_LIT("AUTH") : (struct span){line.ptr, len};
 	if (bad) {
 		s->skip_cr = line.ptr[len - 1] == '\r';
-		refuse_line(s, bad, len == max, out);
+		if (secret && len == SMTP_AUTH_LINE_MAX)
+			bad = SMTP_REPLY(500, "5.5.6", "Line too long");
+		refuse_line(s, bad, out);
 		return true;
 	}
 	line.len = len - 2;
-	if (!s->secret)
+	if (!secret)
 		s->line = line;
 	if (s->state == SMTP_STATE_AUTH)
 		smtp_auth_line(s, line, out);

@@ -92,7 +92,7 @@ smtp_auth_line(struct smtp *s, struct span line, struct buf *out)
 }
 
 void
-smtp_auth_too_long(struct smtp *s)
+smtp_auth_abort(struct smtp *s)
 {
 	end_exchange(s);
 }

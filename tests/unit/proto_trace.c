@@ -109,6 +109,27 @@ received_ipv6_utf8(void **state)
 	    "\tTue, 24 Nov 2026 08:11:56 +0000\n");
 }
 
+/* RFC 3848 and 8314: how it came, and under which cipher. */
+static void
+received_tls_and_login(void **state)
+{
+	struct envelope e = envelope("client.example", true);
+	struct smtp_path p = {.local = "a", .domain = "example.org"};
+
+	(void)state;
+	envelope_set_login(&e, "alice");
+	e.tls = true;
+	e.tls_version = "TLSv1.3";
+	e.tls_cipher = "TLS_AES_128_GCM_SHA256";
+	envelope_add_rcpt(&e, &p);
+	assert_received(&e,
+	    "Received: from client.example ([192.0.2.1])\n"
+	    "\tby mx.example.org with ESMTPSA id 06BX0000000000AB.3\n"
+	    "\tfor <a@example.org>\n"
+	    "\ttls TLS_AES_128_GCM_SHA256 (TLSv1.3);\n"
+	    "\tTue, 24 Nov 2026 08:11:56 +0000\n");
+}
+
 static void
 return_path_and_delivered_to(void **state)
 {
@@ -179,6 +200,7 @@ main(void)
 	    cmocka_unit_test(received_one_recipient),
 	    cmocka_unit_test(received_two_recipients),
 	    cmocka_unit_test(received_ipv6_utf8),
+	    cmocka_unit_test(received_tls_and_login),
 	    cmocka_unit_test(return_path_and_delivered_to),
 	    cmocka_unit_test(counts_received),
 	};
