@@ -1,0 +1,109 @@
+/*
+ * auth: who is this? PLAIN, LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS
+ * against a password file.
+ *
+ * An unknown user costs what a wrong password costs and gets the same reply.
+ * Secrets are wiped as soon as they are used, and never logged.
+ */
+#ifndef POLICY_AUTH_H
+#define POLICY_AUTH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/ipaddr.h"
+#include "io/jobs.h"
+#include "io/loop.h"
+#include "proto/smtp_reply.h"
+
+/* --- the password file: read by the configuration, constant then --- */
+
+struct auth_users;
+
+struct auth_users *auth_users_new(void);
+void auth_users_free(struct auth_users **u);
+/*
+ * For the salts of users that are none: the same in every worker and after
+ * a restart, or a stranger could tell them apart. Kept in the spool.
+ */
+void auth_users_set_key(struct auth_users *u, const uint8_t key[32]);
+/*
+ * "user:$y$...[:SCRAM-SHA-256$<iterations>:<salt>$<stored>:<server>]": what
+ * `smtpd passwd` prints. NULL, or a constant text that says what is wrong.
+ */
+const char *auth_users_add(struct auth_users *u, struct span line);
+unsigned auth_users_count(const struct auth_users *u);
+
+/*
+ * The line of a password file for this user, as `smtpd passwd` prints it.
+ * 0, or -1: the password is longer than crypt(3) takes, or holds a NUL, or
+ * this system has no yescrypt.
+ */
+#define AUTH_PASSWORD_MAX 511 /* octets */
+int auth_password_line(struct span user, struct span password, struct buf *out);
+
+/* --- a worker's --- */
+
+enum auth_mechanism {
+	AUTH_PLAIN = 1,
+	AUTH_LOGIN = 2,
+	AUTH_SCRAM = 4,
+	AUTH_SCRAM_PLUS = 8,
+};
+
+struct auth_options {
+	struct auth_users *users; /* NULL: nobody can log in */
+	unsigned mechanisms;      /* wanted: enum auth_mechanism */
+	unsigned hashes;          /* at once, on as many threads; 0: 2 */
+};
+
+struct auth;
+
+/* o must outlive it. Freed after its jobs, they after its exchanges. */
+struct auth *auth_new(const struct auth_options *o, struct loop *loop,
+    struct jobs *jobs);
+void auth_free(struct auth **a);
+
+/*
+ * What EHLO may list, "PLAIN LOGIN SCRAM-SHA-256": constant; "" while there
+ * is none. binding: this TLS connection has an exporter (TLS 1.3).
+ */
+const char *auth_list(const struct auth *a, bool binding);
+
+/* --- one exchange --- */
+
+struct auth_exchange;
+
+enum auth_result {
+	AUTH_CHALLENGE, /* say `data` (334) and come again with the answer */
+	AUTH_YES,       /* `data` is the login, NUL-terminated too */
+	AUTH_NO,        /* wrong, or no such user: 535 5.7.8 */
+	AUTH_MALFORMED, /* 501 5.5.2 */
+	AUTH_UNKNOWN,   /* no such mechanism here: 504 5.5.4 */
+};
+
+/* data is valid during the call. Never called before the call returns. */
+typedef void auth_fn(void *ctx, enum auth_result result, struct span data);
+
+struct auth_channel {
+	struct ipaddr client; /* failures slow down per address */
+	bool bound;           /* exporter is filled */
+	uint8_t exporter[32]; /* RFC 9266 */
+};
+
+/*
+ * Begins; message is the initial response, ptr NULL when there was none
+ * (an empty one is not none). fn is called once per auth_start() and
+ * auth_continue(); after anything but a challenge the exchange is over and
+ * *x is NULL. A failure is answered late, by a delay per address.
+ */
+void auth_start(struct auth *a, struct span mechanism,
+    const struct auth_channel *channel, struct span message, auth_fn *fn,
+    void *ctx, struct auth_exchange **x);
+void auth_continue(struct auth_exchange *x, struct span message);
+
+/* Silence; *x is NULL afterwards. */
+void auth_cancel(struct auth_exchange **x);
+
+#endif

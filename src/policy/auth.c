@@ -1,0 +1,236 @@
+/*
+ * auth: exchanges, from the mechanism's name to yes or no.
+ *
+ * Owns the exchanges; the steps in between are auth_step's, the hashing is
+ * auth_hash's. Each answer comes from a timer or from a finished job, never
+ * from within the call that asked. A no is late by a delay that grows with
+ * the failures of its address.
+ */
+#include "policy/auth.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/ascii.h"
+#include "io/digest.h"
+#include "policy/auth_exchange.h"
+#include "policy/auth_users.h"
+
+/* In the order in which they are listed. */
+static const struct {
+	const char *name;
+	enum auth_mechanism bit;
+	auth_step_fn *step;
+	const char *prompt; /* when there was no initial response */
+} mechanisms[] = {
+    {"PLAIN", AUTH_PLAIN, auth_step_plain, ""},
+    {"LOGIN", AUTH_LOGIN, auth_step_login, "Username:"},
+    {"SCRAM-SHA-256", AUTH_SCRAM, auth_step_scram, ""},
+    {"SCRAM-SHA-256-PLUS", AUTH_SCRAM_PLUS, auth_step_scram, ""},
+};
+#define MECHANISMS (sizeof(mechanisms) / sizeof(mechanisms[0]))
+
+/* --- a worker's --- */
+
+bool
+auth_offers(const struct auth *a, enum auth_mechanism m, bool binding)
+{
+	const struct auth_users *u = a->options->users;
+
+	if (!(a->options->mechanisms & m) || !u)
+		return false;
+	if (m & (AUTH_SCRAM | AUTH_SCRAM_PLUS))
+		return auth_users_have_scram(u) && (m == AUTH_SCRAM || binding);
+	return true;
+}
+
+static void
+make_list(struct auth *a, bool binding)
+{
+	struct buf list = {0};
+
+	for (size_t i = 0; i < MECHANISMS; i++) {
+		if (!auth_offers(a, mechanisms[i].bit, binding))
+			continue;
+		if (list.len)
+			buf_append(&list, " ", 1);
+		buf_append_str(&list, mechanisms[i].name);
+	}
+	buf_append(&list, "", 1);
+	assert(list.len <= sizeof(a->lists[binding]));
+	memcpy(a->lists[binding], list.data, list.len);
+	buf_free(&list);
+}
+
+struct auth *
+auth_new(const struct auth_options *o, struct loop *loop, struct jobs *jobs)
+{
+	struct auth *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		abort();
+	a->options = o;
+	a->loop = loop;
+	a->jobs = jobs;
+	auth_delay_init(&a->delay);
+	make_list(a, false);
+	make_list(a, true);
+	return a;
+}
+
+void
+auth_free(struct auth **p)
+{
+	assert(!*p || !(*p)->queue);
+	free(*p);
+	*p = NULL;
+}
+
+const char *
+auth_list(const struct auth *a, bool binding)
+{
+	return a->lists[binding];
+}
+
+/* --- the end of an exchange --- */
+
+static void
+free_exchange(void *arg)
+{
+	struct auth_exchange *x = arg;
+
+	buf_wipe(&x->data);
+	buf_wipe(&x->user);
+	buf_wipe(&x->password);
+	auth_scram_free(&x->scram);
+	digest_wipe(x, sizeof(*x));
+	free(x);
+}
+
+/* Nobody calls it any more; it is freed when this turn is over. */
+static void
+let_go(struct auth_exchange *x)
+{
+	auth_hash_forget(x);
+	loop_event_free(&x->timer);
+	buf_wipe(&x->password);
+	*x->owner = NULL;
+	loop_defer(x->auth->loop, free_exchange, x);
+}
+
+static void
+on_timer(void *ctx)
+{
+	struct auth_exchange *x = ctx;
+	struct span data = {NULL, 0};
+
+	if (x->result == AUTH_CHALLENGE)
+		data = buf_span(&x->data);
+	else if (x->result == AUTH_YES)
+		data = (struct span){x->user.data, x->user.len - 1};
+	if (x->result != AUTH_CHALLENGE)
+		let_go(x);
+	x->fn(x->ctx, x->result, data);
+}
+
+static void
+answer_in(struct auth_exchange *x, enum auth_result result, int64_t ms)
+{
+	x->result = result;
+	loop_timer_set(x->timer, (uint64_t)ms);
+}
+
+void
+auth_answer(struct auth_exchange *x, enum auth_result result)
+{
+	int64_t delay = 0;
+
+	if (result == AUTH_NO)
+		delay = auth_delay_failed(&x->auth->delay, &x->channel.client,
+		    loop_now(x->auth->loop));
+	answer_in(x, result, delay);
+}
+
+void
+auth_answer_yes(struct auth_exchange *x)
+{
+	buf_append(&x->user, "", 1);
+	auth_answer(x, AUTH_YES);
+}
+
+void
+auth_challenge(struct auth_exchange *x, struct span data, auth_step_fn *next)
+{
+	x->data.len = 0;
+	buf_append_span(&x->data, data);
+	x->step = next;
+	auth_answer(x, AUTH_CHALLENGE);
+}
+
+void
+auth_cancel(struct auth_exchange **x)
+{
+	if (*x)
+		let_go(*x);
+}
+
+/* --- its beginning --- */
+
+static struct auth_exchange *
+new_exchange(struct auth *a)
+{
+	struct auth_exchange *x = calloc(1, sizeof(*x));
+
+	if (!x)
+		abort();
+	x->auth = a;
+	x->timer = loop_timer(a->loop, on_timer, x);
+	if (!x->timer)
+		abort();
+	return x;
+}
+
+/* MECHANISMS: there is none of this name here. */
+static size_t
+choose(const struct auth *a, struct span name, bool binding)
+{
+	for (size_t i = 0; i < MECHANISMS; i++)
+		if (ascii_equal_str(name, mechanisms[i].name) &&
+		    auth_offers(a, mechanisms[i].bit, binding))
+			return i;
+	return MECHANISMS;
+}
+
+void
+auth_start(struct auth *a, struct span mechanism,
+    const struct auth_channel *channel, struct span message, auth_fn *fn,
+    void *ctx, struct auth_exchange **r)
+{
+	struct auth_exchange *x = new_exchange(a);
+	size_t i = choose(a, mechanism, channel->bound);
+
+	x->owner = r;
+	x->fn = fn;
+	x->ctx = ctx;
+	x->channel = *channel;
+	*r = x;
+	if (i == MECHANISMS) {
+		auth_answer(x, AUTH_UNKNOWN);
+		return;
+	}
+	x->mechanism = mechanisms[i].bit;
+	if (message.ptr)
+		mechanisms[i].step(x, message);
+	else
+		auth_challenge(x, span_str(mechanisms[i].prompt),
+		    mechanisms[i].step);
+}
+
+void
+auth_continue(struct auth_exchange *x, struct span message)
+{
+	/* the last answer was a challenge, and it was heard */
+	assert(!x->queued && !x->check);
+	x->step(x, message);
+}

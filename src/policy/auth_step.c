@@ -1,0 +1,115 @@
+/*
+ * auth_step: the mechanisms with a password file, message by message.
+ */
+#include <string.h>
+
+#include "base/base64.h"
+#include "io/digest.h"
+#include "policy/auth_exchange.h"
+#include "proto/sasl.h"
+
+#define NONCE_LEN 18 /* octets, 24 letters */
+
+/* --- PLAIN: RFC 4616 --- */
+
+void
+auth_step_plain(struct auth_exchange *x, struct span message)
+{
+	struct sasl_plain p;
+
+	if (sasl_plain_parse(message, &p) < 0) {
+		auth_answer(x, AUTH_MALFORMED);
+		return;
+	}
+	/* nobody acts as somebody else */
+	if (p.authzid.len && !span_equal(p.authzid, p.user)) {
+		auth_answer(x, AUTH_NO);
+		return;
+	}
+	buf_append_span(&x->user, p.user);
+	buf_append_span(&x->password, p.password);
+	auth_hash(x);
+}
+
+/* --- LOGIN: never a standard, and what many clients speak --- */
+
+static bool
+is_text(struct span s, size_t max)
+{
+	return s.len > 0 && s.len <= max && !memchr(s.ptr, '\0', s.len);
+}
+
+static void
+step_login_password(struct auth_exchange *x, struct span message)
+{
+	if (!is_text(message, SASL_PASSWORD_MAX)) {
+		auth_answer(x, AUTH_MALFORMED);
+		return;
+	}
+	buf_append_span(&x->password, message);
+	auth_hash(x);
+}
+
+void
+auth_step_login(struct auth_exchange *x, struct span message)
+{
+	if (!is_text(message, SASL_USER_MAX)) {
+		auth_answer(x, AUTH_MALFORMED);
+		return;
+	}
+	buf_append_span(&x->user, message);
+	auth_challenge(x, SPAN_LIT("Password:"), step_login_password);
+}
+
+/* --- SCRAM: RFC 5802 and 7677 --- */
+
+/* The proof was good, and so is ours, unless the client says otherwise. */
+static void
+step_scram_end(struct auth_exchange *x, struct span message)
+{
+	if (message.len) {
+		auth_answer(x, AUTH_MALFORMED);
+		return;
+	}
+	buf_append_span(&x->user, buf_span(&x->scram.user));
+	auth_answer_yes(x);
+}
+
+static void
+go_on(struct auth_exchange *x, enum scram_result r, struct span challenge,
+    auth_step_fn *next)
+{
+	if (r == SCRAM_GOOD)
+		auth_challenge(x, challenge, next);
+	else
+		auth_answer(x, r == SCRAM_WRONG ? AUTH_NO : AUTH_MALFORMED);
+}
+
+static void
+step_scram_final(struct auth_exchange *x, struct span message)
+{
+	struct buf challenge = {0};
+	enum scram_result r = auth_scram_final(&x->scram, message, &challenge);
+
+	go_on(x, r, buf_span(&challenge), step_scram_end);
+	buf_wipe(&challenge);
+}
+
+void
+auth_step_scram(struct auth_exchange *x, struct span message)
+{
+	const struct auth *a = x->auth;
+	uint8_t random[NONCE_LEN];
+	struct buf nonce = {0};
+	enum scram_result r;
+
+	digest_random(random, sizeof(random));
+	base64_encode((struct span){(const char *)random, sizeof(random)},
+	    &nonce);
+	r = auth_scram_first(&x->scram, a->options->users, message,
+	    x->mechanism == AUTH_SCRAM_PLUS,
+	    auth_offers(a, AUTH_SCRAM_PLUS, x->channel.bound),
+	    x->channel.exporter, buf_span(&nonce));
+	buf_free(&nonce);
+	go_on(x, r, buf_span(&x->scram.server_first), step_scram_final);
+}
