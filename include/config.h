@@ -19,7 +19,9 @@
 #include "deliver/deliver.h"
 #include "io/log.h"
 #include "io/tls.h"
+#include "policy/auth.h"
 #include "policy/limits.h"
+#include "policy/senders.h"
 #include "proto/smtp.h"
 
 #define CONFIG_PATH    "/etc/smtpd/smtpd.conf"
@@ -59,7 +61,9 @@ struct config {
 	unsigned nlistens;
 	struct config_client *clients;
 	unsigned nclients;
-	struct tls *tls; /* NULL: no certificate */
+	struct tls *tls;          /* NULL: no certificate */
+	struct auth_options auth; /* owns its users; NULL: no AUTH */
+	struct senders *senders;  /* NULL: no senders-file */
 	struct deadline_config deadlines;
 	struct limits_config limits;
 	struct deliver_options deliver; /* owns its recipients */

@@ -73,6 +73,7 @@ struct config_all {
 	bool whole; /* nothing is missing for an error in the file */
 	char *cwd;  /* for relative paths; NULL: refuse them */
 	char *greeting, *postmaster;
+	char *password_file, *senders_file;
 	uint64_t message_size, line;
 	unsigned recipients, errors;
 	char delimiter;
@@ -145,6 +146,8 @@ void config_parse(struct config_all *all, struct config_faults *f,
 void config_build(struct config_all *all, struct config_faults *f);
 /* pub.tls from the certificate blocks; before the listens. */
 void config_build_certificates(struct config_all *all, struct config_faults *f);
+/* pub.auth and pub.senders from the auth block; before the listens. */
+void config_build_auth(struct config_all *all, struct config_faults *f);
 /* pub.listens from the listen blocks. */
 void config_build_listens(struct config_all *all, struct config_faults *f);
 /* pub.deliver.recipients from the domain blocks. */

@@ -29,8 +29,9 @@ struct session {
 	struct stream stream;
 	struct smtp smtp;
 	struct envelope env;
-	struct spool *spool; /* from DATA to the verdict */
-	uint64_t request;    /* in flight, 0: none */
+	struct spool *spool;            /* from DATA to the verdict */
+	uint64_t request;               /* in flight, 0: none */
+	struct auth_exchange *exchange; /* AUTH, from its first word on */
 	struct deadline time;
 	struct limits_place place;
 	unsigned commands; /* seen complete at the last look */
@@ -38,6 +39,7 @@ struct session {
 	const struct smtp_reply *refusal; /* of the connection; constant */
 	enum session_state state;
 	bool handshaking; /* TLS: the stream will tell */
+	bool asking;      /* the open question was passed on */
 	bool running;     /* inside session_run() */
 	bool full;        /* the spool takes no more now */
 };

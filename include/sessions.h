@@ -13,6 +13,7 @@
 #include "io/loop.h"
 #include "io/shared.h"
 #include "io/stream.h"
+#include "policy/auth.h"
 #include "policy/limits.h"
 
 struct session;
@@ -23,6 +24,7 @@ struct sessions {
 	struct loop *loop;
 	struct stream_pool *pool;
 	struct deliver *deliver;
+	struct auth *auth; /* NULL: nobody can log in */
 	struct shared *shared;
 	struct limits limits;
 	struct buf out; /* the replies of the session that runs */

@@ -31,6 +31,12 @@ int setup_identity(const struct config *c, struct identity *id);
 /* Makes and checks the spool and every Maildir root. */
 int setup_directories(struct config *c, const struct identity *id);
 
+/*
+ * The key in spool/auth-key, made at the first start: with it a user that is
+ * none looks the same in every worker and after a restart.
+ */
+int setup_auth_key(struct config *c);
+
 /* Takes spool/lock for the life of this process; names who holds it. */
 int setup_lock(const struct config *c);
 

@@ -49,6 +49,8 @@ free_config(struct config_all *all)
 {
 	recipients_free(&all->pub.deliver.recipients);
 	tls_free(&all->pub.tls);
+	auth_users_free(&all->pub.auth.users);
+	senders_free(&all->pub.senders);
 	free(all->cwd);
 	arena_reset(&all->arena);
 	free(all);

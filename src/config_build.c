@@ -270,5 +270,6 @@ config_build(struct config_all *all, struct config_faults *f)
 	build_top(all, f);
 	build_clients(all, f);
 	config_build_certificates(all, f);
+	config_build_auth(all, f);
 	config_build_listens(all, f);
 }

@@ -147,6 +147,23 @@ static const struct config_key certificate_keys[] = {
 	.help = "PEM file: its private key, without a passphrase"},
 };
 
+static const struct config_key auth_keys[] = {
+    {.name = "password-file",
+	.type = KEY_PATH,
+	.doc = "none: nobody can log in",
+	.offset = ALL(password_file),
+	.help = "users and their passwords, as smtpd passwd prints them"},
+    {.name = "mechanisms",
+	.type = KEY_LIST,
+	.doc = "all of them",
+	.help = "PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-256-PLUS"},
+    {.name = "senders-file",
+	.type = KEY_PATH,
+	.doc = "none: each user's own addresses",
+	.offset = ALL(senders_file),
+	.help = "\"login: address, @domain\" a line: who sends as whom"},
+};
+
 static const struct config_key domain_keys[] = {
     {.name = "users",
 	.type = KEY_LIST,
@@ -317,6 +334,9 @@ const struct config_section config_sections[SECTIONS] = {
 	.size = sizeof(struct config_certificate_block),
 	.help = "a certificate for TLS; clients choose by its names",
 	KEYS(certificate_keys)},
+    [SECTION_AUTH] = {.name = "auth",
+	.help = "who may log in on a submission address",
+	KEYS(auth_keys)},
     [SECTION_DOMAIN] = {.name = "domain",
 	.title = "NAME",
 	.size = sizeof(struct config_domain_block),
@@ -354,36 +374,4 @@ config_key_find(const struct config_section *s, struct span name)
 			return &s->keys[i];
 	}
 	return NULL;
-}
-
-void
-config_print_keys(FILE *f)
-{
-	static const char *const types[] = {
-	    [KEY_TEXT] = "text",
-	    [KEY_HOST] = "hostname",
-	    [KEY_PATH] = "path",
-	    [KEY_DELIVER] = "destination",
-	    [KEY_ADDRESS] = "address",
-	    [KEY_CHAR] = "character",
-	    [KEY_BOOL] = "boolean",
-	    [KEY_WORD] = "word",
-	    [KEY_NUMBER] = "number",
-	    [KEY_PERCENT] = "percent",
-	    [KEY_SIZE] = "size",
-	    [KEY_DURATION] = "duration",
-	    [KEY_LIST] = "list",
-	};
-
-	for (unsigned i = 0; i < SECTIONS; i++) {
-		const struct config_section *s = &config_sections[i];
-
-		for (unsigned k = 0; k < s->nkeys; k++) {
-			const struct config_key *key = &s->keys[k];
-
-			fprintf(f, "%s\t%s\t%s\t%s\t%s\n", s->name, key->name,
-			    types[key->type], key->def ? key->def : "-",
-			    key->help);
-		}
-	}
 }

@@ -101,6 +101,18 @@ add(struct config_all *all, struct config_faults *f,
 	return 0;
 }
 
+/* What somebody still needs who is to log in; NULL: nothing. */
+static const char *
+missing_for_login(const struct config_all *all)
+{
+	bool auth = all->pub.auth.users != NULL;
+
+	if (has_certificate(all))
+		return auth ? NULL : "an auth block";
+	return auth ? "a certificate block"
+		    : "a certificate block and an auth block";
+}
+
 /* What cannot be done as it is written is said where it is written. */
 static void
 check_role(const struct config_all *all, struct config_faults *f,
@@ -115,10 +127,12 @@ check_role(const struct config_all *all, struct config_faults *f,
 		    "tls = implicit needs a certificate: write a block "
 		    "certificate \"%.80s\" { chain = ... key = ... }",
 		    data->hostname ? data->hostname : "mx.example.org");
-	if (data->role == ROLE_SUBMISSION && b->file && !all->builtin)
+	if (data->role == ROLE_SUBMISSION && b->file && !all->builtin &&
+	    missing_for_login(all))
 		config_warn(f, role.file, role.line,
-		    "role = submission needs auth, which this version cannot "
-		    "have: it greets, and answers MAIL with 530");
+		    "role = submission needs %s: until then it greets, and "
+		    "answers MAIL with 530",
+		    missing_for_login(all));
 }
 
 static void

@@ -97,3 +97,35 @@ config_print(const struct config *c, FILE *f)
 	for (const struct config_block *b = all->top->next; b; b = b->next)
 		print_block(f, b);
 }
+
+void
+config_print_keys(FILE *f)
+{
+	static const char *const types[] = {
+	    [KEY_TEXT] = "text",
+	    [KEY_HOST] = "hostname",
+	    [KEY_PATH] = "path",
+	    [KEY_DELIVER] = "destination",
+	    [KEY_ADDRESS] = "address",
+	    [KEY_CHAR] = "character",
+	    [KEY_BOOL] = "boolean",
+	    [KEY_WORD] = "word",
+	    [KEY_NUMBER] = "number",
+	    [KEY_PERCENT] = "percent",
+	    [KEY_SIZE] = "size",
+	    [KEY_DURATION] = "duration",
+	    [KEY_LIST] = "list",
+	};
+
+	for (unsigned i = 0; i < SECTIONS; i++) {
+		const struct config_section *s = &config_sections[i];
+
+		for (unsigned k = 0; k < s->nkeys; k++) {
+			const struct config_key *key = &s->keys[k];
+
+			fprintf(f, "%s\t%s\t%s\t%s\t%s\n", s->name, key->name,
+			    types[key->type], key->def ? key->def : "-",
+			    key->help);
+		}
+	}
+}

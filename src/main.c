@@ -11,6 +11,7 @@
 #include "io/log.h"
 #include "master.h"
 #include "setup.h"
+#include "tools/passwd.h"
 
 #ifndef SMTPD_VERSION
 #define SMTPD_VERSION "unknown"
@@ -28,6 +29,7 @@ static int
 usage(void)
 {
 	fputs("usage: smtpd [-dnVv] [-f file]\n"
+	      "       smtpd passwd user\n"
 	      "  -d       stay in the foreground, log to stderr\n"
 	      "  -f file  read this configuration (default " CONFIG_PATH ")\n"
 	      "  -n       check the configuration; with -v print it whole\n"
@@ -102,7 +104,11 @@ main(int argc, char **argv)
 	struct config *c = NULL;
 	enum config_status status;
 	struct buf faults = {0};
-	int done = parse_options(argc, argv, &o);
+	int done;
+
+	if (argc > 1 && strcmp(argv[1], "passwd") == 0)
+		return passwd_main(argc - 1, argv + 1);
+	done = parse_options(argc, argv, &o);
 
 	if (done >= 0)
 		return done;

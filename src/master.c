@@ -240,6 +240,8 @@ setup(struct master *m)
 	if (!status)
 		status = setup_lock(m->conf);
 	if (!status)
+		status = setup_auth_key(m->conf);
+	if (!status)
 		status = setup_sockets(m->conf, &m->sockets);
 	if (!status)
 		status = open_pipes(m);

@@ -19,6 +19,7 @@
 #include "deliver/spool.h"
 #include "io/log.h"
 #include "session_ask.h"
+#include "session_auth.h"
 #include "session_log.h"
 #include "session_time.h"
 #include "session_tls.h"
@@ -31,6 +32,7 @@ let_go(struct session *s)
 {
 	if (s->request)
 		deliver_cancel(s->all->deliver, &s->request);
+	auth_cancel(&s->exchange);
 	spool_free(&s->spool);
 }
 
@@ -153,6 +155,7 @@ session_run(struct session *s, struct span in)
 	/* a body that ended badly, or was forgotten by RSET */
 	if (s->spool && !smtp_receiving(&s->smtp))
 		spool_free(&s->spool);
+	session_auth_tidy(s);
 	if (!session_blocked(s))
 		stream_resume(&s->stream);
 	session_time_update(s);
@@ -195,7 +198,7 @@ session_hangup(struct session *s, const struct smtp_reply *reply)
 		return;
 	if (s->request)
 		deliver_abandon(s->all->deliver, &s->request);
-	s->full = false;
+	s->full = s->asking = false;
 	smtp_hangup(&s->smtp, reply, &s->all->out);
 	session_continue(s);
 }
@@ -301,6 +304,7 @@ session_new(struct sessions *all, const struct config_listen *l, int fd,
 	log_event(LOG_TRACE, "connect", LOG_STR("session", s->env.session),
 	    LOG_IP("client", client), LOG_UINT("port", port));
 	stream_init(&s->stream, all->pool, fd, on_stream, s);
+	session_auth_offer(s);
 	s->refusal = limits_enter(&all->limits, client, &s->place);
 	if (l->tls != TLS_IMPLICIT)
 		session_run(s, (struct span){NULL, 0});

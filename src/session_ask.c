@@ -6,12 +6,14 @@
 
 #include "deliver/spool.h"
 #include "io/shared.h"
+#include "session_auth.h"
 #include "session_log.h"
 
 void
 session_answer(struct session *s, const struct smtp_reply *reply)
 {
 	s->request = 0;
+	s->asking = false;
 	smtp_answer(&s->smtp, reply, &s->all->out);
 	if (!s->running)
 		session_continue(s);
@@ -50,10 +52,11 @@ static void
 ask_mail(struct session *s)
 {
 	uint64_t size = s->env.size ? s->env.size : SPOOL_MEMORY;
-	bool room = deliver_space(s->all->deliver, size);
+	const struct smtp_reply *no = session_auth_sender(s);
 
-	session_answer(s,
-	    room ? NULL : SMTP_REPLY(452, "4.3.1", "No room on the disk"));
+	if (!no && !deliver_space(s->all->deliver, size))
+		no = SMTP_REPLY(452, "4.3.1", "No room on the disk");
+	session_answer(s, no);
 }
 
 static void
@@ -90,9 +93,12 @@ session_ask(struct session *s)
 	    [SMTP_ASK_RCPT] = ask_rcpt,
 	    [SMTP_ASK_DATA] = ask_data,
 	    [SMTP_ASK_MESSAGE] = ask_message,
+	    [SMTP_ASK_AUTH] = session_auth_ask,
 	};
 
-	if (!s->request)
+	if (!s->asking) {
+		s->asking = true;
 		asks[s->smtp.ask](s);
+	}
 	return s->smtp.ask == SMTP_ASK_NONE;
 }

@@ -10,6 +10,7 @@
 
 #include "io/log.h"
 #include "proto/smtp.h"
+#include "session_auth.h"
 
 enum session_tls
 session_tls_begin(struct session *s)
@@ -33,6 +34,7 @@ session_tls_secured(struct session *s)
 	    LOG_STR("cipher", s->env.tls_cipher));
 	if (s->smtp.state == SMTP_STATE_TLS)
 		smtp_tls_started(&s->smtp);
+	session_auth_offer(s);
 }
 
 bool

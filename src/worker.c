@@ -170,7 +170,11 @@ open_services(struct worker *w)
 		return fail("threads");
 	w->sessions.deliver =
 	    deliver_new(&st->conf->deliver, &w->loop, w->jobs, &what);
-	return w->sessions.deliver ? 0 : fail(what);
+	if (!w->sessions.deliver)
+		return fail(what);
+	if (st->conf->auth.users)
+		w->sessions.auth = auth_new(&st->conf->auth, &w->loop, w->jobs);
+	return 0;
 }
 
 static int
@@ -254,6 +258,7 @@ free_worker(struct worker *w)
 	free(w->listeners);
 	jobs_free(&w->jobs);
 	deliver_free(&w->sessions.deliver);
+	auth_free(&w->sessions.auth);
 	stream_pool_free(&w->pool);
 	loop_event_free(&w->alive);
 	loop_event_free(&w->term);

@@ -49,6 +49,10 @@ typedef void deliver_fn(void *ctx, const struct smtp_reply *reply);
 uint64_t deliver_rcpt(struct deliver *d, struct envelope *e,
     const struct smtp_path *path, deliver_fn *fn, void *ctx);
 
+/* recipients_owns(), for a session. */
+bool deliver_owns(const struct deliver *d, const char *login,
+    const struct smtp_path *from);
+
 /* The smallest message-size of the targets' domains; 0: none has one. */
 uint64_t deliver_size_max(const struct envelope *e);
 

@@ -115,6 +115,14 @@ bool recipients_live(const struct recipients *r, const struct smtp_path *p);
 enum rcpt_result recipients_resolve(const struct recipients *r,
     const struct smtp_path *p, struct arena *a, struct target **list);
 
+/*
+ * May this login say that it is `from`? Yes for its own address (the login,
+ * when it is one; else login@ each domain), also with a detail, and for the
+ * aliases that lead to its mailbox. Not for what only a catch-all takes.
+ */
+bool recipients_owns(const struct recipients *r, const char *login,
+    const struct smtp_path *from);
+
 /* Copies the targets of from that list lacks into arena a. */
 void targets_merge(struct target **list, const struct target *from,
     struct arena *a);

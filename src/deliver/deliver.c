@@ -149,6 +149,13 @@ deliver_rcpt(struct deliver *d, struct envelope *e,
 	return lookup_start(d->options->recipients, d->jobs, e, path, fn, ctx);
 }
 
+bool
+deliver_owns(const struct deliver *d, const char *login,
+    const struct smtp_path *from)
+{
+	return recipients_owns(d->options->recipients, login, from);
+}
+
 uint64_t
 deliver_size_max(const struct envelope *e)
 {

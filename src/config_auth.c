@@ -1,0 +1,120 @@
+/*
+ * config_auth: who may log in, and who may send as whom. Faults in the files
+ * carry their own name and line; what a line holds is never shown.
+ */
+#include <string.h>
+
+#include "base/ascii.h"
+#include "config_tree.h"
+#include "policy/auth.h"
+#include "policy/senders.h"
+
+static struct config_block *
+auth_block(struct config_all *all)
+{
+	struct config_block *b = all->blocks;
+
+	while (b && b->section != &config_sections[SECTION_AUTH])
+		b = b->next;
+	return b;
+}
+
+static unsigned
+mechanism_of(const char *name)
+{
+	static const struct {
+		const char *name;
+		unsigned bit;
+	} known[] = {{"PLAIN", AUTH_PLAIN}, {"LOGIN", AUTH_LOGIN},
+	    {"SCRAM-SHA-256", AUTH_SCRAM},
+	    {"SCRAM-SHA-256-PLUS", AUTH_SCRAM_PLUS}};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (ascii_equal_str(span_str(name), known[i].name))
+			return known[i].bit;
+	return 0;
+}
+
+static void
+build_mechanisms(struct config_all *all, struct config_faults *f,
+    struct config_block *b)
+{
+	const struct config_list *l = config_block_list(b,
+	    config_key_find(b->section, SPAN_LIT("mechanisms")));
+	unsigned bits = 0;
+
+	for (unsigned i = 0; i < l->n; i++) {
+		unsigned bit = mechanism_of(l->items[i].text);
+
+		if (!bit)
+			config_error(f, l->items[i].file, l->items[i].line,
+			    "mechanisms: \"%.80s\" is none of PLAIN, LOGIN, "
+			    "SCRAM-SHA-256, SCRAM-SHA-256-PLUS",
+			    l->items[i].text);
+		bits |= bit;
+	}
+	all->pub.auth.mechanisms =
+	    l->n ? bits
+		 : AUTH_PLAIN | AUTH_LOGIN | AUTH_SCRAM | AUTH_SCRAM_PLUS;
+}
+
+static void
+build_users(struct config_all *all, struct config_faults *f,
+    struct config_block *b)
+{
+	struct config_item at = config_where(b, "password-file");
+	struct config_list lines = {0};
+	unsigned errors = f->errors;
+
+	if (!all->password_file)
+		return;
+	all->pub.auth.users = auth_users_new();
+	config_read_lines(all, f, &at, "password-file", all->password_file,
+	    &lines);
+	for (unsigned i = 0; i < lines.n; i++) {
+		const struct config_item *l = &lines.items[i];
+		const char *bad =
+		    auth_users_add(all->pub.auth.users, span_str(l->text));
+
+		if (bad)
+			config_error(f, l->file, l->line, "%s", bad);
+	}
+	if (!lines.n && f->errors == errors)
+		config_warn(f, at.file, at.line,
+		    "password-file \"%.80s\" has no user: add lines made by "
+		    "smtpd passwd",
+		    all->password_file);
+}
+
+static void
+build_senders(struct config_all *all, struct config_faults *f,
+    struct config_block *b)
+{
+	struct config_item at = config_where(b, "senders-file");
+	struct config_list lines = {0};
+
+	if (!all->senders_file)
+		return;
+	all->pub.senders = senders_new();
+	config_read_lines(all, f, &at, "senders-file", all->senders_file,
+	    &lines);
+	for (unsigned i = 0; i < lines.n; i++) {
+		const struct config_item *l = &lines.items[i];
+		const char *bad =
+		    senders_add(all->pub.senders, span_str(l->text));
+
+		if (bad)
+			config_error(f, l->file, l->line, "\"%.80s\": %s",
+			    l->text, bad);
+	}
+}
+
+void
+config_build_auth(struct config_all *all, struct config_faults *f)
+{
+	struct config_block *b = auth_block(all);
+
+	build_mechanisms(all, f, b);
+	build_users(all, f, b);
+	build_senders(all, f, b);
+}

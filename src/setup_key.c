@@ -1,0 +1,82 @@
+/*
+ * setup_key: a secret that outlives restarts, in a file that only whoever
+ * starts smtpd reads. Made under another name, synced, then renamed: a crash
+ * leaves the old key or the new one, never half of one.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "io/digest.h"
+#include "io/log.h"
+#include "policy/auth.h"
+#include "setup.h"
+
+#define KEY_LEN 32
+
+static int
+fault(const char *spool, int err)
+{
+	log_event(LOG_ERROR, "auth-key", LOG_STR("spool", spool),
+	    LOG_ERRNO(err),
+	    LOG_STR("help", "remove the file auth-key there, or make it "
+			    "readable"));
+	return EXIT_FAILED;
+}
+
+/* 0, or -1 with errno. */
+static int
+make_key(int dir, uint8_t key[KEY_LEN])
+{
+	const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(dir, "auth-key.new", flags, 0600);
+	int err = 0;
+
+	if (fd < 0)
+		return -1;
+	digest_random(key, KEY_LEN);
+	if (write(fd, key, KEY_LEN) != KEY_LEN || fsync(fd) < 0)
+		err = errno ? errno : EIO;
+	close(fd);
+	if (!err && (renameat(dir, "auth-key.new", dir, "auth-key") < 0 ||
+			fsync(dir) < 0))
+		err = errno;
+	errno = err;
+	return err ? -1 : 0;
+}
+
+static int
+read_key(int dir, uint8_t key[KEY_LEN])
+{
+	int fd = openat(dir, "auth-key", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return errno == ENOENT ? make_key(dir, key) : -1;
+	n = read(fd, key, KEY_LEN);
+	close(fd);
+	if (n >= 0 && n != KEY_LEN)
+		errno = EINVAL;
+	return n == KEY_LEN ? 0 : -1;
+}
+
+int
+setup_auth_key(struct config *c)
+{
+	uint8_t key[KEY_LEN];
+	int dir, status = 0;
+
+	if (!c->auth.users)
+		return 0;
+	dir = open(c->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0 || read_key(dir, key) < 0)
+		status = fault(c->spool, errno);
+	else
+		auth_users_set_key(c->auth.users, key);
+	if (dir >= 0)
+		close(dir);
+	digest_wipe(key, sizeof(key));
+	return status;
+}

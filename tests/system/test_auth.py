@@ -1,0 +1,307 @@
+"""Submission: logging in, with real clients, and what a login is good for."""
+
+import base64
+import os
+import pty
+import smtplib
+import subprocess
+import time
+
+import pytest
+
+from daemon import BINARY, DEADLINE
+from test_tls import Secured, certificate, context
+
+PASSWORDS = {"alice": "pässword of alice", "bob@example.org": "bob's",
+             "mallory": "m"}
+
+
+def password_line(user, password):
+    r = subprocess.run([BINARY, "passwd", user], input=password + "\n",
+                       capture_output=True, text=True, timeout=DEADLINE)
+    assert r.returncode == 0, r.stderr
+    return r.stdout
+
+
+class Submission(Secured):
+    def __call__(self, senders="", **kwargs):
+        folder = self.folder()
+        (folder / "passwords").write_text(
+            "# who may log in\n" + "".join(
+                password_line(*x) for x in PASSWORDS.items()))
+        (folder / "senders").write_text(senders)
+        local = certificate(folder, "localhost")
+        self.localhost = folder / "localhost.pem"
+        d = super().__call__(
+            names=("mx.example.org",),
+            extra=local + f"""auth {{ password-file = "{folder}/passwords"
+                {f'senders-file = "{folder}/senders"' if senders else ''} }}
+                """, **kwargs)
+        d.localhost = self.localhost
+        return d
+
+
+@pytest.fixture(scope="module")
+def submissions(base):
+    factory = Submission(base)
+    yield factory
+    factory.end()
+
+
+@pytest.fixture(scope="module")
+def d(submissions):
+    return submissions()
+
+
+def secure(d):
+    """On the submission port, inside TLS, and greeted again."""
+    c = d.connect(d.submission)
+    assert c.reply().code == 220
+    assert c.ask("EHLO before.example.com").code == 250
+    assert c.ask("STARTTLS").code == 220
+    c.socket = context().wrap_socket(c.socket)
+    reply = c.ask("EHLO client.example.com")
+    assert "250-AUTH PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS" in (
+        reply.lines)
+    return c
+
+
+def plain(user, password, authzid=""):
+    return base64.b64encode(
+        f"{authzid}\0{user}\0{password}".encode()).decode()
+
+
+def log_in(d, user="alice"):
+    c = secure(d)
+    assert c.ask("AUTH PLAIN " + plain(user, PASSWORDS[user])).code == 235
+    return c
+
+
+def test_only_where_it_belongs(d):
+    """WIRE 36, 37: not on mx, not before TLS, not twice, not in between."""
+    with d.client() as c:
+        assert c.ask("AUTH PLAIN").status == "502 5.5.1"
+    with d.connect(d.submission) as c:
+        c.reply()
+        reply = c.ask("EHLO client.example.com")
+        assert not any("AUTH" in line for line in reply.lines)
+        assert c.ask("AUTH PLAIN").status == "530 5.7.0"
+        assert c.ask("MAIL FROM:<alice@example.org>").status == "530 5.7.0"
+    with secure(d) as c:
+        assert c.ask("MAIL FROM:<alice@example.org>").status == "530 5.7.0"
+        assert c.ask("AUTH CRAM-MD5").status == "504 5.5.4"
+        assert c.ask("AUTH PLAIN !").status == "501 5.5.2"
+        assert c.ask("AUTH PLAIN").lines == ["334 "]
+        assert c.ask("*").code == 501
+        assert c.ask("AUTH PLAIN " + plain(
+            "alice", PASSWORDS["alice"])).status == "235 2.7.0"
+        assert c.ask("AUTH PLAIN").status == "503 5.5.1"
+        c.begin("bob@example.org", sender="alice@example.org")
+        assert c.ask("AUTH PLAIN").status == "503 5.5.1"
+
+
+@pytest.mark.parametrize("user, password", [
+    ("alice", "wrong"), ("nobody", "wrong"), ("Alice", PASSWORDS["alice"]),
+    ("alice", PASSWORDS["alice"] + "x"), ("bob", PASSWORDS["bob@example.org"])])
+def test_wrong(d, user, password):
+    """WIRE 36: whatever is wrong, the reply is the same."""
+    with secure(d) as c:
+        reply = c.ask("AUTH PLAIN " + plain(user, password))
+        assert reply.text.startswith("5.7.8 Wrong user or password [")
+        assert reply.code == 535
+        assert c.ask("MAIL FROM:<alice@example.org>").status == "530 5.7.0"
+
+
+@pytest.mark.parametrize("way", ["auth_plain", "auth_login"])
+def test_smtplib(d, way):
+    """WIRE 30: ESMTPSA, and the message is where it belongs."""
+    with smtplib.SMTP("localhost", d.submission, "client.example.com") as s:
+        s.starttls(context=context())
+        s.ehlo()
+        s.user, s.password = "bob@example.org", PASSWORDS["bob@example.org"]
+        s.auth(way.rsplit("_", 1)[1].upper(), getattr(s, way))
+        before = set(d.files("alice@example.org"))
+        s.sendmail("bob@example.org", "alice@example.org", way + "\r\n")
+    m, = [x for x in d.messages("alice@example.org") if x.path not in before]
+    assert " with ESMTPSA id " in m.received
+    assert m.body == way.encode() + b"\n"
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+def test_swaks(d, mechanism):
+    r = subprocess.run(
+        ["swaks", "--server", f"127.0.0.1:{d.submission}", "--tls", "--auth",
+         mechanism, "--auth-user", "mallory", "--auth-password", "m", "--from",
+         "mallory@example.org", "--to", "alice@example.org"],
+        capture_output=True, text=True, timeout=DEADLINE)
+    assert r.returncode == 0 and " accepted" in r.stdout, r.stdout
+
+
+@pytest.mark.parametrize("mechanism", ["plain", "login", "scram-sha-256"])
+def test_msmtp(d, mechanism):
+    for password, status in ((PASSWORDS["alice"], 0), ("wrong", 77)):
+        r = subprocess.run(
+            ["msmtp", "--host=127.0.0.1", f"--port={d.submission}",
+             "--tls=on", "--tls-starttls=on", "--tls-certcheck=off",
+             f"--auth={mechanism}", "--user=alice",
+             f"--passwordeval=echo '{password}'", "--from=alice@example.org",
+             "bob@example.org"], input="Subject: x\n\nby msmtp\n",
+            capture_output=True, text=True, timeout=DEADLINE)
+        assert r.returncode == status, r.stderr
+
+
+@pytest.mark.parametrize("password, good", [(PASSWORDS["alice"], True),
+                                            ("wrong", False)])
+def test_channel_binding(d, password, good):
+    """WIRE 36: SCRAM-SHA-256-PLUS with tls-exporter; we prove ourselves."""
+    r = subprocess.run(
+        ["gsasl", "--client", "--smtp", "--connect",
+         f"localhost:{d.submission}", "--mechanism", "SCRAM-SHA-256-PLUS",
+         "--authentication-id", "alice", "--authorization-id", "",
+         "--password", password, f"--x509-ca-file={d.localhost}",
+         "--no-client-first"], stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, timeout=DEADLINE)
+    out = r.stdout + r.stderr
+    assert ("(server trusted)" in out) == good, out
+    assert ("235 2.7.0" in out) == good
+
+
+def test_who_may_send_what(d):
+    """A login's own addresses, with a detail, and its aliases."""
+    with log_in(d) as c:
+        for sender in ("alice@example.org", "ALICE@Example.org",
+                       "alice+x@example.org", "team@example.org",
+                       "postmaster@example.org", ""):
+            assert c.ask(f"MAIL FROM:<{sender}>").code == 250, sender
+            c.ask("RSET")
+        for sender in ("bob@example.org", "nobody@example.org",
+                       "abuse@example.net", "x@example.net",
+                       "alice@example.com", "alice@[127.0.0.1]"):
+            assert c.ask(f"MAIL FROM:<{sender}>").status == "553 5.7.1", sender
+    with log_in(d, "bob@example.org") as c:
+        for sender, status in (("bob@example.org", "250 2.1.0"),
+                               ("abuse@example.net", "250 2.1.0"),
+                               ("alice@example.org", "553 5.7.1"),
+                               ("carol@example.net", "553 5.7.1")):
+            assert c.ask(f"MAIL FROM:<{sender}>").status == status, sender
+            c.ask("RSET")
+
+
+def test_senders_file(submissions):
+    d = submissions(senders="alice: sales@example.com, @shop.example\n"
+                            "mallory:\n")
+    with log_in(d) as c:
+        for sender, status in (("sales@example.com", "250 2.1.0"),
+                               ("any@shop.example", "250 2.1.0"),
+                               ("alice@example.org", "553 5.7.1"),
+                               ("any@sub.shop.example", "553 5.7.1")):
+            assert c.ask(f"MAIL FROM:<{sender}>").status == status, sender
+            c.ask("RSET")
+    with log_in(d, "mallory") as c:
+        assert c.ask("MAIL FROM:<mallory@example.org>").status == "553 5.7.1"
+    with log_in(d, "bob@example.org") as c:
+        assert c.ask("MAIL FROM:<bob@example.org>").code == 250
+
+
+def test_no_relay_after_login(d):
+    """WIRE 37: strangers need a smarthost, and there is none yet."""
+    with log_in(d) as c:
+        c.begin("bob@example.org", sender="alice@example.org")
+        assert c.ask("RCPT TO:<x@elsewhere.example>").status == "550 5.7.1"
+
+
+def test_secrets_stay_secret(submissions):
+    """Not with -v, not when refused, not in any coding."""
+    d = submissions(top="")
+    secrets = [plain("alice", PASSWORDS["alice"]), plain("alice", "Tr0ub4dor"),
+               "Tr0ub4dor", base64.b64encode(b"Tr0ub4dor").decode()]
+    with secure(d) as c:
+        c.ask("AUTH PLAIN " + secrets[1])
+        c.ask("AUTH LOGIN")
+        c.ask(base64.b64encode(b"alice").decode())
+        c.ask(secrets[3])
+        c.ask("AUTH PLAIN " + secrets[1] + "!")
+        c.ask("AUTH PLAIN " + secrets[0])
+    d.stop()
+    log = d.log()
+    assert " refused " in log and "logged-in" in log
+    for secret in secrets + [PASSWORDS["alice"]]:
+        assert secret not in log
+
+
+def test_hashing_holds_up_nobody(d):
+    """Ten logins at once, and the next client is served all the same."""
+    clients = [secure(d) for _ in range(10)]
+    for c in clients:
+        c.send("AUTH PLAIN " + plain("alice", PASSWORDS["alice"]) + "\r\n")
+    with d.client() as other:
+        assert other.deliver("between\r\n").code == 250
+    for c in clients:
+        assert c.reply().code == 235
+        c.close()
+
+
+def test_gone_while_hashing(d):
+    for _ in range(5):
+        c = secure(d)
+        c.send("AUTH PLAIN " + plain("alice", PASSWORDS["alice"]) + "\r\n")
+        c.close()
+    with log_in(d) as c:
+        assert c.ask("NOOP").code == 250
+
+
+def test_passwd_from_a_terminal():
+    """Twice, unseen; two that differ print nothing."""
+    for first, second, good in (("s3cret", "s3cret", True),
+                                ("s3cret", "other", False)):
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.execv(BINARY, [BINARY, "passwd", "alice"])
+        seen = b""
+        for answer in (first, second):
+            while seen.count(b": ") < (1 if answer is first else 2):
+                seen += os.read(fd, 1024)
+                time.sleep(0.05)
+            os.write(fd, answer.encode() + b"\n")
+        try:
+            while True:
+                data = os.read(fd, 1024)
+                if not data:
+                    break
+                seen += data
+        except OSError:
+            pass
+        _, status = os.waitpid(pid, 0)
+        os.close(fd)
+        assert (status == 0) == good
+        assert (b"alice:$y$" in seen) == good
+        assert b"s3cret" not in seen
+
+
+def test_passwd_refuses():
+    for user, password in (("a:b", "x"), ("alice", ""), ("", "x"), ("#a", "x"),
+                           (" a", "x"), ("alice", "x" * 2000)):
+        r = subprocess.run([BINARY, "passwd", user], input=password + "\n",
+                           capture_output=True, text=True, timeout=DEADLINE)
+        assert r.returncode == 1 and not r.stdout and r.stderr
+    r = subprocess.run([BINARY, "passwd"], capture_output=True, text=True)
+    assert r.returncode == 64
+
+
+def test_faults_name_file_and_line(tmp_path):
+    (tmp_path / "pw").write_text("alice:$y$x\n\nbob:secret\n")
+    (tmp_path / "senders").write_text("alice: not an address\n")
+    conf = tmp_path / "conf"
+    conf.write_text(f"""hostname = mx.example.org
+domain "example.org" {{ users = {{ "a" }} aliases = {{ "postmaster: a",
+    "abuse: a" }} }}
+auth {{ password-file = "{tmp_path}/pw" senders-file = "{tmp_path}/senders"
+    mechanisms = {{ "PLAIN", "GSSAPI" }} }}
+""")
+    r = subprocess.run([BINARY, "-n", "-f", conf], capture_output=True,
+                       text=True)
+    assert r.returncode == 78
+    assert f"{tmp_path}/pw:3: error: " in r.stderr
+    assert f"{tmp_path}/senders:1: error: " in r.stderr
+    assert ":5: error: mechanisms: \"GSSAPI\"" in r.stderr
+    assert "secret" not in r.stderr
