@@ -51,8 +51,15 @@ struct sockets {
 	unsigned nslots;
 	bool *inherited; /* per listen block: shared by all slots */
 };
-int setup_sockets(const struct config *c, struct sockets *s);
-void sockets_close(struct sockets *s);
+/*
+ * old: the sockets of oldc, which serve already: an address that both have
+ * keeps them, and slots never become fewer. NULL: this is the start, and
+ * sockets that were handed over are taken.
+ */
+int setup_sockets(const struct config *c, const struct config *oldc,
+    const struct sockets *old, struct sockets *s);
+/* Frees s, and closes those of its sockets that keep (or NULL) has not. */
+void sockets_release(struct sockets *s, const struct sockets *keep);
 int sockets_fd(const struct sockets *s, unsigned slot, unsigned listen);
 
 /* Drops to the identity for good. 0, or -1 with errno. */

@@ -14,7 +14,8 @@ struct worker_start {
 	const struct sockets *sockets;
 	const struct identity *identity;
 	struct shared *shared;
-	unsigned slot;
+	unsigned slot;        /* whose sockets it serves */
+	unsigned shared_slot; /* where it counts */
 	int alive; /* read end: its end of file means drain and leave */
 	int ready; /* write end: one octet when it serves, -1: nobody asks */
 };

@@ -87,14 +87,26 @@ keep_fault(void *ctx, bool warn, const char *file, unsigned line,
 }
 
 static int
-check(const struct options *o, const struct config *c,
-    enum config_status status)
+check(const struct options *o, struct config *c, enum config_status status)
 {
 	if (o->verbose)
 		config_print(c, stdout);
 	else if (status == CONFIG_OK)
 		fprintf(stderr, "%s: good\n", o->file);
+	config_free(&c);
 	return status == CONFIG_OK ? 0 : EXIT_WARNINGS;
+}
+
+static int
+run(const struct options *o, struct config *c, struct span warnings)
+{
+	const struct master_options m = {.file = o->file,
+	    .foreground = o->foreground,
+	    .verbose = o->verbose};
+
+	if (o->verbose)
+		c->log_level = LOG_TRACE;
+	return master_run(c, &m, warnings);
 }
 
 int
@@ -119,15 +131,12 @@ main(int argc, char **argv)
 	status = config_load(o.file, keep_fault, &faults, &c);
 	if (faults.len && (o.check || !c))
 		fwrite(faults.data, 1, faults.len, stderr);
-	if (c && o.verbose && !o.check)
-		c->log_level = LOG_TRACE;
 	if (!c)
 		done = EXIT_CONFIG;
 	else if (o.check)
 		done = check(&o, c, status);
 	else
-		done = master_run(c, o.foreground, buf_span(&faults));
+		done = run(&o, c, buf_span(&faults));
 	buf_free(&faults);
-	config_free(&c);
 	return done;
 }

@@ -1,16 +1,18 @@
 /*
- * master: forks the workers and waits in sigtimedwait().
+ * master: starts generations of workers and waits in sigtimedwait().
  *
- * No event loop, no octet from the network, nothing to attack. A worker that
- * dies is replaced at once, then after 1, 2 and 4 s. The write end of one
- * pipe tells the workers that their master lives: closing it is how they are
- * asked to leave, and how they find out that it was killed.
+ * No event loop, no octet from the network, nothing to attack. SIGHUP makes
+ * a new generation from the file as it is now; the old one stops accepting
+ * once all of the new one serve, so no client finds nobody. A file with an
+ * error, or a generation that does not start, changes nothing.
  */
 #include "master.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,110 +20,137 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "generation.h"
 #include "io/log.h"
 #include "io/shared.h"
 #include "notify.h"
 #include "setup.h"
-#include "worker.h"
-
-#define BACKOFF_MAX 4000
-#define LIVED_LONG  10000 /* after this a death is a first one again */
-
-struct slot {
-	pid_t pid;      /* 0: none */
-	int64_t begun;  /* ms */
-	int64_t due;    /* when to fork again */
-	unsigned delay; /* ms, before the next try */
-};
 
 struct master {
-	struct config *conf;
+	const struct master_options *options;
 	struct identity identity;
-	struct sockets sockets;
-	struct shared *shared;
-	struct slot slots[SHARED_SLOTS];
-	int alive[2]; /* the workers hold the read end */
-	int ready[2]; /* only until the first workers serve */
+	struct generations all;
+	struct generation *current;
 	bool leaving;
+	bool reload; /* asked for, and not done yet */
 };
 
-static int64_t
-now_ms(void)
+static struct generation *
+other(struct master *m)
+{
+	return &m->all.gens[!m->current->half];
+}
+
+/* --- reload --- */
+
+static void
+log_fault(void *ctx, bool warn, const char *file, unsigned line,
+    const char *text)
+{
+	(void)ctx;
+	log_event(warn ? LOG_WARN : LOG_ERROR,
+	    warn ? "configuration" : "reload-failed", LOG_STR("file", file),
+	    LOG_UINT("line", line), LOG_STR("text", text));
+}
+
+static bool
+same(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* What a running master cannot change is refused, not half done. */
+static bool
+can_replace(const struct config *old, const struct config *new)
+{
+	const char *what = !same(old->spool, new->spool)   ? "spool"
+			   : !same(old->user, new->user)   ? "user"
+			   : !same(old->group, new->group) ? "group"
+							   : NULL;
+
+	if (what)
+		log_event(LOG_ERROR, "reload-failed", LOG_STR("key", what),
+		    LOG_STR("text", "it cannot change while smtpd runs: "
+				    "restart it"));
+	return !what;
+}
+
+static int
+prepare(struct master *m, struct config *conf, struct sockets *sockets)
+{
+	const struct config *old = m->current->conf;
+
+	*sockets = (struct sockets){.fds = NULL};
+	if (!can_replace(old, conf) ||
+	    setup_directories(conf, &m->identity) != 0 ||
+	    setup_auth_key(conf) != 0)
+		return -1;
+	return setup_sockets(conf, old, &m->current->sockets, sockets) == 0
+		   ? 0
+		   : -1;
+}
+
+/* The new one serves: the old one may go. */
+static void
+replace(struct master *m)
+{
+	struct generation *old = m->current;
+
+	m->current = other(m);
+	generation_leave(old);
+	/* a port that is not served any more refuses from now on */
+	sockets_release(&old->sockets, &m->current->sockets);
+	log_open(m->options->foreground ? LOG_TO_STDERR
+					: m->current->conf->log_to,
+	    m->current->conf->log_format, m->current->conf->log_level);
+	log_event(LOG_INFO, "reloaded",
+	    LOG_UINT("workers", m->current->sockets.nslots));
+}
+
+static void
+try_reload(struct master *m)
+{
+	struct config *conf = NULL;
+	struct sockets sockets;
+
+	config_load(m->options->file, log_fault, NULL, &conf);
+	if (!conf)
+		return;
+	if (m->options->verbose)
+		conf->log_level = LOG_TRACE;
+	if (prepare(m, conf, &sockets) < 0) {
+		sockets_release(&sockets, &m->current->sockets);
+		config_free(&conf);
+		return;
+	}
+	if (generation_start(&m->all, other(m), conf, &sockets) == 0) {
+		replace(m);
+		return;
+	}
+	/* its workers leave, and are buried like those of any other */
+	log_event(LOG_ERROR, "reload-failed",
+	    LOG_STR("text", "the new workers do not start: see above"));
+	sockets_release(&other(m)->sockets, &m->current->sockets);
+	if (!generation_living(other(m)))
+		generation_free(other(m), m->current);
+}
+
+static void
+reload(struct master *m)
 {
 	struct timespec ts;
+	char state[80];
 
+	m->reload = false;
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
+	    (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
+	notify(state);
+	try_reload(m);
+	notify("READY=1");
 }
 
-/* --- workers --- */
-
-static void
-become_worker(struct master *m, unsigned i)
-{
-	struct worker_start start = {.conf = m->conf,
-	    .sockets = &m->sockets,
-	    .identity = &m->identity,
-	    .shared = m->shared,
-	    .slot = i,
-	    .alive = m->alive[0],
-	    .ready = m->ready[1]};
-
-	close(m->alive[1]);
-	if (m->ready[0] >= 0)
-		close(m->ready[0]);
-	exit(worker_main(&start));
-}
-
-static void
-start_worker(struct master *m, unsigned i)
-{
-	struct slot *s = &m->slots[i];
-
-	s->begun = now_ms();
-	s->pid = fork();
-	if (s->pid == 0)
-		become_worker(m, i);
-	if (s->pid < 0) {
-		log_event(LOG_ERROR, "fork", LOG_ERRNO(errno));
-		s->pid = 0;
-		s->due = s->begun + 1000;
-	}
-}
-
-static void
-log_death(unsigned i, pid_t pid, int status, unsigned delay)
-{
-	if (WIFSIGNALED(status))
-		log_event(LOG_ERROR, "worker-died", LOG_UINT("slot", i),
-		    LOG_INT("pid", pid),
-		    LOG_STR("signal", strsignal(WTERMSIG(status))),
-		    LOG_UINT("restart_ms", delay));
-	else
-		log_event(LOG_ERROR, "worker-died", LOG_UINT("slot", i),
-		    LOG_INT("pid", pid), LOG_INT("status", WEXITSTATUS(status)),
-		    LOG_UINT("restart_ms", delay));
-}
-
-/* What the worker counted went with it; when to try again. */
-static void
-bury(struct master *m, unsigned i, int status)
-{
-	struct slot *s = &m->slots[i];
-	int64_t now = now_ms();
-
-	shared_clear_slot(m->shared, i);
-	if (!m->leaving || status) {
-		if (now - s->begun > LIVED_LONG)
-			s->delay = 0;
-		log_death(i, s->pid, status, s->delay);
-	}
-	s->pid = 0;
-	s->due = now + s->delay;
-	s->delay = s->delay ? s->delay * 2 : 1000;
-	if (s->delay > BACKOFF_MAX)
-		s->delay = BACKOFF_MAX;
-}
+/* --- signals --- */
 
 static void
 reap(struct master *m)
@@ -130,59 +159,32 @@ reap(struct master *m)
 	int status;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (unsigned i = 0; i < m->sockets.nslots; i++)
-			if (m->slots[i].pid == pid)
-				bury(m, i, status);
+		if (!generation_reap(&m->all, m->current, pid, status))
+			generation_reap(&m->all, other(m), pid, status);
+	if (other(m)->conf && !generation_living(other(m)))
+		generation_free(other(m), m->current);
 }
-
-static unsigned
-living(const struct master *m)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < m->sockets.nslots; i++)
-		n += m->slots[i].pid != 0;
-	return n;
-}
-
-/* Starts what is due; returns the ms until the next one, or -1. */
-static int64_t
-start_due(struct master *m)
-{
-	int64_t wait = -1;
-
-	for (unsigned i = 0; i < m->sockets.nslots; i++) {
-		struct slot *s = &m->slots[i];
-		int64_t left = s->due - now_ms();
-
-		if (s->pid)
-			continue;
-		if (left <= 0)
-			start_worker(m, i);
-		else if (wait < 0 || left < wait)
-			wait = left;
-	}
-	return wait;
-}
-
-/* --- leaving --- */
 
 /* The first time politely; the second time they need not finish. */
 static void
 leave(struct master *m, int sig)
 {
 	log_event(LOG_INFO, "stopping", LOG_STR("signal", strsignal(sig)));
-	if (!m->leaving) {
-		notify("STOPPING=1");
-		m->leaving = true;
-		/* nobody must wait in a queue that nobody will empty */
-		sockets_close(&m->sockets);
-		close(m->alive[1]);
+	if (m->leaving) {
+		generation_hurry(m->current);
+		generation_hurry(other(m));
 		return;
 	}
-	for (unsigned i = 0; i < m->sockets.nslots; i++)
-		if (m->slots[i].pid)
-			kill(m->slots[i].pid, SIGTERM);
+	notify("STOPPING=1");
+	m->leaving = true;
+	/* nobody must wait in a queue that nobody will empty */
+	for (unsigned i = 0;
+	     i < m->current->sockets.nslots * m->current->sockets.nlistens; i++)
+		if (m->current->sockets.fds[i] >= 0) {
+			close(m->current->sockets.fds[i]);
+			m->current->sockets.fds[i] = -1;
+		}
+	generation_leave(m->current);
 }
 
 static void
@@ -194,102 +196,35 @@ wait_signal(struct master *m, const sigset_t *set, int64_t ms)
 
 	if (sig == SIGCHLD)
 		reap(m);
+	else if (sig == SIGHUP)
+		m->reload = true;
 	else if (sig == SIGTERM || sig == SIGINT)
 		leave(m, sig);
 }
 
-/* --- starting --- */
-
-/* 0 once every worker serves; they say so, or their end of the pipe closes. */
-static int
-await_workers(struct master *m)
+static bool
+is_over(struct master *m)
 {
-	unsigned n = 0;
-	ssize_t got;
-	char c;
-
-	close(m->ready[1]);
-	m->ready[1] = -1;
-	do {
-		got = read(m->ready[0], &c, 1);
-		n += got == 1;
-	} while (got > 0 || (got < 0 && errno == EINTR));
-	close(m->ready[0]);
-	m->ready[0] = -1;
-	return n == m->sockets.nslots ? 0 : EXIT_FAILED;
+	return m->leaving && !generation_living(m->current) &&
+	       !generation_living(other(m));
 }
 
-static int
-open_pipes(struct master *m)
-{
-	m->shared = shared_new();
-	if (m->shared && pipe2(m->alive, O_CLOEXEC) == 0 &&
-	    pipe2(m->ready, O_CLOEXEC) == 0)
-		return 0;
-	log_event(LOG_ERROR, "start", LOG_ERRNO(errno));
-	return EXIT_FAILED;
-}
-
-static int
-setup(struct master *m)
-{
-	int status = setup_identity(m->conf, &m->identity);
-
-	if (!status)
-		status = setup_directories(m->conf, &m->identity);
-	if (!status)
-		status = setup_lock(m->conf);
-	if (!status)
-		status = setup_auth_key(m->conf);
-	if (!status)
-		status = setup_sockets(m->conf, &m->sockets);
-	if (!status)
-		status = open_pipes(m);
-	return status;
-}
-
-/* In the background, and serving: tells the parent, lets the terminal go. */
 static void
-detached(const struct master *m, int started)
+run(struct master *m, const sigset_t *set)
 {
-	int null;
+	while (!is_over(m)) {
+		int64_t wait = -1;
 
-	if (started < 0)
-		return;
-	if (write(started, "", 1) < 0)
-		log_event(LOG_WARN, "start", LOG_ERRNO(errno));
-	close(started);
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null < 0)
-		return;
-	dup2(null, 0);
-	dup2(null, 1);
-	if (m->conf->log_to != LOG_TO_STDERR)
-		dup2(null, 2);
-	close(null);
-}
-
-static int
-serve(struct master *m, const sigset_t *set, int started)
-{
-	int status;
-
-	start_due(m);
-	status = await_workers(m);
-	if (status) {
-		leave(m, SIGTERM);
-	} else {
-		log_event(LOG_INFO, "ready",
-		    LOG_UINT("workers", m->sockets.nslots),
-		    LOG_STR("hostname", m->conf->hostname));
-		notify("READY=1");
-		detached(m, started);
+		/* two generations at most: a third waits for the first */
+		if (m->reload && !m->leaving && !other(m)->conf)
+			reload(m);
+		if (!m->leaving)
+			wait = generation_start_due(&m->all, m->current);
+		wait_signal(m, set, wait);
 	}
-	while (!m->leaving || living(m))
-		wait_signal(m, set, m->leaving ? -1 : start_due(m));
-	log_event(LOG_INFO, "stopped", LOG_INT("status", status));
-	return status;
 }
+
+/* --- starting --- */
 
 /*
  * Into the background: the parent waits until the workers serve, so that
@@ -315,6 +250,27 @@ detach(void)
 	return p[1];
 }
 
+/* In the background, and serving: tells the parent, lets the terminal go. */
+static void
+detached(const struct master *m, int started)
+{
+	int null;
+
+	if (started < 0)
+		return;
+	if (write(started, "", 1) < 0)
+		log_event(LOG_WARN, "start", LOG_ERRNO(errno));
+	close(started);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return;
+	dup2(null, 0);
+	dup2(null, 1);
+	if (m->current->conf->log_to != LOG_TO_STDERR)
+		dup2(null, 2);
+	close(null);
+}
+
 static void
 log_warnings(struct span warnings)
 {
@@ -327,30 +283,87 @@ log_warnings(struct span warnings)
 	}
 }
 
-int
-master_run(struct config *c, bool foreground, struct span warnings)
+static int
+setup(struct master *m, struct config *c, struct sockets *sockets)
 {
-	struct master m = {.conf = c, .alive = {-1, -1}, .ready = {-1, -1}};
+	int status = setup_identity(c, &m->identity);
+
+	*sockets = (struct sockets){.fds = NULL};
+	if (!status)
+		status = setup_directories(c, &m->identity);
+	if (!status)
+		status = setup_lock(c);
+	if (!status)
+		status = setup_auth_key(c);
+	if (!status)
+		status = setup_sockets(c, NULL, NULL, sockets);
+	m->all.identity = &m->identity;
+	m->all.shared = shared_new();
+	if (!status && !m->all.shared) {
+		log_event(LOG_ERROR, "start", LOG_ERRNO(errno));
+		status = EXIT_FAILED;
+	}
+	return status;
+}
+
+static int
+serve(struct master *m, struct config *c, const struct sockets *sockets,
+    const sigset_t *set, int started)
+{
+	int status = 0;
+
+	if (generation_start(&m->all, m->current, c, sockets) < 0) {
+		status = EXIT_FAILED;
+		leave(m, SIGTERM);
+		if (started >= 0)
+			close(started);
+	} else {
+		log_event(LOG_INFO, "ready",
+		    LOG_UINT("workers", sockets->nslots),
+		    LOG_STR("hostname", c->hostname));
+		notify("READY=1");
+		detached(m, started);
+	}
+	run(m, set);
+	log_event(LOG_INFO, "stopped", LOG_INT("status", status));
+	generation_free(m->current, NULL);
+	return status;
+}
+
+static void
+block_signals(sigset_t *set)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+
+	sigemptyset(set);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaddset(set, signals[i]);
+	sigprocmask(SIG_BLOCK, set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+int
+master_run(struct config *c, const struct master_options *o,
+    struct span warnings)
+{
+	struct master m = {.options = o};
+	struct sockets sockets;
 	int started, status;
 	sigset_t set;
 
 	umask(077);
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
-	started = foreground ? -1 : detach();
+	block_signals(&set);
+	m.current = &m.all.gens[0];
+	started = o->foreground ? -1 : detach();
 	/* whoever starts it reads on the terminal why it does not start */
 	log_open(LOG_TO_STDERR, c->log_format, c->log_level);
 	log_warnings(warnings);
-	status = setup(&m);
-	if (!foreground)
+	status = setup(&m, c, &sockets);
+	if (!o->foreground)
 		log_open(c->log_to, c->log_format, c->log_level);
 	if (!status)
-		status = serve(&m, &set, started);
-	sockets_close(&m.sockets);
+		return serve(&m, c, &sockets, &set, started);
+	sockets_release(&sockets, NULL);
+	config_free(&c);
 	return status;
 }

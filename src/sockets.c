@@ -95,7 +95,7 @@ open_slot(const struct config *c, struct sockets *s, unsigned slot)
 		const struct config_listen *l = &c->listens[i];
 		int *fd = &s->fds[slot * s->nlistens + i];
 
-		if (s->inherited[i])
+		if (s->inherited[i] || *fd >= 0)
 			continue;
 		*fd = listen_open(&l->addr, l->port);
 		if (*fd >= 0) {
@@ -115,18 +115,54 @@ open_slot(const struct config *c, struct sockets *s, unsigned slot)
 	return 0;
 }
 
-int
-setup_sockets(const struct config *c, struct sockets *s)
+/* The same address keeps its sockets, and with them who waits there. */
+static void
+keep_old(const struct config *c, struct sockets *s, const struct config *oldc,
+    const struct sockets *old)
 {
-	int handed = notify_listen_fds();
+	for (unsigned i = 0; i < c->nlistens; i++) {
+		const struct config_listen *l = &c->listens[i];
+		unsigned j = 0;
+
+		while (j < oldc->nlistens &&
+		       (oldc->listens[j].port != l->port ||
+			   !ipaddr_equal(&oldc->listens[j].addr, &l->addr)))
+			j++;
+		if (j == oldc->nlistens)
+			continue;
+		s->inherited[i] = old->inherited[j];
+		for (unsigned slot = 0; slot < old->nslots; slot++)
+			s->fds[slot * s->nlistens + i] =
+			    old->fds[slot * old->nlistens + j];
+	}
+}
+
+static bool
+has(const struct sockets *s, int fd)
+{
+	for (unsigned i = 0; s && s->fds && i < s->nlistens * s->nslots; i++)
+		if (s->fds[i] == fd)
+			return true;
+	return false;
+}
+
+int
+setup_sockets(const struct config *c, const struct config *oldc,
+    const struct sockets *old, struct sockets *s)
+{
+	int handed = old ? 0 : notify_listen_fds();
 	int status = 0;
 
 	*s = (struct sockets){.nlistens = c->nlistens, .nslots = c->workers};
+	if (old && old->nslots > s->nslots)
+		s->nslots = old->nslots;
 	s->fds = calloc((size_t)s->nlistens * s->nslots, sizeof(int));
 	s->inherited = calloc(s->nlistens, sizeof(bool));
 	if (!s->fds || !s->inherited)
 		abort();
 	memset(s->fds, -1, (size_t)s->nlistens * s->nslots * sizeof(int));
+	if (old)
+		keep_old(c, s, oldc, old);
 	for (int i = 0; i < handed && !status; i++)
 		status = adopt(c, s, NOTIFY_FIRST_FD + i);
 	for (unsigned slot = 0; slot < s->nslots && !status; slot++)
@@ -135,10 +171,10 @@ setup_sockets(const struct config *c, struct sockets *s)
 }
 
 void
-sockets_close(struct sockets *s)
+sockets_release(struct sockets *s, const struct sockets *keep)
 {
 	for (unsigned i = 0; s->fds && i < s->nlistens * s->nslots; i++)
-		if (s->fds[i] >= 0)
+		if (s->fds[i] >= 0 && !has(keep, s->fds[i]))
 			close(s->fds[i]);
 	free(s->fds);
 	free(s->inherited);

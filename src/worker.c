@@ -203,7 +203,7 @@ init_sessions(struct worker *w)
 	s->shared = st->shared;
 	s->limits = (struct limits){.conf = &st->conf->limits,
 	    .shared = st->shared,
-	    .slot = st->slot};
+	    .slot = st->shared_slot};
 	s->on_empty = on_empty;
 	s->ctx = w;
 }

@@ -1,0 +1,245 @@
+/*
+ * generation: forks, counts and buries workers.
+ *
+ * A worker that dies is replaced at once, then after 1, 2 and 4 s. The write
+ * end of one pipe tells the workers that their master lives: closing it is
+ * how they are asked to leave, and how they find out that it was killed.
+ */
+#include "generation.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "io/log.h"
+#include "worker.h"
+
+#define BACKOFF_MAX 4000
+#define LIVED_LONG  10000 /* after this a death is a first one again */
+#define START_MS    30000 /* for all of them to serve */
+
+static int64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static unsigned
+shared_slot(const struct generation *g, unsigned i)
+{
+	return i + g->half * WORKERS_MAX;
+}
+
+static void
+close_pipe(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* --- forking --- */
+
+static void
+become_worker(struct generations *all, struct generation *g, unsigned i,
+    int ready)
+{
+	struct worker_start start = {.conf = g->conf,
+	    .sockets = &g->sockets,
+	    .identity = all->identity,
+	    .shared = all->shared,
+	    .slot = i,
+	    .shared_slot = shared_slot(g, i),
+	    .alive = g->alive[0],
+	    .ready = ready};
+	struct generation *other = &all->gens[!g->half];
+
+	/* what this worker does not serve must not stay open through it */
+	close_pipe(&g->alive[1]);
+	if (other->conf) {
+		close_pipe(&other->alive[0]);
+		close_pipe(&other->alive[1]);
+		sockets_release(&other->sockets, &g->sockets);
+	}
+	exit(worker_main(&start));
+}
+
+static void
+start_worker(struct generations *all, struct generation *g, unsigned i,
+    int ready)
+{
+	struct slot *s = &g->slots[i];
+
+	s->begun = now_ms();
+	s->pid = fork();
+	if (s->pid == 0)
+		become_worker(all, g, i, ready);
+	if (s->pid < 0) {
+		log_event(LOG_ERROR, "fork", LOG_ERRNO(errno));
+		s->pid = 0;
+		s->due = s->begun + 1000;
+	}
+}
+
+int64_t
+generation_start_due(struct generations *all, struct generation *g)
+{
+	int64_t wait = -1;
+
+	for (unsigned i = 0; i < g->sockets.nslots && !g->leaving; i++) {
+		struct slot *s = &g->slots[i];
+		int64_t left = s->due - now_ms();
+
+		if (s->pid)
+			continue;
+		if (left <= 0)
+			start_worker(all, g, i, -1);
+		else if (wait < 0 || left < wait)
+			wait = left;
+	}
+	return wait;
+}
+
+/*
+ * One octet from each worker, or the end of the pipe when one has gone
+ * without. A worker that hangs at its start is not waited for for ever.
+ */
+static unsigned
+count_ready(int fd, unsigned wanted)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	int64_t end = now_ms() + START_MS;
+	unsigned n = 0;
+	char c;
+
+	while (n < wanted && now_ms() < end) {
+		int r = poll(&p, 1, (int)(end - now_ms()));
+
+		if (r < 0 && errno != EINTR)
+			break;
+		if (r <= 0)
+			continue;
+		if (read(fd, &c, 1) != 1)
+			break;
+		n++;
+	}
+	return n;
+}
+
+int
+generation_start(struct generations *all, struct generation *g,
+    struct config *conf, const struct sockets *sockets)
+{
+	unsigned half = (unsigned)(g - all->gens);
+	int ready[2];
+	unsigned n = 0;
+
+	*g = (struct generation){.conf = conf,
+	    .sockets = *sockets,
+	    .half = half,
+	    .alive = {-1, -1}};
+	if (pipe2(g->alive, O_CLOEXEC) < 0 || pipe2(ready, O_CLOEXEC) < 0) {
+		log_event(LOG_ERROR, "start", LOG_ERRNO(errno));
+		generation_leave(g);
+		return -1;
+	}
+	for (unsigned i = 0; i < g->sockets.nslots; i++)
+		start_worker(all, g, i, ready[1]);
+	close(ready[1]);
+	n = count_ready(ready[0], g->sockets.nslots);
+	close(ready[0]);
+	if (n == g->sockets.nslots)
+		return 0;
+	generation_leave(g);
+	return -1;
+}
+
+/* --- leaving --- */
+
+void
+generation_leave(struct generation *g)
+{
+	g->leaving = true;
+	close_pipe(&g->alive[1]);
+}
+
+void
+generation_hurry(struct generation *g)
+{
+	for (unsigned i = 0; g->conf && i < g->sockets.nslots; i++)
+		if (g->slots[i].pid)
+			kill(g->slots[i].pid, SIGTERM);
+}
+
+unsigned
+generation_living(const struct generation *g)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; g->conf && i < WORKERS_MAX; i++)
+		n += g->slots[i].pid != 0;
+	return n;
+}
+
+static void
+log_death(unsigned i, pid_t pid, int status, unsigned delay)
+{
+	bool killed = WIFSIGNALED(status);
+
+	log_event(LOG_ERROR, "worker-died", LOG_UINT("slot", i),
+	    LOG_INT("pid", pid),
+	    LOG_STR("signal", killed ? strsignal(WTERMSIG(status)) : NULL),
+	    LOG_INT("status", killed ? -1 : WEXITSTATUS(status)),
+	    LOG_UINT("restart_ms", delay));
+}
+
+/* What the worker counted went with it; when to try again. */
+static void
+bury(struct generations *all, struct generation *g, unsigned i, int status)
+{
+	struct slot *s = &g->slots[i];
+	int64_t now = now_ms();
+
+	shared_clear_slot(all->shared, shared_slot(g, i));
+	if (!g->leaving || status) {
+		if (now - s->begun > LIVED_LONG)
+			s->delay = 0;
+		log_death(i, s->pid, status, s->delay);
+	}
+	s->pid = 0;
+	s->due = now + s->delay;
+	s->delay = s->delay ? s->delay * 2 : 1000;
+	if (s->delay > BACKOFF_MAX)
+		s->delay = BACKOFF_MAX;
+}
+
+bool
+generation_reap(struct generations *all, struct generation *g, pid_t pid,
+    int status)
+{
+	for (unsigned i = 0; g->conf && i < WORKERS_MAX; i++) {
+		if (g->slots[i].pid != pid)
+			continue;
+		bury(all, g, i, status);
+		return true;
+	}
+	return false;
+}
+
+void
+generation_free(struct generation *g, const struct generation *heir)
+{
+	close_pipe(&g->alive[0]);
+	close_pipe(&g->alive[1]);
+	sockets_release(&g->sockets, heir ? &heir->sockets : NULL);
+	config_free(&g->conf);
+}

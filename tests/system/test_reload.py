@@ -1,0 +1,274 @@
+"""SIGHUP: a new configuration for new sessions, and nothing lost on the way."""
+
+import os
+import re
+import signal
+import socket
+import ssl
+import threading
+
+import pytest
+
+from daemon import AS_ROOT, DEADLINE, free_port, gone, wait_for
+from daemon import sanitized
+from test_tls import certificate, context
+
+
+def hup(d, event="info reloaded"):
+    """Asks for it, and waits until the log says how it went."""
+    before = d.log().count(event)
+    os.kill(d.master(), signal.SIGHUP)
+    wait_for(event, lambda: d.log().count(event) > before)
+
+
+def rewrite(d, old, new):
+    text = d.conf.read_text()
+    assert old in text
+    d.conf.write_text(text.replace(old, new))
+
+
+def refused(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), DEADLINE).close()
+    except (ConnectionRefusedError, ConnectionResetError):
+        return True
+    return False
+
+
+def settled(d, workers):
+    """The old ones have gone."""
+    wait_for("the old workers gone", lambda: len(d.workers()) == workers)
+
+
+def test_new_users(start):
+    d = start()
+    with d.client() as old:
+        rewrite(d, '"carol"', '"carol", "dave"')
+        hup(d)
+        with d.client() as c:
+            assert c.deliver("hello\r\n", "dave@example.org").code == 250
+        # whoever is here leaves at the next message, or when it is quiet
+        assert old.ask("MAIL FROM:<a@example.com>").status == "421 4.3.2"
+        assert old.closed()
+    settled(d, 2)
+
+
+def test_transaction_in_flight_ends_well(start):
+    d = start()
+    with d.client() as c:
+        c.begin("alice@example.org")
+        assert c.ask("DATA").code == 354
+        c.send("first half\r\n")
+        hup(d)
+        c.send("second half\r\n.\r\n")
+        id = c.reply().id
+    assert d.message("alice@example.org", id).body == (
+        b"first half\nsecond half\n")
+    settled(d, 2)
+
+
+@pytest.mark.parametrize("bad, what", [
+    ("nonsense = 1\n", "nonsense"),
+    ('domain "example.org" { users = { "x" } }\n', "example.org"),
+    ('certificate "x.example" { chain = "/nowhere" key = "/nowhere" }\n',
+     "chain")])
+def test_a_fault_changes_nothing(start, bad, what):
+    d = start()
+    workers = d.workers()
+    good = d.conf.read_text()
+    d.conf.write_text(good + bad)
+    hup(d, "error reload-failed")
+    line = [x for x in d.log().splitlines() if "reload-failed" in x][0]
+    assert f"file={d.conf}" in line and what in line
+    assert re.search(r"line=\d+", line)
+    assert d.workers() == workers
+    with d.client() as c:
+        assert c.deliver("hello\r\n").code == 250
+    d.conf.write_text(good)
+    hup(d)
+    settled(d, 2)
+    assert set(d.workers()).isdisjoint(workers)
+
+
+def test_what_needs_a_restart_is_refused(start):
+    d = start()
+    rewrite(d, f'"{d.spool}"', f'"{d.path}/elsewhere"')
+    hup(d, "error reload-failed")
+    assert "key=spool" in d.log()
+    assert not (d.path / "elsewhere").exists()
+
+
+def test_listen_blocks_come_and_go(start):
+    d = start()
+    port = free_port()
+    block = f'listen "127.0.0.1:{port}" {{ greeting = "added" }}\n'
+    d.conf.write_text(block + d.conf.read_text())
+    assert refused(port)
+    hup(d)
+    with d.connect(port) as c:
+        assert c.reply().text == "mx.example.org added"
+    rewrite(d, block, "")
+    settled(d, 2)
+    hup(d)
+    wait_for("a port that is closed", lambda: refused(port))
+    with d.client() as c:
+        assert c.deliver("hello\r\n").code == 250
+
+
+def test_a_port_that_is_taken_changes_nothing(start):
+    d = start()
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        d.conf.write_text(
+            f'listen "127.0.0.1:{s.getsockname()[1]}" {{ }}\n'
+            + d.conf.read_text())
+        hup(d, "error listen")
+    with d.client() as c:
+        assert c.deliver("hello\r\n").code == 250
+
+
+def test_worker_count(start):
+    """More at once; fewer only at a restart, since slots never shrink."""
+    d = start(top="workers = 2")
+    rewrite(d, "workers = 2", "workers = 4")
+    hup(d)
+    settled(d, 4)
+    rewrite(d, "workers = 4", "workers = 1")
+    hup(d)
+    settled(d, 4)
+    for _ in range(20):
+        with d.client() as c:
+            assert c.ask("NOOP").code == 250
+
+
+def test_two_in_a_row(start):
+    """The second waits for the first one's workers to leave."""
+    d = start(top="workers = 1")
+    with d.client() as busy:
+        busy.begin("alice@example.org")
+        assert busy.ask("DATA").code == 354
+        hup(d)
+        os.kill(d.master(), signal.SIGHUP)
+        with d.client() as c:
+            assert c.deliver("between\r\n").code == 250
+        assert d.log().count("info reloaded") == 1
+        busy.send("the end\r\n.\r\n")
+        assert busy.reply().code == 250
+    wait_for("the second", lambda: d.log().count("info reloaded") == 2)
+
+
+def test_stop_during_a_reload(start):
+    d = start()
+    master = d.master()
+    os.kill(master, signal.SIGHUP)
+    os.kill(master, signal.SIGTERM)
+    assert d.wait() == 0
+    assert all(gone(w) for w in [master])
+
+
+def test_a_worker_that_dies_is_replaced_in_its_generation(start):
+    d = start(deaths=True)
+    rewrite(d, '"carol"', '"carol", "dave"')
+    hup(d)
+    settled(d, 2)
+    killed = d.workers()[0]
+    os.kill(killed, signal.SIGKILL)
+    wait_for("another one",
+             lambda: len(d.workers()) == 2 and killed not in d.workers())
+    for _ in range(10):
+        with d.client() as c:
+            assert c.deliver("hello\r\n", "dave@example.org").code == 250
+
+
+def master_rss(d):
+    with open(f"/proc/{d.master()}/statm") as f:
+        return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="keys are changed below the daemon")
+def test_renewed_certificate_twenty_times_under_load(start):
+    """New sessions get the new one; nobody is refused, nothing is lost."""
+    d = start.make(top="workers = 2")
+    block = certificate(d.path, "mx.example.org")
+    d.conf.write_text(d.conf.read_text() + block)
+    d.start()
+    sent, faults, over = [], [], threading.Event()
+
+    def send(n):
+        i = 0
+        while not over.is_set() and i < 2000:
+            try:
+                with d.client() as c:
+                    reply = c.ask("MAIL FROM:<a@example.com>")
+                    if reply.status == "421 4.3.2":
+                        assert c.closed()
+                        continue  # as every sender does: again, elsewhere
+                    assert reply.code == 250
+                    assert c.ask("RCPT TO:<alice@example.org>").code == 250
+                    assert c.ask("DATA").code == 354
+                    c.send(f"message {n} {i}\r\n.\r\n")
+                    assert c.reply().code == 250
+                    sent.append(f"message {n} {i}\n".encode())
+                    assert c.ask("QUIT").code == 221
+            except Exception as e:  # noqa: BLE001: every one is a finding
+                faults.append(repr(e))
+            i += 1
+
+    def presented():
+        with d.client() as c:
+            assert c.ask("STARTTLS").code == 220
+            tls = context().wrap_socket(c.socket)
+            return ssl.DER_cert_to_PEM_cert(
+                tls.getpeercert(binary_form=True))
+
+    senders = [threading.Thread(target=send, args=(n,)) for n in range(3)]
+    for t in senders:
+        t.start()
+    memory = []
+    for i in range(20):
+        certificate(d.path, "mx.example.org")
+        hup(d)
+        settled(d, 2)
+        assert presented() == (d.path / "mx.example.org.pem").read_text()
+        memory.append(master_rss(d))
+    over.set()
+    for t in senders:
+        t.join()
+    assert not faults, faults[:3]
+    assert len(sent) > 50
+    bodies = [m.body for m in d.messages("alice@example.org")]
+    assert sorted(bodies) == sorted(sent)
+    if not sanitized():
+        assert memory[-1] - memory[4] <= 1 << 20, memory
+
+
+def test_kept_connections_see_421_only(start):
+    d = start()
+    codes, over = set(), threading.Event()
+
+    def send():
+        while not over.is_set():
+            with d.client() as c:
+                while not over.is_set():
+                    reply = c.ask("MAIL FROM:<a@example.com>")
+                    codes.add(reply.status)
+                    if reply.code == 421:
+                        assert c.closed()
+                        break
+                    assert c.ask("RCPT TO:<alice@example.org>").code == 250
+                    assert c.ask("DATA").code == 354
+                    c.send("kept\r\n.\r\n")
+                    codes.add(c.reply().status)
+
+    senders = [threading.Thread(target=send) for _ in range(3)]
+    for t in senders:
+        t.start()
+    for _ in range(5):
+        hup(d)
+        settled(d, 2)
+    over.set()
+    for t in senders:
+        t.join()
+    assert codes <= {"250 2.1.0", "250 2.6.0", "421 4.3.2"}
+    assert "421 4.3.2" in codes
