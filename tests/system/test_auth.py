@@ -10,7 +10,7 @@ import time
 import pytest
 
 from daemon import BINARY, DEADLINE
-from test_tls import Secured, certificate, context
+from test_tls import Secured, context
 
 PASSWORDS = {"alice": "pässword of alice", "bob@example.org": "bob's",
              "mallory": "m"}
@@ -30,14 +30,12 @@ class Submission(Secured):
             "# who may log in\n" + "".join(
                 password_line(*x) for x in PASSWORDS.items()))
         (folder / "senders").write_text(senders)
-        local = certificate(folder, "localhost")
-        self.localhost = folder / "localhost.pem"
         d = super().__call__(
             names=("mx.example.org",),
-            extra=local + f"""auth {{ password-file = "{folder}/passwords"
+            extra=f"""auth {{ password-file = "{folder}/passwords"
                 {f'senders-file = "{folder}/senders"' if senders else ''} }}
                 """, **kwargs)
-        d.localhost = self.localhost
+        d.chain = self.chain
         return d
 
 
@@ -115,7 +113,7 @@ def test_wrong(d, user, password):
 @pytest.mark.parametrize("way", ["auth_plain", "auth_login"])
 def test_smtplib(d, way):
     """WIRE 30: ESMTPSA, and the message is where it belongs."""
-    with smtplib.SMTP("localhost", d.submission, "client.example.com") as s:
+    with smtplib.SMTP("127.0.0.1", d.submission, "client.example.com") as s:
         s.starttls(context=context())
         s.ehlo()
         s.user, s.password = "bob@example.org", PASSWORDS["bob@example.org"]
@@ -156,9 +154,9 @@ def test_channel_binding(d, password, good):
     """WIRE 36: SCRAM-SHA-256-PLUS with tls-exporter; we prove ourselves."""
     r = subprocess.run(
         ["gsasl", "--client", "--smtp", "--connect",
-         f"localhost:{d.submission}", "--mechanism", "SCRAM-SHA-256-PLUS",
+         f"127.0.0.1:{d.submission}", "--mechanism", "SCRAM-SHA-256-PLUS",
          "--authentication-id", "alice", "--authorization-id", "",
-         "--password", password, f"--x509-ca-file={d.localhost}",
+         "--password", password, f"--x509-ca-file={d.chain}",
          "--no-client-first"], stdin=subprocess.DEVNULL, capture_output=True,
         text=True, timeout=DEADLINE)
     out = r.stdout + r.stderr

@@ -24,7 +24,8 @@ def certificate(path, *names, days=90):
         [OPENSSL, "req", "-x509", "-newkey", "ec", "-pkeyopt",
          "ec_paramgen_curve:P-256", "-nodes", "-days", str(days), "-keyout",
          key, "-out", chain, "-subj", f"/CN={names[0]}", "-addext",
-         "subjectAltName=" + ",".join(f"DNS:{n}" for n in names)],
+         "subjectAltName=IP:127.0.0.1,"
+         + ",".join(f"DNS:{n}" for n in names)],
         check=True, capture_output=True)
     return (f'certificate "{names[0]}" {{ chain = "{chain}" '
             f'key = "{key}" }}\n')
@@ -50,10 +51,13 @@ def subject(tls):
 class Secured(Factory):
     """Daemons with certificates, each with an implicit listener as well."""
 
+    chain = None  # of the last daemon's first certificate
+
     def __call__(self, names=("mx.example.org",), keep=False, limits="",
                  top="", extra=""):
         folder = self.folder()
         implicit = free_port()
+        self.chain = folder / f"{names[0].split()[0]}.pem"
         d = self.make(
             submission=True, limits=limits, top=top,
             listen=f'listen "127.0.0.1:{implicit}" {{ tls = implicit }}\n',
