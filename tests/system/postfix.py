@@ -64,6 +64,7 @@ discard   unix - - n - - discard
 anvil     unix - - n - 1 anvil
 scache    unix - - n - 1 scache
 postlog   unix-dgram n - n - 1 postlogd
+tlsmgr    unix - - n 1000? 1 tlsmgr
 """
 
 # Inside the name spaces: Postfix where it expects to be, and its users.
@@ -96,7 +97,7 @@ def peer_environment():
 class Postfix:
     """Takes mail on `entry`, sends all of it to smtpd."""
 
-    def __init__(self, path, port):
+    def __init__(self, path, port, more=""):
         self.path = path
         self.log_path = path / "postfix.log"
         self.entry = free_port()
@@ -108,7 +109,8 @@ class Postfix:
             if shared.exists() and not (etc / name).exists():
                 shutil.copy(shared, etc)
         (etc / "main.cf").write_text(
-            MAIN.format(port=port) + f"data_directory = {path}/data\n")
+            MAIN.format(port=port) + more
+            + f"data_directory = {path}/data\n")
         (etc / "master.cf").write_text(MASTER.format(entry=self.entry))
         for name, more in (
                 ("passwd", "postfix:x:64990:64990::/:/usr/sbin/nologin\n"),

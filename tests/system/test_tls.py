@@ -1,5 +1,7 @@
 """TLS: every dialogue inside of it, and what surrounds it."""
 
+import contextlib
+import hashlib
 import socket
 import ssl
 import subprocess
@@ -7,9 +9,10 @@ import time
 
 import pytest
 
+import postfix
 import transcript
 from conftest import Factory
-from daemon import DEADLINE, free_port, wait_for
+from daemon import (DEADLINE, Client, free_port, pss, sanitized, wait_for)
 from test_dialogues import DIALOGUES
 
 OPENSSL = "/usr/bin/openssl"
@@ -344,3 +347,80 @@ def test_handshakes_cost_no_session(secured):
         assert c.ask("NOOP").code == 250
     wait_for("all of them in the log",
              lambda: d.log().count(" info insecure ") >= 50)
+
+
+def fingerprint(chain):
+    der = ssl.PEM_cert_to_DER_cert(chain.read_text())
+    return ":".join(f"{b:02X}" for b in hashlib.sha256(der).digest())
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_postfix_pins_the_certificate(base, right):
+    """A peer MX that knows our fingerprint, as DANE would tell it."""
+    why = postfix.why_not()
+    if why:
+        pytest.skip(why)
+    factory = Secured(base)
+    d = factory()
+    pin = fingerprint(factory.chain)
+    if not right:
+        pin = pin[:-2] + ("00" if pin[-2:] != "00" else "01")
+    p = postfix.Postfix(factory.folder(), d.port, f"""
+smtp_tls_security_level = fingerprint
+smtp_tls_fingerprint_digest = sha256
+smtp_tls_fingerprint_cert_match = {pin}
+smtp_tls_loglevel = 1
+""")
+    try:
+        p.start()
+        with Client(p.entry) as c:
+            assert c.reply().code == 220
+            assert c.ask("EHLO sender.example.com").code == 250
+            c.begin("alice@example.org")
+            assert c.ask("DATA").code == 354
+            c.send("pinned\r\n.\r\n")
+            assert c.reply().code == 250
+        if right:
+            wait_for("the message", lambda: d.messages("alice@example.org"))
+            m, = d.messages("alice@example.org")
+            assert m.body.endswith(b"pinned\n")
+            assert " with ESMTPS id " in m.received
+            assert "Verified TLS connection established" in p.log()
+        else:
+            wait_for("its refusal", lambda: "status=deferred" in p.log())
+            assert "Server certificate not verified" in p.log()
+            assert d.messages() == []
+    finally:
+        p.stop()
+        factory.end()
+
+
+@pytest.mark.skipif(sanitized(), reason="a sanitizer's memory is not smtpd's")
+def test_thousand_idle_sessions(start, base):
+    """TLS 1.3: below 18 KiB each in one worker."""
+    n = 1000
+    factory = Secured(base)
+    d = factory(top="workers = 1",
+                limits=f"sessions = {2 * n}\nper-address = {2 * n}")
+    tls = context(minimum_version=ssl.TLSVersion.TLSv1_3)
+    worker, = d.workers()
+
+    def session(stack):
+        s = stack.enter_context(
+            tls.wrap_socket(socket.create_connection(
+                ("127.0.0.1", d.implicit), DEADLINE)))
+        assert s.recv(100).startswith(b"220 ")
+        return s
+
+    try:
+        with contextlib.ExitStack() as stack:
+            for _ in range(5):  # whatever is made once is there now
+                session(stack)
+        with contextlib.ExitStack() as stack:
+            before = pss(worker)
+            for _ in range(n):
+                session(stack)
+            each = (pss(worker) - before) / n
+            assert each < 18, f"{each} KiB"
+    finally:
+        factory.end()
