@@ -104,7 +104,11 @@ struct log_field {
 void log_open(enum log_to to, enum log_format format, enum log_level level);
 enum log_level log_level(void);
 
-/* fields ends with LOG_END. errno is kept. A line is at most 4 KiB. */
+/*
+ * fields ends with LOG_END. errno is kept. A line is at most 4 KiB, a value
+ * about 1: one that is longer ends in "...". Where a line has no room for
+ * all fields it ends with cut=1.
+ */
 void log_write(enum log_level level, const char *event,
     const struct log_field *fields);
 
@@ -118,7 +122,7 @@ void log_write(enum log_level level, const char *event,
 
 /*
  * The line itself, without a newline, as log_write would send it: what the
- * tests read. wall_ms is the time written into it.
+ * tests read. wall_ms is the time written into it; 0: none.
  */
 void log_render(struct buf *out, enum log_format format, int64_t wall_ms,
     enum log_level level, const char *event, const struct log_field *fields);

@@ -22,8 +22,9 @@
 #include "base/utf8.h"
 #include "io/log_syslog.h"
 
-#define LINE_MAX 4096 /* with its newline */
-#define TAIL_MAX 64   /* what may follow the octet at which a line is cut */
+#define LINE_MAX  4096 /* with its newline: PIPE_BUF, so that it stays whole */
+#define TAIL_MAX  128  /* what may follow the octet at which a line is cut */
+#define VALUE_MAX 1024 /* a long value must not push others off the line */
 
 static struct {
 	enum log_to to;
@@ -95,18 +96,23 @@ put_escape(struct buf *out, enum log_format format, char c)
 		    (unsigned)(unsigned char)c);
 }
 
-static bool
-is_full(const struct buf *out, size_t begin)
+/* Octets that a line which began there still has room for. */
+static size_t
+room(const struct buf *out, size_t begin)
 {
-	return out->len - begin > LINE_MAX - TAIL_MAX;
+	size_t used = out->len - begin;
+
+	return used < LINE_MAX - TAIL_MAX ? LINE_MAX - TAIL_MAX - used : 0;
 }
 
-/* Between quotes. Stops, and says so, when the line is full. */
+/* Between quotes. Stops, and says so, when max octets are written. */
 static void
-put_quoted(struct buf *out, size_t begin, enum log_format format, struct span s)
+put_quoted(struct buf *out, size_t max, enum log_format format, struct span s)
 {
+	size_t end = out->len + max;
+
 	buf_append(out, "\"", 1);
-	while (s.len && !is_full(out, begin)) {
+	while (s.len && out->len < end) {
 		char c = s.ptr[0];
 		size_t n = 1;
 
@@ -132,16 +138,20 @@ is_bare(struct span s)
 		    (c == '\0' || !strchr("._:/@+,-[]<>%*", c)))
 			return false;
 	}
-	return s.len > 0 && s.len < 512;
+	return s.len > 0;
 }
 
 static void
 put_text(struct buf *out, size_t begin, enum log_format format, struct span s)
 {
-	if (format == LOG_TEXT && is_bare(s))
+	size_t max = room(out, begin);
+
+	if (max > VALUE_MAX)
+		max = VALUE_MAX;
+	if (format == LOG_TEXT && s.len <= max && is_bare(s))
 		buf_append_span(out, s);
 	else
-		put_quoted(out, begin, format, s);
+		put_quoted(out, max, format, s);
 }
 
 static void
@@ -219,6 +229,12 @@ put_head(struct buf *out, enum log_format format, int64_t wall_ms,
 	    event);
 }
 
+static void
+put_key(struct buf *out, enum log_format format, const char *key)
+{
+	buf_printf(out, format == LOG_TEXT ? " %s=" : ",\"%s\":", key);
+}
+
 void
 log_render(struct buf *out, enum log_format format, int64_t wall_ms,
     enum log_level level, const char *event, const struct log_field *fields)
@@ -226,14 +242,15 @@ log_render(struct buf *out, enum log_format format, int64_t wall_ms,
 	size_t begin = out->len;
 
 	put_head(out, format, wall_ms, level, event);
-	for (; fields->type != LOG_TYPE_END && !is_full(out, begin); fields++) {
+	for (; fields->type != LOG_TYPE_END && room(out, begin); fields++) {
 		if (is_absent(fields))
 			continue;
-		if (format == LOG_TEXT)
-			buf_printf(out, " %s=", fields->key);
-		else
-			buf_printf(out, ",\"%s\":", fields->key);
+		put_key(out, format, fields->key);
 		put_value(out, begin, format, fields);
+	}
+	if (fields->type != LOG_TYPE_END) {
+		put_key(out, format, "cut");
+		buf_append(out, "1", 1);
 	}
 	if (format == LOG_JSON)
 		buf_append(out, "}", 1);
