@@ -199,6 +199,7 @@ check: need-check
 	@tests/check
 
 lint: need-check
+	@$(MAKE) -s build/smtpd
 	@status=0; for l in $(sort $(wildcard tests/lint/*)); do \
 	    echo "$$l"; $$l || status=1; done; exit $$status
 
