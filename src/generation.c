@@ -22,7 +22,7 @@
 
 #define BACKOFF_MAX 4000
 #define LIVED_LONG  10000 /* after this a death is a first one again */
-#define START_MS    30000 /* for all of them to serve */
+#define START_MS    10000 /* for all of them to serve */
 
 static int64_t
 now_ms(void)
@@ -63,6 +63,7 @@ become_worker(struct generations *all, struct generation *g, unsigned i,
 	    .ready = ready};
 	struct generation *other = &all->gens[!g->half];
 
+	log_open(g->conf->log_to, g->conf->log_format, g->conf->log_level);
 	/* what this worker does not serve must not stay open through it */
 	close_pipe(&g->alive[1]);
 	if (other->conf) {
@@ -97,14 +98,13 @@ generation_start_due(struct generations *all, struct generation *g)
 
 	for (unsigned i = 0; i < g->sockets.nslots && !g->leaving; i++) {
 		struct slot *s = &g->slots[i];
-		int64_t left = s->due - now_ms();
+		int64_t left;
 
-		if (s->pid)
-			continue;
-		if (left <= 0)
+		if (!s->pid && s->due <= now_ms())
 			start_worker(all, g, i, -1);
-		else if (wait < 0 || left < wait)
-			wait = left;
+		left = s->due - now_ms();
+		if (!s->pid && (wait < 0 || left < wait))
+			wait = left > 0 ? left : 0;
 	}
 	return wait;
 }

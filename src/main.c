@@ -104,8 +104,6 @@ run(const struct options *o, struct config *c, struct span warnings)
 	    .foreground = o->foreground,
 	    .verbose = o->verbose};
 
-	if (o->verbose)
-		c->log_level = LOG_TRACE;
 	return master_run(c, &m, warnings);
 }
 

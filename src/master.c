@@ -78,16 +78,27 @@ can_replace(const struct config *old, const struct config *new)
 static int
 prepare(struct master *m, struct config *conf, struct sockets *sockets)
 {
-	const struct config *old = m->current->conf;
+	const struct generation *now = m->current;
 
-	*sockets = (struct sockets){.fds = NULL};
-	if (!can_replace(old, conf) ||
-	    setup_directories(conf, &m->identity) != 0 ||
-	    setup_auth_key(conf) != 0)
+	if (setup_directories(conf, &m->identity) != 0 ||
+	    setup_auth_key(conf) != 0 ||
+	    setup_sockets(conf, now->conf, &now->sockets, sockets) != 0)
 		return -1;
-	return setup_sockets(conf, old, &m->current->sockets, sockets) == 0
-		   ? 0
-		   : -1;
+	if (conf->workers < sockets->nslots)
+		log_event(LOG_WARN, "configuration", LOG_STR("key", "workers"),
+		    LOG_UINT("kept", sockets->nslots),
+		    LOG_STR("text", "fewer of them take a restart"));
+	return 0;
+}
+
+/* What the command line says is above any file. */
+static void
+override(const struct master_options *o, struct config *c)
+{
+	if (o->verbose)
+		c->log_level = LOG_TRACE;
+	if (o->foreground)
+		c->log_to = LOG_TO_STDERR;
 }
 
 /* The new one serves: the old one may go. */
@@ -100,9 +111,8 @@ replace(struct master *m)
 	generation_leave(old);
 	/* a port that is not served any more refuses from now on */
 	sockets_release(&old->sockets, &m->current->sockets);
-	log_open(m->options->foreground ? LOG_TO_STDERR
-					: m->current->conf->log_to,
-	    m->current->conf->log_format, m->current->conf->log_level);
+	log_open(m->current->conf->log_to, m->current->conf->log_format,
+	    m->current->conf->log_level);
 	log_event(LOG_INFO, "reloaded",
 	    LOG_UINT("workers", m->current->sockets.nslots));
 }
@@ -111,14 +121,19 @@ static void
 try_reload(struct master *m)
 {
 	struct config *conf = NULL;
-	struct sockets sockets;
+	struct sockets sockets = {.fds = NULL};
 
 	config_load(m->options->file, log_fault, NULL, &conf);
 	if (!conf)
 		return;
-	if (m->options->verbose)
-		conf->log_level = LOG_TRACE;
+	override(m->options, conf);
+	if (!can_replace(m->current->conf, conf)) {
+		config_free(&conf);
+		return;
+	}
 	if (prepare(m, conf, &sockets) < 0) {
+		log_event(LOG_ERROR, "reload-failed",
+		    LOG_STR("text", "see above"));
 		sockets_release(&sockets, &m->current->sockets);
 		config_free(&conf);
 		return;
@@ -131,8 +146,6 @@ try_reload(struct master *m)
 	log_event(LOG_ERROR, "reload-failed",
 	    LOG_STR("text", "the new workers do not start: see above"));
 	sockets_release(&other(m)->sockets, &m->current->sockets);
-	if (!generation_living(other(m)))
-		generation_free(other(m), m->current);
 }
 
 static void
@@ -161,6 +174,12 @@ reap(struct master *m)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		if (!generation_reap(&m->all, m->current, pid, status))
 			generation_reap(&m->all, other(m), pid, status);
+}
+
+/* It may have gone, or never have had anybody: no signal tells the latter. */
+static void
+free_other(struct master *m)
+{
 	if (other(m)->conf && !generation_living(other(m)))
 		generation_free(other(m), m->current);
 }
@@ -215,6 +234,7 @@ run(struct master *m, const sigset_t *set)
 	while (!is_over(m)) {
 		int64_t wait = -1;
 
+		free_other(m);
 		/* two generations at most: a third waits for the first */
 		if (m->reload && !m->leaving && !other(m)->conf)
 			reload(m);
@@ -222,6 +242,7 @@ run(struct master *m, const sigset_t *set)
 			wait = generation_start_due(&m->all, m->current);
 		wait_signal(m, set, wait);
 	}
+	free_other(m);
 }
 
 /* --- starting --- */
@@ -352,6 +373,7 @@ master_run(struct config *c, const struct master_options *o,
 	sigset_t set;
 
 	umask(077);
+	override(o, c);
 	block_signals(&set);
 	m.current = &m.all.gens[0];
 	started = o->foreground ? -1 : detach();
@@ -359,8 +381,7 @@ master_run(struct config *c, const struct master_options *o,
 	log_open(LOG_TO_STDERR, c->log_format, c->log_level);
 	log_warnings(warnings);
 	status = setup(&m, c, &sockets);
-	if (!o->foreground)
-		log_open(c->log_to, c->log_format, c->log_level);
+	log_open(c->log_to, c->log_format, c->log_level);
 	if (!status)
 		return serve(&m, c, &sockets, &set, started);
 	sockets_release(&sockets, NULL);

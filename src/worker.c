@@ -80,10 +80,12 @@ stop_accepting(struct worker *w)
 {
 	const struct sockets *k = w->start->sockets;
 
+	/* the socket lives on elsewhere, so epoll forgets it only if told */
 	for (unsigned i = 0; i < k->nlistens; i++) {
-		if (w->listeners[i])
-			close(sockets_fd(k, w->start->slot, i));
+		if (!w->listeners[i])
+			continue;
 		listener_free(&w->listeners[i]);
+		close(sockets_fd(k, w->start->slot, i));
 	}
 }
 

@@ -6,11 +6,13 @@ import signal
 import socket
 import ssl
 import threading
+import time
 
 import pytest
 
-from daemon import AS_ROOT, DEADLINE, free_port, gone, wait_for
-from daemon import sanitized
+from daemon import AS_ROOT, DEADLINE, cpu_seconds, free_port, gone
+from daemon import sanitized, wait_for
+from test_durability import need_strace
 from test_tls import certificate, context
 
 
@@ -123,7 +125,8 @@ def test_a_port_that_is_taken_changes_nothing(start):
         d.conf.write_text(
             f'listen "127.0.0.1:{s.getsockname()[1]}" {{ }}\n'
             + d.conf.read_text())
-        hup(d, "error listen")
+        hup(d, "error reload-failed")
+    assert "error listen" in d.log()
     with d.client() as c:
         assert c.deliver("hello\r\n").code == 250
 
@@ -135,8 +138,10 @@ def test_worker_count(start):
     hup(d)
     settled(d, 4)
     rewrite(d, "workers = 4", "workers = 1")
+    assert "key=workers" not in d.log()
     hup(d)
     settled(d, 4)
+    assert "key=workers kept=4" in d.log()
     for _ in range(20):
         with d.client() as c:
             assert c.ask("NOOP").code == 250
@@ -272,3 +277,111 @@ def test_kept_connections_see_421_only(start):
         t.join()
     assert codes <= {"250 2.1.0", "250 2.6.0", "421 4.3.2"}
     assert "421 4.3.2" in codes
+
+
+def test_who_leaves_lets_go_of_the_sockets(start):
+    """A client that waits for a new worker does not keep an old one busy."""
+    d = start(top="workers = 1")
+    old = d.workers()[0]
+    with d.client() as busy:
+        busy.begin()
+        hup(d)
+        wait_for("its drain", lambda: " draining " in d.log())
+        new, = set(d.workers()) - {old}
+        os.kill(new, signal.SIGSTOP)
+        with d.connect() as c:
+            before = cpu_seconds(old)
+            time.sleep(1)  # how long it is watched; it spins or it does not
+            spent = cpu_seconds(old) - before
+            os.kill(new, signal.SIGCONT)
+            assert c.reply().code == 220
+        assert spent < 0.2
+
+
+def test_log_settings(start):
+    """Of the master and of the new workers, at the first reload."""
+    d = start(top="workers = 1", extra="log { format = text }")
+    rewrite(d, "format = text", "format = json")
+    hup(d, '"event":"reloaded"')
+    settled(d, 1)
+    with d.client() as c:
+        assert c.deliver("x\r\n").code == 250
+    wait_for("a worker's line",
+             lambda: '"event":"message"' in d.log()
+             or '"event":"accepted"' in d.log())
+
+
+def test_verbose_is_kept(start):
+    d = start.make(extra="log { level = error }")
+    d.wrapper = ["sh", "-c", 'exec "$@" -v', "sh"]
+    d.start()
+    d.wrapper = []  # exec: the process itself is the master
+    for _ in range(2):
+        hup(d)
+        settled(d, 2)
+    before = d.log().count(" trace ")
+    with d.client() as c:
+        assert c.ask("NOOP").code == 250
+    wait_for("its steps", lambda: d.log().count(" trace ") > before)
+
+
+def test_reload_while_nobody_lives(start):
+    """Nobody has to leave, so the next one need not wait for that either."""
+    d = start(deaths=True, top="workers = 1")
+    for n in range(3):
+        old = wait_for("a worker", d.workers)
+        os.kill(old[0], signal.SIGKILL)
+        wait_for("its death",
+                 lambda: d.log().count("worker-died") > n)  # noqa: B023
+        wait_for("a new one, at first",
+                 lambda: n == 2 or d.workers())  # noqa: B023
+    assert d.workers() == []  # for two seconds
+    hup(d)
+    hup(d)
+    settled(d, 1)
+
+
+def test_who_leaves_is_not_replaced(start):
+    """The pause before a second restart is over within 1 s."""
+    d = start(deaths=True, top="workers = 1")
+    old = d.workers()[0]
+    with d.client() as busy:
+        busy.begin()
+        hup(d)
+        new, = set(d.workers()) - {old}
+        os.kill(old, signal.SIGKILL)
+        wait_for("its death", lambda: "worker-died" in d.log())
+    hup(d)  # and it is not waited for
+    wait_for("the next ones", lambda: new not in d.workers())
+    settled(d, 1)
+
+
+def test_a_failed_fork_is_tried_again(start):
+    need_strace()
+    d = start.make(top="workers = 1", deaths=True,
+                   env={"ASAN_OPTIONS": "detect_leaks=0"})  # both trace
+    d.wrapper = ["strace", "-o", "/dev/null", "-e", "trace=clone", "-e",
+                 "inject=clone:error=EAGAIN:when=2"]
+    d.start()
+    os.kill(d.workers()[0], signal.SIGKILL)
+    wait_for("the failure", lambda: "error fork" in d.log())
+    wait_for("a worker", d.workers)
+    with d.client() as c:
+        assert c.ask("NOOP").code == 250
+
+
+def test_notify(start):
+    d = start.make()
+    path = d.path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(str(path))
+        s.settimeout(DEADLINE)
+        d.env = {"NOTIFY_SOCKET": str(path)}
+        d.start()
+        assert s.recv(4096) == b"READY=1"
+        begun = time.monotonic_ns() // 1000
+        os.kill(d.master(), signal.SIGHUP)
+        told = re.fullmatch(rb"RELOADING=1\nMONOTONIC_USEC=(\d+)",
+                            s.recv(4096))
+        assert begun <= int(told[1]) <= time.monotonic_ns() // 1000
+        assert s.recv(4096) == b"READY=1"
