@@ -204,7 +204,8 @@ maildir_abort(struct maildir_file *f)
 	if (f->box >= 0 && f->name[0]) {
 		dir = beneath_dir_sync(f->box, f->published ? "new" : "tmp");
 		if (dir >= 0 && !unlinkat(dir, f->name, 0) && f->published)
-			fsync(dir);
+			/* no more can be done if this fails as well */
+			(void)fsync(dir);
 	}
 	close_fd(&dir);
 	f->name[0] = '\0';
