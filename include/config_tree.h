@@ -73,7 +73,7 @@ struct config_all {
 	bool whole; /* nothing is missing for an error in the file */
 	char *cwd;  /* for relative paths; NULL: refuse them */
 	char *greeting, *postmaster;
-	char *password_file, *senders_file;
+	char *password_file, *dovecot, *senders_file;
 	uint64_t message_size, line;
 	unsigned recipients, errors;
 	char delimiter;

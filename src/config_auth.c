@@ -2,6 +2,7 @@
  * config_auth: who may log in, and who may send as whom. Faults in the files
  * carry their own name and line; what a line holds is never shown.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "base/ascii.h"
@@ -109,10 +110,27 @@ build_senders(struct config_all *all, struct config_faults *f,
 	}
 }
 
+/* One of the two; a thread is left for the disk while others hash. */
+static void
+build_dovecot(struct config_all *all, struct config_faults *f,
+    struct config_block *b)
+{
+	struct config_item at = config_where(b, "dovecot");
+
+	all->pub.auth.hashes = all->pub.threads > 2 ? 2 : 1;
+	all->pub.auth.dovecot = all->dovecot;
+	if (all->dovecot && all->password_file)
+		config_error(f, at.file, at.line,
+		    "dovecot and password-file: choose one of them");
+}
+
 void
 config_build_auth(struct config_all *all, struct config_faults *f)
 {
 	struct config_block *b = auth_block(all);
+
+	assert(b); /* config_build() has added it */
+	build_dovecot(all, f, b);
 
 	build_mechanisms(all, f, b);
 	build_users(all, f, b);

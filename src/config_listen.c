@@ -105,7 +105,7 @@ add(struct config_all *all, struct config_faults *f,
 static const char *
 missing_for_login(const struct config_all *all)
 {
-	bool auth = all->pub.auth.users != NULL;
+	bool auth = all->pub.auth.users || all->pub.auth.dovecot;
 
 	if (has_certificate(all))
 		return auth ? NULL : "an auth block";

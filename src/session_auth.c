@@ -25,6 +25,8 @@ reply_to(enum auth_result result)
 	switch (result) {
 	case AUTH_MALFORMED:
 		return SMTP_REPLY(501, "5.5.2", "That makes no sense");
+	case AUTH_DOWN:
+		return SMTP_REPLY(454, "4.7.0", "Nobody can log in now");
 	case AUTH_UNKNOWN:
 		return SMTP_REPLY(504, "5.5.4", "No such mechanism here");
 	default:

@@ -174,9 +174,10 @@ open_services(struct worker *w)
 	    deliver_new(&st->conf->deliver, &w->loop, w->jobs, &what);
 	if (!w->sessions.deliver)
 		return fail(what);
-	if (st->conf->auth.users)
-		w->sessions.auth = auth_new(&st->conf->auth, &w->loop, w->jobs);
-	return 0;
+	if (!st->conf->auth.users && !st->conf->auth.dovecot)
+		return 0;
+	w->sessions.auth = auth_new(&st->conf->auth, &w->loop, w->jobs);
+	return w->sessions.auth ? 0 : fail("auth");
 }
 
 static int

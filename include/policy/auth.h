@@ -1,6 +1,6 @@
 /*
  * auth: who is this? PLAIN, LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS
- * against a password file.
+ * against a password file; or what of them Dovecot's auth service offers.
  *
  * An unknown user costs what a wrong password costs and gets the same reply.
  * Secrets are wiped as soon as they are used, and never logged.
@@ -54,20 +54,26 @@ enum auth_mechanism {
 
 struct auth_options {
 	struct auth_users *users; /* NULL: nobody can log in */
+	const char *dovecot;      /* path of its socket, instead of users */
 	unsigned mechanisms;      /* wanted: enum auth_mechanism */
 	unsigned hashes;          /* at once, on as many threads; 0: 2 */
 };
 
 struct auth;
 
-/* o must outlive it. Freed after its jobs, they after its exchanges. */
+/*
+ * o must outlive it. Freed after its jobs, they after its exchanges. NULL
+ * with errno: the path of the socket is too long. That nobody listens there
+ * is logged, and tried again.
+ */
 struct auth *auth_new(const struct auth_options *o, struct loop *loop,
     struct jobs *jobs);
 void auth_free(struct auth **a);
 
 /*
- * What EHLO may list, "PLAIN LOGIN SCRAM-SHA-256": constant; "" while there
- * is none. binding: this TLS connection has an exporter (TLS 1.3).
+ * What EHLO may list, "PLAIN LOGIN SCRAM-SHA-256"; "" while there is none.
+ * Valid until auth_free(); the text changes as Dovecot comes and goes.
+ * binding: this TLS connection has an exporter (TLS 1.3).
  */
 const char *auth_list(const struct auth *a, bool binding);
 
@@ -81,6 +87,7 @@ enum auth_result {
 	AUTH_NO,        /* wrong, or no such user: 535 5.7.8 */
 	AUTH_MALFORMED, /* 501 5.5.2 */
 	AUTH_UNKNOWN,   /* no such mechanism here: 504 5.5.4 */
+	AUTH_DOWN,      /* who would know is away: 454 4.7.0 */
 };
 
 /* data is valid during the call. Never called before the call returns. */

@@ -6,10 +6,12 @@
 #define POLICY_AUTH_EXCHANGE_H
 
 #include <stdbool.h>
+#include <uthash.h>
 
 #include "base/buf.h"
 #include "policy/auth.h"
 #include "policy/auth_delay.h"
+#include "policy/auth_dovecot.h"
 #include "policy/auth_password.h"
 #include "policy/auth_scram.h"
 
@@ -19,7 +21,9 @@ struct auth {
 	const struct auth_options *options;
 	struct loop *loop;
 	struct jobs *jobs;
+	struct auth_dovecot *dovecot; /* NULL: the password file */
 	struct auth_delay delay;
+	unsigned exchanges;
 	struct auth_exchange *queue; /* waiting for a hash */
 	unsigned hashing;
 	char lists[2][AUTH_LIST_MAX]; /* without and with a binding */
@@ -39,6 +43,9 @@ struct auth_exchange {
 	auth_step_fn *step;
 	bool queued;
 	struct auth_check *check; /* the job, while it runs */
+	uint32_t id;              /* with Dovecot, of this connection; or 0 */
+	bool asked;               /* it has not answered yet */
+	UT_hash_handle hh;        /* by id */
 	struct loop_event *timer;
 	enum auth_result result; /* when the timer fires */
 	struct buf data;         /* the challenge */
@@ -49,9 +56,16 @@ struct auth_exchange {
 
 /* Is this one listed on such a connection? */
 bool auth_offers(const struct auth *a, enum auth_mechanism m, bool binding);
+/* 0: we know none of this name. */
+unsigned auth_mechanism_of(struct span name);
+/* What is offered has changed. */
+void auth_make_lists(struct auth *a);
 
 /* Ends this call's part: fn hears it from the loop, a no after a delay. */
 void auth_answer(struct auth_exchange *x, enum auth_result result);
+/* The same, in so many ms, if nothing else is answered before. */
+void auth_answer_by(struct auth_exchange *x, enum auth_result result,
+    int64_t ms);
 /* The user's name is in x->user. */
 void auth_answer_yes(struct auth_exchange *x);
 /* data is a challenge; the answer to it is `next`'s. */

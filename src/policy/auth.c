@@ -2,9 +2,9 @@
  * auth: exchanges, from the mechanism's name to yes or no.
  *
  * Owns the exchanges; the steps in between are auth_step's, the hashing is
- * auth_hash's. Each answer comes from a timer or from a finished job, never
- * from within the call that asked. A no is late by a delay that grows with
- * the failures of its address.
+ * auth_hash's, or auth_dovecot does it all. Each answer comes from a timer,
+ * never from within the call that asked. A no is late by a delay that grows
+ * with the failures of its address.
  */
 #include "policy/auth.h"
 
@@ -38,11 +38,24 @@ auth_offers(const struct auth *a, enum auth_mechanism m, bool binding)
 {
 	const struct auth_users *u = a->options->users;
 
-	if (!(a->options->mechanisms & m) || !u)
+	if (!(a->options->mechanisms & m))
+		return false;
+	if (a->dovecot)
+		return auth_dovecot_offers(a->dovecot) & m;
+	if (!u)
 		return false;
 	if (m & (AUTH_SCRAM | AUTH_SCRAM_PLUS))
 		return auth_users_have_scram(u) && (m == AUTH_SCRAM || binding);
 	return true;
+}
+
+unsigned
+auth_mechanism_of(struct span name)
+{
+	for (size_t i = 0; i < MECHANISMS; i++)
+		if (ascii_equal_str(name, mechanisms[i].name))
+			return mechanisms[i].bit;
+	return 0;
 }
 
 static void
@@ -63,6 +76,13 @@ make_list(struct auth *a, bool binding)
 	buf_free(&list);
 }
 
+void
+auth_make_lists(struct auth *a)
+{
+	make_list(a, false);
+	make_list(a, true);
+}
+
 struct auth *
 auth_new(const struct auth_options *o, struct loop *loop, struct jobs *jobs)
 {
@@ -74,17 +94,27 @@ auth_new(const struct auth_options *o, struct loop *loop, struct jobs *jobs)
 	a->loop = loop;
 	a->jobs = jobs;
 	auth_delay_init(&a->delay);
-	make_list(a, false);
-	make_list(a, true);
+	if (o->dovecot) {
+		a->dovecot = auth_dovecot_new(a, o->dovecot);
+		if (!a->dovecot)
+			auth_free(&a);
+	}
+	if (a)
+		auth_make_lists(a);
 	return a;
 }
 
 void
 auth_free(struct auth **p)
 {
-	assert(!*p || !(*p)->queue);
-	free(*p);
+	struct auth *a = *p;
+
 	*p = NULL;
+	if (!a)
+		return;
+	assert(!a->exchanges);
+	auth_dovecot_free(&a->dovecot);
+	free(a);
 }
 
 const char *
@@ -113,6 +143,9 @@ static void
 let_go(struct auth_exchange *x)
 {
 	auth_hash_forget(x);
+	if (x->auth->dovecot)
+		auth_dovecot_forget(x);
+	x->auth->exchanges--;
 	loop_event_free(&x->timer);
 	buf_wipe(&x->password);
 	*x->owner = NULL;
@@ -134,8 +167,8 @@ on_timer(void *ctx)
 	x->fn(x->ctx, x->result, data);
 }
 
-static void
-answer_in(struct auth_exchange *x, enum auth_result result, int64_t ms)
+void
+auth_answer_by(struct auth_exchange *x, enum auth_result result, int64_t ms)
 {
 	x->result = result;
 	loop_timer_set(x->timer, (uint64_t)ms);
@@ -149,7 +182,7 @@ auth_answer(struct auth_exchange *x, enum auth_result result)
 	if (result == AUTH_NO)
 		delay = auth_delay_failed(&x->auth->delay, &x->channel.client,
 		    loop_now(x->auth->loop));
-	answer_in(x, result, delay);
+	auth_answer_by(x, result, delay);
 }
 
 void
@@ -185,6 +218,7 @@ new_exchange(struct auth *a)
 	if (!x)
 		abort();
 	x->auth = a;
+	a->exchanges++;
 	x->timer = loop_timer(a->loop, on_timer, x);
 	if (!x->timer)
 		abort();
@@ -216,11 +250,15 @@ auth_start(struct auth *a, struct span mechanism,
 	x->channel = *channel;
 	*r = x;
 	if (i == MECHANISMS) {
-		auth_answer(x, AUTH_UNKNOWN);
+		bool any = a->lists[channel->bound][0];
+
+		auth_answer(x, any ? AUTH_UNKNOWN : AUTH_DOWN);
 		return;
 	}
 	x->mechanism = mechanisms[i].bit;
-	if (message.ptr)
+	if (a->dovecot)
+		auth_dovecot_start(x, mechanisms[i].name, message);
+	else if (message.ptr)
 		mechanisms[i].step(x, message);
 	else
 		auth_challenge(x, span_str(mechanisms[i].prompt),
@@ -231,6 +269,6 @@ void
 auth_continue(struct auth_exchange *x, struct span message)
 {
 	/* the last answer was a challenge, and it was heard */
-	assert(!x->queued && !x->check);
+	assert(!x->queued && !x->check && !x->asked);
 	x->step(x, message);
 }

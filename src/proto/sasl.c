@@ -6,7 +6,7 @@
  */
 #include "proto/sasl.h"
 
-#include <stdio.h>
+#include <assert.h>
 #include <string.h>
 
 #include "base/ascii.h"
@@ -98,14 +98,14 @@ parse_binding(struct span flag, enum scram_binding *r)
 	return 0;
 }
 
-/* Printable, no comma: what a nonce may hold. */
+/* Printable: what a nonce may hold, but for commas, which end it. */
 static bool
 nonce_valid(struct span s)
 {
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.ptr[i];
 
-		if (c < 0x21 || c > 0x7e || c == ',')
+		if (c < 0x21 || c > 0x7e)
 			return false;
 	}
 	return s.len > 0;
@@ -121,8 +121,7 @@ extensions_valid(const char *from, const char *end)
 	while (from < end) {
 		struct span rest = {from, (size_t)(end - from)}, part, value;
 
-		if (rest.ptr[0] != ',')
-			return false;
+		assert(rest.ptr[0] == ',');
 		span_skip(&rest, 1);
 		part = next_part(&rest);
 		if (!part.len || !ascii_is_alpha(part.ptr[0]) ||
