@@ -176,19 +176,21 @@ NEED_CHECK = $(NEED_BUILD) clang clang-format clang-tidy cppcheck curl \
 	procps python3 \
 	python3-pytest strace swaks util-linux
 
-.PHONY: need-build need-check peers run check lint format coverage
+.PHONY: need-build need-check peers run check bench lint format coverage
 need-build:
 	@tests/need smtpd $(NEED_BUILD)
 need-check:
 	@tests/need "the tests" $(NEED_CHECK)
 
-# Unpacked, not installed: it would start, and be the system's mailer.
+# Unpacked, not installed: they would start, and one be the system's mailer.
+PEERS = postfix dovecot-core
 peers: build/peers/.done
 build/peers/.done:
 	@mkdir -p $(@D)
 	@! command -v apt-get >/dev/null || \
-	    { cd $(@D) && apt-get download -qq postfix && \
-	    dpkg -x postfix_*.deb . && rm -f postfix_*.deb && touch .done; }
+	    { cd $(@D) && apt-get download -qq $(PEERS) && \
+	    for p in *.deb; do dpkg -x "$$p" .; done && rm -f *.deb && \
+	    touch .done; }
 
 run: need-build
 	@$(MAKE) -s build/smtpd
@@ -205,6 +207,11 @@ lint: need-check
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
+
+# Ratios of one run: see tests/bench/README.md.
+bench: need-check
+	@$(MAKE) -s build/smtpd
+	@tests/bench/tls
 
 # What the unit tests and the dialogues reach of the engine's floor.
 coverage:

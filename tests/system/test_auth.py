@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from daemon import BINARY, DEADLINE
+import dovecot
+from daemon import BINARY, DEADLINE, wait_for
 from test_tls import Secured, context
 
 PASSWORDS = {"alice": "pässword of alice", "bob@example.org": "bob's",
@@ -303,3 +304,64 @@ auth {{ password-file = "{tmp_path}/pw" senders-file = "{tmp_path}/senders"
     assert f"{tmp_path}/senders:1: error: " in r.stderr
     assert ":5: error: mechanisms: \"GSSAPI\"" in r.stderr
     assert "secret" not in r.stderr
+
+
+@pytest.fixture
+def peer(base):
+    """A Dovecot that knows alice; and smtpd that asks it."""
+    why = dovecot.why_not()
+    if why:
+        pytest.skip(why)
+    factory = Secured(base)
+    folder = factory.folder()
+    p = dovecot.Dovecot(folder, {"alice": "secret of alice"})
+    d = factory(extra=f'auth {{ dovecot = "{p.socket}" }}\n')
+    yield d, p
+    p.stop()
+    factory.end()
+
+
+def test_dovecot(peer):
+    """Its users, its mechanisms; 454 while it is away, and back again."""
+    d, p = peer
+    with secure_anyhow(d) as c:
+        assert c.ask("AUTH PLAIN").status == "454 4.7.0"
+    p.start()
+
+    def offered():
+        with secure_anyhow(d) as c:
+            reply = c.ask("EHLO client.example.com")
+            return "250-AUTH PLAIN LOGIN SCRAM-SHA-256" in reply.lines
+
+    wait_for("what Dovecot offers", offered)
+    for mechanism in ("plain", "login", "scram-sha-256"):
+        for password, status in (("secret of alice", 0), ("wrong", 77)):
+            r = subprocess.run(
+                ["msmtp", "--host=127.0.0.1", f"--port={d.submission}",
+                 "--tls=on", "--tls-starttls=on", "--tls-certcheck=off",
+                 f"--auth={mechanism}", "--user=alice",
+                 f"--passwordeval=echo '{password}'",
+                 "--from=alice@example.org", "bob@example.org"],
+                input="Subject: x\n\nby msmtp\n", capture_output=True,
+                text=True, timeout=DEADLINE)
+            assert r.returncode == status, r.stderr
+    p.stop()
+
+    def away():
+        with secure_anyhow(d) as c:
+            return c.ask("AUTH PLAIN " + plain(
+                "alice", "secret of alice")).status == "454 4.7.0"
+
+    wait_for("that it is away", away)
+    p.start()
+    wait_for("what Dovecot offers", offered)
+
+
+def secure_anyhow(d):
+    c = d.connect(d.submission)
+    assert c.reply().code == 220
+    assert c.ask("EHLO before.example.com").code == 250
+    assert c.ask("STARTTLS").code == 220
+    c.socket = context().wrap_socket(c.socket)
+    assert c.ask("EHLO client.example.com").code == 250
+    return c
