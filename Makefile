@@ -172,7 +172,7 @@ NEED_BUILD = gcc libc6-dev libevent-dev libconfuse-dev libcrypt-dev libssl-dev \
 	uthash-dev
 NEED_CHECK = $(NEED_BUILD) clang clang-format clang-tidy cppcheck curl \
 	e2fsprogs gsasl iproute2 libclang-rt-14-dev libcmocka-dev libdb5.3 libicu72 \
-	libnet-ssleay-perl libnsl2 libsasl2-2 mandoc mount msmtp openssl \
+	libnet-ssleay-perl libnsl2 libsasl2-2 libsodium23 libunwind8 mandoc mount msmtp openssl \
 	procps python3 \
 	python3-pytest strace swaks util-linux
 
