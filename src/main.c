@@ -93,6 +93,11 @@ check(const struct options *o, struct config *c, enum config_status status)
 		config_print(c, stdout);
 	else if (status == CONFIG_OK)
 		fprintf(stderr, "%s: good\n", o->file);
+	if (!c->tls) /* no fault: port 25 demands none */
+		fprintf(stderr,
+		    "%s: note: no certificate block, so STARTTLS is not "
+		    "offered\n",
+		    o->file);
 	config_free(&c);
 	return status == CONFIG_OK ? 0 : EXIT_WARNINGS;
 }

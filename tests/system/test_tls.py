@@ -12,7 +12,7 @@ import pytest
 import postfix
 import transcript
 from conftest import Factory
-from daemon import (DEADLINE, Client, free_port, pss, sanitized, wait_for)
+from daemon import (BINARY, DEADLINE, Client, free_port, pss, sanitized, wait_for)
 from test_dialogues import DIALOGUES
 
 OPENSSL = "/usr/bin/openssl"
@@ -110,7 +110,7 @@ def implicit(s):
     return context().wrap_socket(s), b""
 
 
-@pytest.mark.parametrize("how", ["whole", "line"])
+@pytest.mark.parametrize("how", ["whole", "line", "byte"])
 @pytest.mark.parametrize("way", ["starttls", "implicit"])
 @pytest.mark.parametrize(
     "dialogue", [x for x in DIALOGUES if x.name not in IN_CLEAR],
@@ -133,6 +133,14 @@ def test_dialogue(dialogue, way, how, secured):
         body = dialogue.bodies[ids.index(m.id)]
         assert m.body == body.replace(b"\r\n", b"\n")
         assert "\ttls TLS_" in m.received
+
+
+def test_the_check_says_that_it_is_not_offered(start):
+    d = start.make()
+    r = subprocess.run([BINARY, "-n", "-f", d.conf], capture_output=True,
+                       text=True)
+    assert r.returncode == 0
+    assert "note: no certificate block, so STARTTLS is not offered" in r.stderr
 
 
 def test_received_names_tls(d):
