@@ -154,6 +154,48 @@ final_malformed(void **state)
 			fail_msg("\"%s\" was taken", bad[i]);
 }
 
+static void
+server_messages(void **state)
+{
+	uint8_t signature[32];
+	struct buf out = {0};
+
+	(void)state;
+	scram_server_first(SPAN_LIT("abc"), SPAN_LIT("XYZ"), SPAN_LIT("salt"),
+	    4096, &out);
+	assert_true(
+	    span_equal(buf_span(&out), SPAN_LIT("r=abcXYZ,s=c2FsdA==,i=4096")));
+	out.len = 0;
+	memset(signature, 0xff, sizeof(signature));
+	scram_server_final(signature, &out);
+	assert_true(span_equal(buf_span(&out),
+	    SPAN_LIT("v=//////////////////////////////////////////8=")));
+	buf_free(&out);
+}
+
+/* Behind what we know stand "letter=value" parts, or nothing. */
+static void
+extensions(void **state)
+{
+	static const struct {
+		const char *text;
+		int result;
+	} rows[] = {{"n,,n=u,r=a,x=y", 0}, {"n,,n=u,r=a,x=y,Z=1", 0},
+	    {"n,,n=u,r=a,", -1}, {"n,,n=u,r=a,x", -1}, {"n,,n=u,r=a,x=", -1},
+	    {"n,,n=u,r=a,1=y", -1}, {"n,,n=u,r=a,,x=y", -1}};
+	struct scram_first f;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct span m = message(rows[i].text, strlen(rows[i].text));
+
+		if (scram_first_parse(m, &f) != rows[i].result)
+			fail_msg("\"%s\"", rows[i].text);
+		if (rows[i].result == 0)
+			buf_free(&f.user);
+	}
+}
+
 static int
 end(void **state)
 {
@@ -172,6 +214,8 @@ main(void)
 	    cmocka_unit_test(first_malformed),
 	    cmocka_unit_test(final),
 	    cmocka_unit_test(final_malformed),
+	    cmocka_unit_test(server_messages),
+	    cmocka_unit_test(extensions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, end);
