@@ -126,7 +126,8 @@ make_directory(const char *path, const struct identity *id)
 
 	if (maildir_root_make(path, &created) < 0)
 		return dir_fault(path, "cannot make it");
-	if (created && id->change && chown(path, id->uid, id->gid) < 0)
+	/* at a reload workers run that may write in what is above it */
+	if (created && id->change && lchown(path, id->uid, id->gid) < 0)
 		return dir_fault(path, "cannot give it to the user");
 	return check_writable(path, id);
 }

@@ -2,11 +2,16 @@
  * setup_key: a secret that outlives restarts, in a file that only whoever
  * starts smtpd reads. Made under another name, synced, then renamed: a crash
  * leaves the old key or the new one, never half of one.
+ *
+ * The spool belongs to the workers, which may have fallen into strange hands
+ * when it is read again at a reload: whatever lies there in the place of a
+ * file can make this fail, but not wait, nor write elsewhere.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/digest.h"
@@ -30,12 +35,16 @@ fault(const char *spool, int err)
 static int
 make_key(int dir, uint8_t key[KEY_LEN])
 {
-	const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
-	int fd = openat(dir, "auth-key.new", flags, 0600);
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
 	int err = 0;
+	int fd;
 
+	if (unlinkat(dir, "auth-key.new", 0) < 0 && errno != ENOENT)
+		return -1;
+	fd = openat(dir, "auth-key.new", flags, 0600);
 	if (fd < 0)
 		return -1;
+	errno = 0;
 	digest_random(key, KEY_LEN);
 	if (write(fd, key, KEY_LEN) != KEY_LEN || fsync(fd) < 0)
 		err = errno ? errno : EIO;
@@ -50,16 +59,21 @@ make_key(int dir, uint8_t key[KEY_LEN])
 static int
 read_key(int dir, uint8_t key[KEY_LEN])
 {
-	int fd = openat(dir, "auth-key", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	ssize_t n;
+	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+	int fd = openat(dir, "auth-key", flags);
+	struct stat st;
+	bool good;
+	int err;
 
 	if (fd < 0)
 		return errno == ENOENT ? make_key(dir, key) : -1;
-	n = read(fd, key, KEY_LEN);
+	errno = EINVAL; /* if it is no file, or none of this length */
+	good = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	       st.st_size == KEY_LEN && read(fd, key, KEY_LEN) == KEY_LEN;
+	err = errno;
 	close(fd);
-	if (n >= 0 && n != KEY_LEN)
-		errno = EINVAL;
-	return n == KEY_LEN ? 0 : -1;
+	errno = err;
+	return good ? 0 : -1;
 }
 
 int
