@@ -18,6 +18,7 @@
 
 struct slot {
 	pid_t pid;      /* 0: none */
+	bool serves;    /* it has said so, when it was waited for */
 	int64_t begun;  /* ms */
 	int64_t due;    /* when to fork again */
 	unsigned delay; /* ms, before the next try */
@@ -41,7 +42,8 @@ struct generations {
 
 /*
  * Takes conf and sockets over, forks a worker for each slot and waits until
- * all serve. 0, or -1: then it is leaving.
+ * all serve. 0, or -1: then it is leaving, and who did not come to serve is
+ * killed.
  */
 int generation_start(struct generations *all, struct generation *g,
     struct config *conf, const struct sockets *sockets);

@@ -17,7 +17,7 @@ struct worker_start {
 	unsigned slot;        /* whose sockets it serves */
 	unsigned shared_slot; /* where it counts */
 	int alive; /* read end: its end of file means drain and leave */
-	int ready; /* write end: one octet when it serves, -1: nobody asks */
+	int ready; /* write end: its slot when it serves; -1: nobody asks */
 };
 
 int worker_main(const struct worker_start *start);

@@ -110,29 +110,42 @@ generation_start_due(struct generations *all, struct generation *g)
 }
 
 /*
- * One octet from each worker, or the end of the pipe when one has gone
- * without. A worker that hangs at its start is not waited for for ever.
+ * One octet from each worker, its slot, or the end of the pipe when one has
+ * gone without. A worker that hangs at its start is not waited for for ever.
  */
-static unsigned
-count_ready(int fd, unsigned wanted)
+static bool
+await_all(struct generation *g, int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	int64_t end = now_ms() + START_MS;
 	unsigned n = 0;
-	char c;
+	uint8_t i;
 
-	while (n < wanted && now_ms() < end) {
-		int r = poll(&p, 1, (int)(end - now_ms()));
+	while (n < g->sockets.nslots) {
+		int64_t left = end - now_ms();
+		int r = poll(&p, 1, left > 0 ? (int)left : 0);
 
-		if (r < 0 && errno != EINTR)
-			break;
-		if (r <= 0)
+		if (r < 0 && errno == EINTR)
 			continue;
-		if (read(fd, &c, 1) != 1)
+		if (r == 0)
+			log_event(LOG_ERROR, "workers-late",
+			    LOG_UINT("serve", n),
+			    LOG_UINT("of", g->sockets.nslots));
+		if (r <= 0 || read(fd, &i, 1) != 1 || i >= WORKERS_MAX)
 			break;
-		n++;
+		n += !g->slots[i].serves;
+		g->slots[i].serves = true;
 	}
-	return n;
+	return n == g->sockets.nslots;
+}
+
+/* Who serves has clients to finish with; who hangs would never leave. */
+static void
+kill_late(const struct generation *g)
+{
+	for (unsigned i = 0; i < g->sockets.nslots; i++)
+		if (g->slots[i].pid && !g->slots[i].serves)
+			kill(g->slots[i].pid, SIGKILL);
 }
 
 int
@@ -141,7 +154,7 @@ generation_start(struct generations *all, struct generation *g,
 {
 	unsigned half = (unsigned)(g - all->gens);
 	int ready[2];
-	unsigned n = 0;
+	bool all_serve;
 
 	*g = (struct generation){.conf = conf,
 	    .sockets = *sockets,
@@ -155,10 +168,11 @@ generation_start(struct generations *all, struct generation *g,
 	for (unsigned i = 0; i < g->sockets.nslots; i++)
 		start_worker(all, g, i, ready[1]);
 	close(ready[1]);
-	n = count_ready(ready[0], g->sockets.nslots);
+	all_serve = await_all(g, ready[0]);
 	close(ready[0]);
-	if (n == g->sockets.nslots)
+	if (all_serve)
 		return 0;
+	kill_late(g);
 	generation_leave(g);
 	return -1;
 }
@@ -190,16 +204,20 @@ generation_living(const struct generation *g)
 	return n;
 }
 
+/* Of a generation that leaves nobody is started again. */
 static void
-log_death(unsigned i, pid_t pid, int status, unsigned delay)
+log_death(const struct generation *g, unsigned i, int status)
 {
+	const struct slot *s = &g->slots[i];
+	const struct log_field restart = LOG_UINT("restart_ms", s->delay);
+	const struct log_field none = LOG_END;
 	bool killed = WIFSIGNALED(status);
 
 	log_event(LOG_ERROR, "worker-died", LOG_UINT("slot", i),
-	    LOG_INT("pid", pid),
+	    LOG_INT("pid", s->pid),
 	    LOG_STR("signal", killed ? strsignal(WTERMSIG(status)) : NULL),
 	    LOG_INT("status", killed ? -1 : WEXITSTATUS(status)),
-	    LOG_UINT("restart_ms", delay));
+	    g->leaving ? none : restart);
 }
 
 /* What the worker counted went with it; when to try again. */
@@ -213,7 +231,7 @@ bury(struct generations *all, struct generation *g, unsigned i, int status)
 	if (!g->leaving || status) {
 		if (now - s->begun > LIVED_LONG)
 			s->delay = 0;
-		log_death(i, s->pid, status, s->delay);
+		log_death(g, i, status);
 	}
 	s->pid = 0;
 	s->due = now + s->delay;

@@ -244,9 +244,11 @@ unblock_signals(void)
 static void
 report_ready(const struct worker_start *st)
 {
+	const uint8_t slot = (uint8_t)st->slot;
+
 	if (st->ready < 0)
 		return;
-	if (write(st->ready, "", 1) < 0)
+	if (write(st->ready, &slot, 1) < 0)
 		log_event(LOG_WARN, "worker-not-awaited", LOG_ERRNO(errno));
 	close(st->ready);
 }
