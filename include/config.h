@@ -91,6 +91,14 @@ enum config_status config_load(const char *path, config_fault_fn *fault,
     void *ctx, struct config **r);
 void config_free(struct config **c);
 
+/*
+ * Before c takes old's place: what cannot change while smtpd runs (spool,
+ * spool-volatile with it, user, group) stays what it is in old. A warning
+ * for each that was to change.
+ */
+void config_keep(struct config *c, const struct config *old,
+    config_fault_fn *fault, void *ctx);
+
 /* Whether bare newlines are kept for this client. */
 bool config_keep_bare(const struct config *c, const struct ipaddr *client);
 

@@ -123,6 +123,43 @@ config_free(struct config **c)
 	*c = NULL;
 }
 
+static bool
+is_same(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool
+keep(struct config_all *all, char **now, const char *old, const char *key,
+    config_fault_fn *fault, void *ctx)
+{
+	struct config_item at = config_where(all->top, key);
+	char text[256];
+
+	if (is_same(*now, old))
+		return false;
+	*now = old ? arena_dup(&all->arena, span_str(old)) : NULL;
+	snprintf(text, sizeof(text),
+	    "%s cannot change while smtpd runs: %.80s stays until a restart",
+	    key, old ? old : "the user's own");
+	fault(ctx, true, at.file ? at.file : all->pub.file, at.line, text);
+	return true;
+}
+
+void
+config_keep(struct config *c, const struct config *old, config_fault_fn *fault,
+    void *ctx)
+{
+	struct config_all *all = (struct config_all *)c;
+
+	keep(all, &c->user, old->user, "user", fault, ctx);
+	keep(all, &c->group, old->group, "group", fault, ctx);
+	if (!keep(all, &c->spool, old->spool, "spool", fault, ctx))
+		return;
+	c->deliver.spool = c->spool;
+	c->spool_volatile = old->spool_volatile; /* it was said of this one */
+}
+
 bool
 config_keep_bare(const struct config *c, const struct ipaddr *client)
 {

@@ -4,6 +4,7 @@
  */
 #include <assert.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "base/ascii.h"
 #include "config_tree.h"
@@ -116,12 +117,18 @@ build_dovecot(struct config_all *all, struct config_faults *f,
     struct config_block *b)
 {
 	struct config_item at = config_where(b, "dovecot");
+	const size_t max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
 
 	all->pub.auth.hashes = all->pub.threads > 2 ? 2 : 1;
 	all->pub.auth.dovecot = all->dovecot;
 	if (all->dovecot && all->password_file)
 		config_error(f, at.file, at.line,
 		    "dovecot and password-file: choose one of them");
+	if (all->dovecot && strlen(all->dovecot) > max)
+		config_error(f, at.file, at.line,
+		    "dovecot = \"%.80s...\": the path of a socket has at most "
+		    "%zu octets",
+		    all->dovecot, max);
 }
 
 void
@@ -131,7 +138,6 @@ config_build_auth(struct config_all *all, struct config_faults *f)
 
 	assert(b); /* config_build() has added it */
 	build_dovecot(all, f, b);
-
 	build_mechanisms(all, f, b);
 	build_users(all, f, b);
 	build_senders(all, f, b);

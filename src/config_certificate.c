@@ -8,6 +8,7 @@
  */
 #include <time.h>
 
+#include "base/ascii.h"
 #include "config_tree.h"
 #include "io/tls.h"
 
@@ -55,6 +56,24 @@ fault_of(struct config_faults *f, const struct config_block *b,
 		    b->title, describe(fault));
 }
 
+/* A client asks for a name, and gets the first certificate that covers it. */
+static bool
+is_new_name(const struct config_all *all, struct config_faults *f,
+    const struct config_block *b)
+{
+	const struct config_block *o = all->blocks;
+
+	while (o != b && (o->section != b->section ||
+			     !ascii_equal_str(span_str(o->title), b->title)))
+		o = o->next;
+	if (o != b)
+		config_error(f, b->file, b->line,
+		    "certificate \"%.80s\" is there already, in line %u of "
+		    "%s: one of them would never be used",
+		    b->title, o->line, o->file);
+	return o == b;
+}
+
 static void
 add(struct config_all *all, struct config_faults *f,
     const struct config_block *b)
@@ -63,6 +82,8 @@ add(struct config_all *all, struct config_faults *f,
 	const char *detail;
 	enum tls_fault fault;
 
+	if (!is_new_name(all, f, b))
+		return;
 	if (!data->chain || !data->key) {
 		config_error(f, b->file, b->line,
 		    "certificate \"%.80s\" needs both chain and key, the "

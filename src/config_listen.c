@@ -108,9 +108,10 @@ missing_for_login(const struct config_all *all)
 	bool auth = all->pub.auth.users || all->pub.auth.dovecot;
 
 	if (has_certificate(all))
-		return auth ? NULL : "an auth block";
+		return auth ? NULL : "an auth block with a password-file";
 	return auth ? "a certificate block"
-		    : "a certificate block and an auth block";
+		    : "a certificate block, and an auth block with a "
+		      "password-file";
 }
 
 /* What cannot be done as it is written is said where it is written. */
@@ -127,8 +128,13 @@ check_role(const struct config_all *all, struct config_faults *f,
 		    "tls = implicit needs a certificate: write a block "
 		    "certificate \"%.80s\" { chain = ... key = ... }",
 		    data->hostname ? data->hostname : "mx.example.org");
-	if (data->role == ROLE_SUBMISSION && b->file && !all->builtin &&
-	    missing_for_login(all))
+	if (data->role != ROLE_SUBMISSION || !b->file || all->builtin)
+		return;
+	if (data->tls == TLS_OFF)
+		config_warn(f, tls.file, tls.line,
+		    "tls = off: nobody logs in without TLS, so role = "
+		    "submission answers every MAIL with 530");
+	else if (missing_for_login(all))
 		config_warn(f, role.file, role.line,
 		    "role = submission needs %s: until then it greets, and "
 		    "answers MAIL with 530",

@@ -53,28 +53,6 @@ log_fault(void *ctx, bool warn, const char *file, unsigned line,
 	    LOG_UINT("line", line), LOG_STR("text", text));
 }
 
-static bool
-same(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-/* What a running master cannot change is refused, not half done. */
-static bool
-can_replace(const struct config *old, const struct config *new)
-{
-	const char *what = !same(old->spool, new->spool)   ? "spool"
-			   : !same(old->user, new->user)   ? "user"
-			   : !same(old->group, new->group) ? "group"
-							   : NULL;
-
-	if (what)
-		log_event(LOG_ERROR, "reload-failed", LOG_STR("key", what),
-		    LOG_STR("text", "it cannot change while smtpd runs: "
-				    "restart it"));
-	return !what;
-}
-
 static int
 prepare(struct master *m, struct config *conf, struct sockets *sockets)
 {
@@ -127,10 +105,7 @@ try_reload(struct master *m)
 	if (!conf)
 		return;
 	override(m->options, conf);
-	if (!can_replace(m->current->conf, conf)) {
-		config_free(&conf);
-		return;
-	}
+	config_keep(conf, m->current->conf, log_fault, NULL);
 	if (prepare(m, conf, &sockets) < 0) {
 		log_event(LOG_ERROR, "reload-failed",
 		    LOG_STR("text", "see above"));

@@ -140,6 +140,65 @@ errors(void **state)
 	}
 }
 
+/* The second of one name would never be used; one of two names is no such. */
+static void
+the_same_name_twice(void **state)
+{
+	struct loaded l;
+	char text[2048];
+
+	(void)state;
+	snprintf(text, sizeof(text), "%s%s",
+	    block("mx.example.org", "mx.pem", "mx.key"),
+	    block("MX.example.org", "other.pem", "other.key"));
+	load_with(&l, text, "");
+	assert_int_equal(l.errors, 1);
+	assert_fault(&l, 0, "smtpd.conf", 4, "there already, in line 1");
+
+	snprintf(text, sizeof(text), "%s%s",
+	    block("mx.example.org", "mx.pem", "mx.key"),
+	    block("a.example.net", "mx.pem", "mx.key"));
+	load_with(&l, text, "");
+	assert_int_equal(l.status, CONFIG_OK);
+	assert_int_equal(tls_count(l.config->tls), 2);
+	config_free(&l.config);
+}
+
+/* Nothing is missing, but where no TLS is nobody logs in. */
+static void
+submission(void **state)
+{
+	static const struct {
+		const char *tls;
+		enum config_status status;
+	} all[] = {
+	    {"starttls", CONFIG_OK},
+	    {"implicit", CONFIG_OK},
+	    {"off", CONFIG_WARNINGS},
+	};
+	struct loaded l;
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		snprintf(text, sizeof(text),
+		    "auth { dovecot = \"/run/x\" }\n"
+		    "listen \"*:587\" {\nrole = submission\ntls = %s }\n",
+		    all[i].tls);
+		load_with(&l, block("mx.example.org", "mx.pem", "mx.key"),
+		    text);
+		assert_int_equal(l.status, all[i].status);
+		if (all[i].status == CONFIG_WARNINGS)
+			assert_fault(&l, 0, "smtpd.conf", 9, "nobody logs in");
+		config_free(&l.config);
+	}
+	load_with(&l, block("mx.example.org", "mx.pem", "mx.key"),
+	    "listen \"*:587\" {\nrole = submission }\n");
+	assert_int_equal(l.n, 1);
+	assert_fault(&l, 0, "smtpd.conf", 7, "needs an auth block with");
+	config_free(&l.config);
+}
+
 static void
 half_a_block(void **state)
 {
@@ -176,6 +235,8 @@ main(void)
 	    cmocka_unit_test(good),
 	    cmocka_unit_test(none),
 	    cmocka_unit_test(errors),
+	    cmocka_unit_test(the_same_name_twice),
+	    cmocka_unit_test(submission),
 	    cmocka_unit_test(half_a_block),
 	    cmocka_unit_test(none_for_the_hostname),
 	};
