@@ -42,6 +42,7 @@ struct session {
 	bool asking;      /* the open question was passed on */
 	bool running;     /* inside session_run() */
 	bool full;        /* the spool takes no more now */
+	bool stalled;     /* was behind; until all replies are out */
 };
 
 /*

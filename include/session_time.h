@@ -8,10 +8,10 @@
 
 #include "session.h"
 
-/* The client does not read what we say. */
+/* The client does not read what we say, and not enough of it is out. */
 bool session_behind(const struct session *s);
 
-/* Nothing can be read now: a question, a full spool, or the above. */
+/* Nothing can be read now: a question, a full spool, replies unread. */
 bool session_blocked(const struct session *s);
 
 /* After every run: sets the stream's deadline. */

@@ -143,6 +143,8 @@ session_run(struct session *s, struct span in)
 		session_become(s, SESSION_GONE);
 		return;
 	}
+	/* to the end: less and less unsent is not yet a reader */
+	s->stalled = step == SMTP_FLUSH || session_behind(s);
 	if (s->smtp.secret)
 		stream_wipe(&s->stream);
 	s->smtp.secret = false;
@@ -196,6 +198,10 @@ session_hangup(struct session *s, const struct smtp_reply *reply)
 {
 	if (s->state != SESSION_OPEN)
 		return;
+	if (s->handshaking) { /* no words that it could read */
+		session_become(s, SESSION_GONE);
+		return;
+	}
 	if (s->request)
 		deliver_abandon(s->all->deliver, &s->request);
 	s->full = s->asking = false;
@@ -241,6 +247,7 @@ on_stream(void *owner, enum stream_event what)
 		on_readable(s);
 		break;
 	case STREAM_WRITABLE:
+		s->stalled = false;
 		if (!session_blocked(s))
 			session_continue(s);
 		break;

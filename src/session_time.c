@@ -11,13 +11,16 @@
 bool
 session_behind(const struct session *s)
 {
-	return stream_unsent(&s->stream) > UNSENT_MAX;
+	/* what comes behind the last reply in clear is TLS */
+	size_t max = s->smtp.state == SMTP_STATE_TLS ? 0 : UNSENT_MAX;
+
+	return stream_unsent(&s->stream) > max;
 }
 
 bool
 session_blocked(const struct session *s)
 {
-	return s->smtp.ask != SMTP_ASK_NONE || s->full || session_behind(s);
+	return s->smtp.ask != SMTP_ASK_NONE || s->full || s->stalled;
 }
 
 static enum phase
@@ -29,7 +32,7 @@ phase_now(const struct session *s)
 		return PHASE_VERDICT;
 	if (s->full)
 		return PHASE_DISK;
-	if (session_behind(s))
+	if (s->stalled)
 		return PHASE_FLUSH;
 	return smtp_in_body(&s->smtp) ? PHASE_BODY : PHASE_COMMAND;
 }

@@ -64,6 +64,7 @@ struct stream {
 	bool reading;
 	bool lingering;
 	bool handshaking;
+	bool broken;    /* a write failed, and so will all others */
 	bool peeked;    /* the first octet of the handshake was looked at */
 	bool tls_write; /* TLS must write before it can go on reading */
 };
@@ -90,7 +91,7 @@ void stream_resume(struct stream *s);
 
 /*
  * Sends now what the socket takes and keeps the rest for later. False: the
- * peer is gone. out is empty afterwards.
+ * peer is gone, now or before. out is empty afterwards.
  */
 bool stream_write(struct stream *s, struct buf *out);
 /* Octets not yet taken by the socket. */

@@ -248,7 +248,7 @@ stream_wipe(struct stream *s)
 
 /* --- writing --- */
 
-/* Sends from the front of *data. False: the peer is gone. */
+/* Sends from the front of *data. False: the peer is gone, and stays so. */
 static bool
 send_some(struct stream *s, struct span *data)
 {
@@ -262,6 +262,8 @@ send_some(struct stream *s, struct span *data)
 		else if (errno == EAGAIN || errno == EWOULDBLOCK)
 			return true;
 		else if (errno != EINTR)
+			s->broken = true;
+		if (s->broken)
 			return false;
 	}
 	return true;
@@ -272,7 +274,7 @@ stream_write(struct stream *s, struct buf *out)
 {
 	struct span data = buf_span(out);
 	bool waiting = s->out.len > 0;
-	bool ok = s->fd >= 0;
+	bool ok = s->fd >= 0 && !s->broken;
 
 	if (ok && !waiting)
 		ok = send_some(s, &data);

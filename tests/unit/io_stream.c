@@ -208,6 +208,27 @@ a_deadline_moves(void **state)
 	close_world(&w);
 }
 
+/* A failure is remembered: who looks only at the last write learns of it. */
+static void
+a_failed_write_is_final(void **state)
+{
+	struct linger reset = {.l_onoff = 1};
+	struct buf out = {0};
+	struct world w;
+
+	(void)state;
+	open_world(&w);
+	setsockopt(w.peer, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(w.peer);
+	w.peer = -1;
+	do /* the first may yet be taken */
+		buf_append_str(&out, "250 OK\r\n");
+	while (stream_write(&w.s, &out));
+	assert_false(stream_write(&w.s, &out));
+	buf_free(&out);
+	close_world(&w);
+}
+
 /* Unread octets at a close would reset the connection and eat the reply. */
 static void
 the_last_reply_survives_unread_input(void **state)
@@ -287,6 +308,7 @@ main(void)
 	    cmocka_unit_test(kept_input_comes_first),
 	    cmocka_unit_test(paused_means_silent),
 	    cmocka_unit_test(short_writes_go_on),
+	    cmocka_unit_test(a_failed_write_is_final),
 	    cmocka_unit_test(a_deadline_moves),
 	    cmocka_unit_test(the_last_reply_survives_unread_input),
 	    cmocka_unit_test(a_talker_cannot_hold_the_end),
