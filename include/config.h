@@ -56,7 +56,7 @@ struct config {
 	unsigned workers;
 	unsigned threads;
 	uint64_t drain; /* ms */
-	bool journal;   /* journal.enabled */
+	char *failed;   /* Maildir for what expires */
 	struct config_listen *listens;
 	unsigned nlistens;
 	struct config_client *clients;

@@ -67,6 +67,12 @@ enum config_section_id {
 
 extern const struct config_section config_sections[SECTIONS];
 
+/* Two of its parts, of a file of their own. */
+#define CONFIG_LIMITS_KEYS  9
+#define CONFIG_JOURNAL_KEYS 7
+extern const struct config_key config_limits_keys[CONFIG_LIMITS_KEYS];
+extern const struct config_key config_journal_keys[CONFIG_JOURNAL_KEYS];
+
 /* NULL when there is none of that name. */
 const struct config_section *config_section_find(struct span name);
 const struct config_key *config_key_find(const struct config_section *s,

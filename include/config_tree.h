@@ -72,6 +72,7 @@ struct config_all {
 	bool builtin;
 	bool whole; /* nothing is missing for an error in the file */
 	char *cwd;  /* for relative paths; NULL: refuse them */
+	bool failed_by_default; /* below the spool */
 	char *greeting, *postmaster;
 	char *password_file, *dovecot, *senders_file;
 	uint64_t message_size, line;

@@ -31,6 +31,7 @@ struct session {
 	struct envelope env;
 	struct spool *spool;            /* from DATA to the verdict */
 	uint64_t request;               /* in flight, 0: none */
+	uint64_t reserved;              /* octets, by the transaction */
 	struct auth_exchange *exchange; /* AUTH, from its first word on */
 	struct deadline time;
 	struct limits_place place;

@@ -14,4 +14,7 @@ bool session_ask(struct session *s);
 /* The answer to the open question; the session goes on with it. */
 void session_answer(struct session *s, const struct smtp_reply *reply);
 
+/* What MAIL reserved is given back; harmless without a transaction. */
+void session_release(struct session *s);
+
 #endif

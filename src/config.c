@@ -157,6 +157,9 @@ config_keep(struct config *c, const struct config *old, config_fault_fn *fault,
 	if (!keep(all, &c->spool, old->spool, "spool", fault, ctx))
 		return;
 	c->deliver.spool = c->spool;
+	if (all->failed_by_default)
+		c->deliver.failed = c->failed =
+		    arena_dup(&all->arena, span_str(old->failed));
 	c->spool_volatile = old->spool_volatile; /* it was said of this one */
 }
 

@@ -12,6 +12,7 @@
 #include "base/ascii.h"
 #include "config_tree.h"
 
+#define SEGMENT_UNIT        4096 /* a page of the journal */
 #define WORKERS_MAX_DEFAULT 4
 
 static void
@@ -178,11 +179,43 @@ default_workers(void)
 	return n < WORKERS_MAX_DEFAULT ? (unsigned)n : WORKERS_MAX_DEFAULT;
 }
 
+static char *
+default_failed(struct config_all *all)
+{
+	struct buf path = {0};
+	char *copy;
+
+	buf_printf(&path, "%s/failed", all->pub.spool ? all->pub.spool : "");
+	copy = arena_dup(&all->arena, buf_span(&path));
+	buf_free(&path);
+	return copy;
+}
+
+/*
+ * A worker writes to one segment while the next is begun, and a reload has
+ * two workers where there was one.
+ */
+static void
+check_journal(struct config_all *all, struct config_faults *f)
+{
+	struct deliver_options *o = &all->pub.deliver;
+	uint64_t least = 4 * all->pub.workers * o->segment;
+	struct config_item at =
+	    config_where(find_block(all, &config_sections[SECTION_JOURNAL]),
+		"size");
+
+	o->segment = o->segment / SEGMENT_UNIT * SEGMENT_UNIT;
+	if (!o->journal || o->size >= least)
+		return;
+	config_error(f, at.file, at.line,
+	    "the journal needs 4 segments for each of %u workers: write "
+	    "size = %lluM, or a smaller segment",
+	    all->pub.workers, (unsigned long long)(least >> 20));
+}
+
 static void
 build_top(struct config_all *all, struct config_faults *f)
 {
-	struct config_item journal;
-
 	if (!all->pub.hostname && !config_where(all->top, "hostname").text)
 		default_hostname(all, f);
 	check_hostname(all, f);
@@ -190,13 +223,11 @@ build_top(struct config_all *all, struct config_faults *f)
 		all->pub.workers = default_workers();
 	all->pub.deliver.hostname = all->pub.hostname;
 	all->pub.deliver.spool = all->pub.spool;
-	if (!all->pub.journal)
-		return;
-	journal =
-	    config_where(find_block(all, &config_sections[SECTION_JOURNAL]),
-		"enabled");
-	config_error(f, journal.file, journal.line,
-	    "the journal comes with the next version: write enabled = no");
+	all->failed_by_default = !all->pub.failed;
+	if (all->failed_by_default)
+		all->pub.failed = default_failed(all);
+	all->pub.deliver.failed = all->pub.failed;
+	check_journal(all, f);
 }
 
 static void

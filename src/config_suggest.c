@@ -10,9 +10,8 @@
 #define RESEMBLE_MAX 32 /* longer ones resemble nothing */
 
 /* Named in the design, not yet known to this version. */
-static const char *const coming[] = {"access", "checkpoint", "dnsbl", "expire",
-    "failed", "greylist", "held", "inline", "metrics", "milter", "proxy",
-    "redis", "route", "sandbox", "segment", "size", "trust"};
+static const char *const coming[] = {"access", "dnsbl", "greylist", "metrics",
+    "milter", "proxy", "redis", "route", "sandbox", "trust"};
 
 static unsigned
 min3(unsigned a, unsigned b, unsigned c)

@@ -34,6 +34,7 @@ let_go(struct session *s)
 		deliver_cancel(s->all->deliver, &s->request);
 	auth_cancel(&s->exchange);
 	spool_free(&s->spool);
+	session_release(s);
 }
 
 static void
@@ -157,6 +158,8 @@ session_run(struct session *s, struct span in)
 	/* a body that ended badly, or was forgotten by RSET */
 	if (s->spool && !smtp_receiving(&s->smtp))
 		spool_free(&s->spool);
+	if (!smtp_in_transaction(&s->smtp))
+		session_release(s);
 	session_auth_tidy(s);
 	if (!session_blocked(s))
 		stream_resume(&s->stream);

@@ -48,13 +48,24 @@ ask_connect(struct session *s)
 	session_answer(s, s->refusal);
 }
 
+void
+session_release(struct session *s)
+{
+	deliver_release(s->all->deliver, s->reserved);
+	s->reserved = 0;
+}
+
 static void
 ask_mail(struct session *s)
 {
-	uint64_t size = s->env.size ? s->env.size : SPOOL_MEMORY;
+	uint64_t size =
+	    s->env.size ? s->env.size : deliver_size_unknown(s->all->deliver);
 	const struct smtp_reply *no = session_auth_sender(s);
 
-	if (!no && !deliver_space(s->all->deliver, size))
+	session_release(s);
+	if (!no && deliver_reserve(s->all->deliver, size))
+		s->reserved = size;
+	else if (!no)
 		no = SMTP_REPLY(452, "4.3.1", "No room on the disk");
 	session_answer(s, no);
 }
@@ -73,7 +84,7 @@ static void
 ask_data(struct session *s)
 {
 	spool_free(&s->spool); /* of a BDAT that RSET has forgotten */
-	s->spool = deliver_spool(s->all->deliver);
+	s->spool = deliver_spool(s->all->deliver, &s->env);
 	session_answer(s, NULL);
 }
 

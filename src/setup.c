@@ -168,6 +168,8 @@ setup_directories(struct config *c, const struct identity *id)
 			break;
 		status = make_directory(root->path, id);
 	}
+	if (!status && c->deliver.journal)
+		status = make_directory(c->failed, id);
 	return status;
 }
 

@@ -36,6 +36,7 @@ struct worker {
 	struct loop_event *patience; /* of a drain */
 	struct loop_event *settle;   /* waiting for what is still on its way */
 	bool draining;
+	bool broken; /* its journal cannot be written */
 };
 
 static void
@@ -55,7 +56,7 @@ leave_if_done(struct worker *w)
 {
 	if (!w->draining || w->sessions.count)
 		return;
-	if (jobs_pending(w->jobs))
+	if (jobs_pending(w->jobs) || !deliver_settled(w->sessions.deliver))
 		loop_timer_set(w->settle, SETTLE_MS);
 	else
 		loop_stop(&w->loop);
@@ -122,6 +123,18 @@ on_term(void *ctx)
 	drain(ctx);
 }
 
+/* Nothing can be stored: whoever comes back finds a new worker. */
+static void
+on_broken(void *ctx)
+{
+	struct worker *w = ctx;
+
+	w->broken = true;
+	if (!w->draining)
+		drain(w);
+	sessions_hangup(&w->sessions);
+}
+
 /* --- starting --- */
 
 /* Sockets of other slots are other workers': a copy held here would keep
@@ -174,6 +187,8 @@ open_services(struct worker *w)
 	    deliver_new(&st->conf->deliver, &w->loop, w->jobs, &what);
 	if (!w->sessions.deliver)
 		return fail(what);
+	deliver_share(w->sessions.deliver, st->shared, st->shared_slot);
+	deliver_on_broken(w->sessions.deliver, on_broken, w);
 	if (!st->conf->auth.users && !st->conf->auth.dovecot)
 		return 0;
 	w->sessions.auth = auth_new(&st->conf->auth, &w->loop, w->jobs);
@@ -293,7 +308,7 @@ worker_main(const struct worker_start *start)
 	    open_listeners(&w) == 0) {
 		unblock_signals();
 		report_ready(start);
-		status = loop_run(&w.loop) == 0 ? 0 : EXIT_FAILED;
+		status = loop_run(&w.loop) == 0 && !w.broken ? 0 : EXIT_FAILED;
 	}
 	free_worker(&w);
 	return status;

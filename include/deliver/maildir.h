@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 
@@ -18,6 +19,8 @@
 struct maildir_root {
 	char *path; /* absolute */
 	int fd;     /* O_PATH directory; -1 before maildir_root_open() */
+	int sync;   /* the same, for syncfs(); -1: fsync each file there */
+	dev_t dev;
 };
 
 /*
@@ -27,8 +30,12 @@ struct maildir_root {
  * that. 0, or -1 with errno.
  */
 int maildir_root_make(const char *path, bool *created);
-/* 0, or -1 with errno: EACCES when this process cannot write there. */
+/*
+ * 0, or -1 with errno: EACCES when this process cannot write there. sync is
+ * opened where syncfs() is known to mean what it says: ext4, xfs, btrfs, f2fs.
+ */
 int maildir_root_open(struct maildir_root *r);
+void maildir_root_close(struct maildir_root *r);
 
 /*
  * May this become one component of a path? Not: empty, a leading dot, '/',
@@ -40,6 +47,19 @@ bool maildir_reserved(struct span name);
 
 /* Is there a directory at rel below the root? 1, 0, or -1 with errno. */
 int maildir_exists(const struct maildir_root *r, const char *rel);
+
+/*
+ * One mailbox, open: tmp and new in it. Makes what is missing (0700) and
+ * fsyncs each new directory's parent. 0, or -1 with errno.
+ */
+struct maildir_box {
+	int dir, tmp, new;
+	dev_t dev;
+};
+int maildir_box_open(const struct maildir_root *r, const char *rel,
+    struct maildir_box *b);
+/* errno is kept. Idempotent. */
+void maildir_box_close(struct maildir_box *b);
 
 /*
  * One file on its way: created under tmp/ by maildir_create(), filled

@@ -1,5 +1,5 @@
 /*
- * spool: a body on its way in. Up to SPOOL_MEMORY octets in memory, then an
+ * spool: a body on its way in. Up to so many octets in memory, then an
  * unnamed file in the spool directory. A job writes one block while the next
  * one gathers; when both are full the caller stops reading.
  *
@@ -15,15 +15,32 @@
 #include "base/buf.h"
 #include "io/jobs.h"
 
+/* What a body may have in memory before it becomes a file, by default. */
 #define SPOOL_MEMORY 65536
 
+struct envelope;
 struct spool;
 
-/*
- * dirfd: the spool directory, for the unnamed file; it must stay open until
- * no job is left (a freed spool's last write may still run). Never NULL.
- */
-struct spool *spool_new(struct jobs *jobs, int dirfd, bool lf);
+/* Lines that stand on top of the file, if there will be one. */
+typedef void spool_head_fn(struct buf *out, const struct envelope *e,
+    const char *hostname, int64_t when);
+
+struct spool_options {
+	struct jobs *jobs;
+	/* for the unnamed file; open until no job is left, because a freed
+	 * spool's last write may still run */
+	int dirfd;
+	bool lf;       /* CRLF becomes LF */
+	size_t memory; /* octets before it becomes a file */
+	int64_t when;  /* seconds since 1970: when it began */
+	/* NULL: no lines; else called by spool_write() with what follows */
+	spool_head_fn *head;
+	const struct envelope *env;
+	const char *hostname;
+};
+
+/* Never NULL. */
+struct spool *spool_new(const struct spool_options *o);
 
 /*
  * Takes all of s (at most 64 KiB at once). True: go on. False: too much is
@@ -43,19 +60,25 @@ void spool_finish(struct spool *s, void (*ready)(void *ctx), void *ctx);
 
 /* 0, or the errno of the first failed write. */
 int spool_error(const struct spool *s);
-/* Octets stored, after conversion. */
-uint64_t spool_size(const struct spool *s);
+int64_t spool_when(const struct spool *s);
 
 /*
- * The content: fd holds the first `filed` octets (fd -1: none), tail the
- * rest. For a delivery that owns the spool; safe on a thread then.
+ * The content: what the file fd holds between from and filed (fd -1, 0 and 0:
+ * nothing), then tail. Below from are the lines of head. For a delivery that
+ * owns the spool; safe on a thread then.
  */
 struct spool_content {
 	int fd;
-	uint64_t filed;
+	uint64_t from, filed;
 	struct span tail;
 };
 struct spool_content spool_content(const struct spool *s);
+
+/*
+ * On a thread: gives the file a name in dirfd, with the tail written, all of
+ * it and its name on disk. *c has no tail afterwards. 0, or -1 with errno.
+ */
+int spool_seal(struct spool_content *c, int dirfd, const char *name);
 
 /*
  * Silence, and *s is NULL; a write under way goes on without it. Also good

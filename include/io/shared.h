@@ -25,6 +25,7 @@ enum shared_counter {
 	SHARED_REJECTED,  /* bodies answered 4xx or 5xx */
 	SHARED_PRESSURED, /* sessions whose deadlines were shortened */
 	SHARED_QUIRKS,    /* messages with a quirk */
+	SHARED_JOURNAL,   /* octets in journals, or reserved there: a level */
 	SHARED_COUNTERS
 };
 

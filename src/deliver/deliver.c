@@ -1,152 +1,26 @@
 /*
  * deliver: requests of sessions, answered by jobs.
  *
- * Owns the descriptor of the spool's directory and the list of messages under
- * way. Everything here runs on the loop and blocks nowhere but for statvfs,
- * once a second; what waits for a disk is in message.c and lookup.c, on
- * threads. What is said and logged about a delivery is made here, and nowhere
- * deeper.
+ * Owns the list of messages under way. Everything here runs on the loop and
+ * never blocks; what waits for a disk is a job. With a journal a message goes
+ * on in delivery.c, and without one in message_deliver.c, on a thread.
  */
 #include "deliver/deliver.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <utlist.h>
 
+#include "deliver/deliver_state.h"
 #include "deliver/lookup.h"
-#include "deliver/message.h"
-#include "deliver/space.h"
 #include "io/log.h"
-
-struct deliver {
-	const struct deliver_options *options;
-	struct loop *loop;
-	struct jobs *jobs;
-	struct space space;
-	struct delivery *deliveries;
-	unsigned pending;
-	uint64_t last_id;
-	int tmp; /* the spool's tmp directory */
-};
-
-/* Ids of messages, apart from those of jobs. */
-#define MESSAGE_IDS (UINT64_C(1) << 63)
-
-/* A message under way; fn NULL: nobody waits for it any more. */
-struct delivery {
-	struct job job;
-	struct message message;
-	struct deliver *d; /* NULL once it is off the list */
-	uint64_t id;
-	deliver_fn *fn;
-	void *ctx;
-	struct delivery *prev, *next;
-};
-
-static int
-open_tmp(const char *spool)
-{
-	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-	int dir = open(spool, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int fd = -1;
-	int err;
-
-	if (dir < 0)
-		return -1;
-	if (!mkdirat(dir, "tmp", 0700) || errno == EEXIST)
-		fd = openat(dir, "tmp", flags);
-	if (fd >= 0 && faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) < 0) {
-		err = errno;
-		close(fd);
-		errno = err;
-		fd = -1;
-	}
-	err = errno;
-	close(dir);
-	errno = err;
-	return fd;
-}
-
-/* Opens all there is; -1 with errno, and *what is where it stopped. */
-static int
-open_all(struct deliver *d, const char **what)
-{
-	struct maildir_root *root;
-
-	*what = d->options->spool;
-	d->tmp = open_tmp(d->options->spool);
-	if (d->tmp < 0 || space_add(&d->space, d->tmp) < 0)
-		return -1;
-	for (unsigned i = 0;
-	     (root = recipients_root(d->options->recipients, i)); i++) {
-		*what = root->path;
-		if (maildir_root_open(root) < 0 ||
-		    space_add(&d->space, root->fd) < 0)
-			return -1;
-	}
-	*what = NULL;
-	return 0;
-}
-
-struct deliver *
-deliver_new(const struct deliver_options *o, struct loop *loop,
-    struct jobs *jobs, const char **what)
-{
-	struct deliver *d = calloc(1, sizeof(*d));
-	int err;
-
-	if (!d)
-		abort();
-	d->options = o;
-	d->loop = loop;
-	d->jobs = jobs;
-	d->space.reserve = o->reserve;
-	d->tmp = -1;
-	if (open_all(d, what) < 0) {
-		err = errno;
-		deliver_free(&d);
-		errno = err;
-	}
-	return d;
-}
-
-static void delivery_free(struct job *job);
-
-void
-deliver_free(struct deliver **p)
-{
-	struct deliver *d = *p;
-	struct delivery *v, *next;
-
-	*p = NULL;
-	if (!d)
-		return;
-	/* no job ever took these: their bodies were still being written */
-	DL_FOREACH_SAFE(d->deliveries, v, next)
-	{
-		v->d = NULL; /* the list goes with d */
-		delivery_free(&v->job);
-	}
-	space_free(&d->space);
-	if (d->tmp >= 0)
-		close(d->tmp);
-	free(d);
-}
-
-bool
-deliver_space(struct deliver *d, uint64_t n)
-{
-	return space_room(&d->space, loop_now(d->loop), n);
-}
 
 uint64_t
 deliver_rcpt(struct deliver *d, struct envelope *e,
     const struct smtp_path *path, deliver_fn *fn, void *ctx)
 {
-	return lookup_start(d->options->recipients, d->jobs, e, path, fn, ctx);
+	return lookup_start(d->options->recipients, d->held, d->jobs, e, path,
+	    fn, ctx);
 }
 
 bool
@@ -172,13 +46,27 @@ deliver_size_max(const struct envelope *e)
 
 /* Line ends as Maildirs have them: there is no other destination. */
 struct spool *
-deliver_spool(struct deliver *d)
+deliver_spool(struct deliver *d, const struct envelope *e)
 {
-	return spool_new(d->jobs, d->tmp, true);
+	const struct deliver_options *o = d->options;
+	struct spool_options s = {.jobs = d->jobs,
+	    .dirfd = d->tmp,
+	    .lf = true,
+	    .memory = SPOOL_MEMORY,
+	    .when = loop_wall(d->loop) / 1000,
+	    .env = e,
+	    .hostname = o->hostname};
+
+	if (d->journal) {
+		s.dirfd = journal_dirfd(d->journal);
+		s.memory = (size_t)o->inline_size;
+		s.head = message_head;
+	}
+	return spool_new(&s);
 }
 
-static const struct smtp_reply *
-message_reply(int error)
+const struct smtp_reply *
+deliver_reply(int error)
 {
 	switch (error) {
 	case 0:
@@ -224,13 +112,30 @@ log_result(const struct message *m, const char *spool)
 		    LOG_UINT("size", m->copies[i].size));
 }
 
-static void
-delivery_unlink(struct delivery *v)
+void
+delivery_free(struct delivery *v)
 {
-	DL_DELETE(v->d->deliveries, v);
-	v->d->pending--;
-	v->d = NULL;
+	if (v->listed) {
+		DL_DELETE(v->d->deliveries, v);
+		v->d->pending--;
+	}
+	buf_free(&v->entry.record);
+	message_free(&v->message);
+	free(v->file);
+	free(v);
 }
+
+void
+delivery_answer(struct delivery *v, int error)
+{
+	deliver_fn *fn = v->fn;
+
+	v->fn = NULL;
+	if (fn)
+		fn(v->ctx, deliver_reply(error));
+}
+
+/* --- without a journal --- */
 
 static void
 delivery_run(struct job *job)
@@ -245,21 +150,25 @@ delivery_done(struct job *job, void *ctx)
 	struct deliver *d = ctx;
 
 	log_result(&v->message, d->options->spool);
-	delivery_unlink(v);
-	if (v->fn)
-		v->fn(v->ctx, message_reply(v->message.error));
+	/* whoever hears of it may ask how many are under way */
+	DL_DELETE(d->deliveries, v);
+	d->pending--;
+	v->listed = false;
+	delivery_answer(v, v->message.error);
 }
 
-/* Still on the list: the worker leaves before it is over. */
 static void
-delivery_free(struct job *job)
+job_free(struct job *job)
 {
-	struct delivery *v = (struct delivery *)job;
+	delivery_free((struct delivery *)job);
+}
 
-	if (v->d)
-		delivery_unlink(v);
-	message_free(&v->message);
-	free(v);
+void
+delivery_direct(struct delivery *v)
+{
+	v->job.run = delivery_run;
+	v->job.free = job_free;
+	jobs_submit(v->d->jobs, &v->job, delivery_done, v->d);
 }
 
 /* Nothing of the body is still being written. */
@@ -268,7 +177,12 @@ on_spooled(void *ctx)
 {
 	struct delivery *v = ctx;
 
-	jobs_submit(v->d->jobs, &v->job, delivery_done, v->d);
+	if (v->d->journal) {
+		delivery_commit(v);
+		return;
+	}
+	message_ready(&v->message);
+	delivery_direct(v);
 }
 
 uint64_t
@@ -276,21 +190,20 @@ deliver_message(struct deliver *d, const struct envelope *e,
     struct spool **spool, deliver_fn *fn, void *ctx)
 {
 	struct delivery *v = calloc(1, sizeof(*v));
+	uint64_t id;
 
 	if (!v)
 		abort();
-	message_init(&v->message, e, spool, d->options->hostname,
-	    loop_wall(d->loop) / 1000);
-	v->job.run = delivery_run;
-	v->job.free = delivery_free;
+	message_init(&v->message, e, spool, d->options->hostname);
 	v->d = d;
-	v->id = MESSAGE_IDS | ++d->last_id;
+	v->id = id = MESSAGE_IDS | ++d->last_id;
 	v->fn = fn;
 	v->ctx = ctx;
+	v->listed = true;
 	DL_APPEND(d->deliveries, v);
 	d->pending++;
 	spool_finish(v->message.spool, on_spooled, v);
-	return v->id;
+	return id;
 }
 
 /* A message is silenced here; it goes on. Anything else is only a job. */
@@ -326,4 +239,12 @@ unsigned
 deliver_pending(const struct deliver *d)
 {
 	return d->pending;
+}
+
+bool
+deliver_settled(struct deliver *d)
+{
+	if (!d->journal)
+		return true;
+	return journal_settled(d->journal) && !d->queue;
 }

@@ -20,6 +20,7 @@ struct lookup {
 	enum rcpt_result result;
 	int error;
 	struct envelope *e; /* for the loop, if it was not cancelled */
+	const struct held *held;
 	deliver_fn *fn;
 	void *ctx;
 };
@@ -53,6 +54,31 @@ answer(const struct envelope *e, const struct smtp_path *path,
 	fn(ctx, rcpt_reply(result));
 }
 
+/* Something is held for one of them, so all of them wait. */
+static bool
+any_held(const struct held *held, const struct target *found)
+{
+	bool any = false;
+
+	if (held && held_any(held))
+		for (const struct target *t = found; t && !any; t = t->next)
+			any = held_has(held, t->root->path, t->path);
+	return any;
+}
+
+/* Takes what was found into the envelope, or says why not. */
+static void
+take(const struct held *held, struct envelope *e, const struct target *found,
+    deliver_fn *fn, void *ctx)
+{
+	if (any_held(held, found)) {
+		fn(ctx, SMTP_REPLY(452, "4.2.2", "Mailbox full"));
+		return;
+	}
+	targets_merge(&e->targets, found, &e->arena);
+	fn(ctx, NULL);
+}
+
 static void
 lookup_run(struct job *job)
 {
@@ -71,8 +97,9 @@ lookup_done(struct job *job, void *ctx)
 
 	(void)ctx;
 	if (l->result == RCPT_OK)
-		targets_merge(&l->e->targets, l->found, &l->e->arena);
-	answer(l->e, &l->path, l->result, l->error, l->fn, l->ctx);
+		take(l->held, l->e, l->found, l->fn, l->ctx);
+	else
+		answer(l->e, &l->path, l->result, l->error, l->fn, l->ctx);
 }
 
 static void
@@ -84,16 +111,32 @@ lookup_free(struct job *job)
 	free(l);
 }
 
+static void
+look_up_now(const struct recipients *r, const struct held *held,
+    struct envelope *e, const struct smtp_path *path, deliver_fn *fn, void *ctx)
+{
+	struct target *found = NULL;
+	struct target **list = &e->targets;
+	enum rcpt_result result;
+
+	if (held && held_any(held)) /* seldom: else without a copy */
+		list = &found;
+	result = recipients_resolve(r, path, &e->arena, list);
+	if (result == RCPT_OK)
+		take(held, e, found, fn, ctx);
+	else
+		answer(e, path, result, 0, fn, ctx);
+}
+
 uint64_t
-lookup_start(const struct recipients *r, struct jobs *jobs, struct envelope *e,
-    const struct smtp_path *path, deliver_fn *fn, void *ctx)
+lookup_start(const struct recipients *r, const struct held *held,
+    struct jobs *jobs, struct envelope *e, const struct smtp_path *path,
+    deliver_fn *fn, void *ctx)
 {
 	struct lookup *l;
 
 	if (!recipients_live(r, path)) {
-		answer(e, path,
-		    recipients_resolve(r, path, &e->arena, &e->targets), 0, fn,
-		    ctx);
+		look_up_now(r, held, e, path, fn, ctx);
 		return 0;
 	}
 	l = calloc(1, sizeof(*l));
@@ -102,6 +145,7 @@ lookup_start(const struct recipients *r, struct jobs *jobs, struct envelope *e,
 	l->job.run = lookup_run;
 	l->job.free = lookup_free;
 	l->recipients = r;
+	l->held = held;
 	l->path = *path;
 	l->path.local = arena_dup(&l->arena, span_str(path->local));
 	l->path.domain = arena_dup(&l->arena, span_str(path->domain));

@@ -115,6 +115,33 @@ open_box(const struct maildir_root *r, const char *rel)
 }
 
 int
+maildir_box_open(const struct maildir_root *r, const char *rel,
+    struct maildir_box *b)
+{
+	struct stat st;
+
+	*b = (struct maildir_box){open_box(r, rel), -1, -1, 0};
+	if (b->dir >= 0)
+		b->tmp = beneath_dir(b->dir, "tmp");
+	if (b->tmp >= 0)
+		b->new = beneath_dir_sync(b->dir, "new");
+	if (b->new >= 0 && !fstat(b->new, &st)) {
+		b->dev = st.st_dev;
+		return 0;
+	}
+	maildir_box_close(b);
+	return -1;
+}
+
+void
+maildir_box_close(struct maildir_box *b)
+{
+	close_fd(&b->dir);
+	close_fd(&b->tmp);
+	close_fd(&b->new);
+}
+
+int
 maildir_create(const struct maildir_root *r, const char *rel, const char *name,
     struct maildir_file *f)
 {

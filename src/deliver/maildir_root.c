@@ -8,8 +8,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/ascii.h"
@@ -117,23 +119,49 @@ maildir_root_make(const char *path, bool *created)
 	return 0;
 }
 
+/* Where one syncfs() stands for the fsync of every file before it. */
+static bool
+is_trusted(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return false;
+	return fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC ||
+	       fs.f_type == BTRFS_SUPER_MAGIC || fs.f_type == F2FS_SUPER_MAGIC;
+}
+
 int
 maildir_root_open(struct maildir_root *r)
 {
+	struct stat st;
 	int fd = open(r->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int err;
 
 	if (fd < 0)
 		return -1;
 	/* reading, because a directory is opened to be fsynced */
-	if (faccessat(fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) < 0) {
+	if (faccessat(fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) < 0 ||
+	    fstat(fd, &st) < 0) {
 		err = errno;
 		close(fd);
 		errno = err;
 		return -1;
 	}
+	maildir_root_close(r);
+	r->fd = fd;
+	r->dev = st.st_dev;
+	if (is_trusted(fd))
+		r->sync = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return 0;
+}
+
+void
+maildir_root_close(struct maildir_root *r)
+{
 	if (r->fd >= 0)
 		close(r->fd);
-	r->fd = fd;
-	return 0;
+	if (r->sync >= 0)
+		close(r->sync);
+	r->fd = r->sync = -1;
 }

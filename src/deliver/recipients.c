@@ -40,8 +40,7 @@ recipients_free(struct recipients **p)
 		HASH_DELETE(hh, r->domains, d);
 	}
 	for (struct root_node *n = r->roots; n; n = n->next) {
-		if (n->root.fd >= 0)
-			close(n->root.fd);
+		maildir_root_close(&n->root);
 	}
 	arena_reset(&r->arena);
 	free(r);
@@ -109,7 +108,7 @@ intern_root(struct recipients *r, const char *path)
 	}
 	n = arena_alloc(&r->arena, sizeof(*n));
 	n->root.path = arena_dup(&r->arena, span_str(path));
-	n->root.fd = -1;
+	n->root.fd = n->root.sync = -1;
 	*r->roots_end = n;
 	r->roots_end = &n->next;
 	return &n->root;

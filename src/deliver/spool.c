@@ -22,6 +22,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "deliver/full_io.h"
+
 #define BLOCK_MIN    32768 /* octets worth a job of their own */
 #define PRESSURE_MIN 64    /* jobs that wait: take less */
 
@@ -41,34 +43,31 @@ struct write_job {
 };
 
 struct spool {
-	struct jobs *jobs;
+	struct spool_options o;
 	struct spool_file *file; /* NULL: all in memory so far */
 	struct buf block;        /* gathering */
-	uint64_t filed;          /* octets given to jobs */
+	uint64_t from;           /* octets of head in the file */
+	uint64_t filed;          /* octets given to jobs, with head */
 	struct write_job *write; /* under way, or NULL */
 	uint64_t write_id;       /* its id */
 	void (*room)(void *);
 	void *room_ctx;
 	void (*ready)(void *);
 	void *ready_ctx;
-	int dirfd;
 	int error;
-	bool lf;
 	bool cr;      /* the last octet was a CR, not stored yet */
 	bool refused; /* spool_write() said false */
 	bool finished;
 };
 
 struct spool *
-spool_new(struct jobs *jobs, int dirfd, bool lf)
+spool_new(const struct spool_options *o)
 {
 	struct spool *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		abort();
-	s->jobs = jobs;
-	s->dirfd = dirfd;
-	s->lf = lf;
+	s->o = *o;
 	return s;
 }
 
@@ -123,19 +122,13 @@ open_unnamed(int dirfd)
 	return fd;
 }
 
+/* The disk may begin at once: less is left for the fsync at the end. */
 static int
-write_all(int fd, struct span s, uint64_t offset)
+put(int fd, struct span s, uint64_t at)
 {
-	while (s.len) {
-		ssize_t n = pwrite(fd, s.ptr, s.len, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? errno : EIO;
-		span_skip(&s, (size_t)n);
-		offset += (size_t)n;
-	}
+	if (full_pwrite(fd, s, at) < 0)
+		return errno;
+	sync_file_range(fd, (off_t)at, (off_t)s.len, SYNC_FILE_RANGE_WRITE);
 	return 0;
 }
 
@@ -150,8 +143,7 @@ write_run(struct job *job)
 	if (w->file->fd < 0)
 		w->error = errno;
 	else
-		w->error =
-		    write_all(w->file->fd, buf_span(&w->block), w->offset);
+		w->error = put(w->file->fd, buf_span(&w->block), w->offset);
 }
 
 /* Without write_done() before it, the jobs are being freed. */
@@ -171,7 +163,23 @@ static bool
 has_room(const struct spool *s)
 {
 	return !s->write || (s->block.len < SPOOL_MEMORY &&
-				jobs_pending(s->jobs) < PRESSURE_MIN);
+				jobs_pending(s->o.jobs) < PRESSURE_MIN);
+}
+
+/* What has gathered stands behind the head. */
+static void
+begin_file(struct spool *s)
+{
+	struct buf all = {0};
+
+	s->file = file_new(s->o.dirfd);
+	if (!s->o.head)
+		return;
+	s->o.head(&all, s->o.env, s->o.hostname, s->o.when);
+	s->from = all.len;
+	buf_append_span(&all, buf_span(&s->block));
+	buf_free(&s->block);
+	s->block = all;
 }
 
 static void write_done(struct job *job, void *ctx);
@@ -185,7 +193,7 @@ submit(struct spool *s)
 	if (!w)
 		abort();
 	if (!s->file)
-		s->file = file_new(s->dirfd);
+		begin_file(s);
 	s->file->refs++;
 	w->job.run = write_run;
 	w->job.free = write_free;
@@ -196,13 +204,13 @@ submit(struct spool *s)
 	s->block = (struct buf){0};
 	w->spool = s;
 	s->write = w;
-	s->write_id = jobs_submit(s->jobs, &w->job, write_done, s);
+	s->write_id = jobs_submit(s->o.jobs, &w->job, write_done, s);
 }
 
 static void
 submit_if_worth(struct spool *s)
 {
-	size_t enough = s->file ? BLOCK_MIN : SPOOL_MEMORY + 1;
+	size_t enough = s->file ? BLOCK_MIN : s->o.memory + 1;
 
 	if (!s->write && !s->finished && s->block.len >= enough)
 		submit(s);
@@ -266,7 +274,7 @@ spool_write(struct spool *s, struct span data)
 	assert(!s->finished);
 	if (s->error)
 		return true;
-	if (s->lf)
+	if (s->o.lf)
 		append_lf(s, data);
 	else
 		buf_append_span(&s->block, data);
@@ -302,10 +310,10 @@ spool_error(const struct spool *s)
 	return s->error;
 }
 
-uint64_t
-spool_size(const struct spool *s)
+int64_t
+spool_when(const struct spool *s)
 {
-	return s->filed + s->block.len;
+	return s->o.when;
 }
 
 struct spool_content
@@ -314,6 +322,7 @@ spool_content(const struct spool *s)
 	assert(s->finished && !s->write);
 	return (struct spool_content){
 	    .fd = s->file ? s->file->fd : -1,
+	    .from = s->from,
 	    .filed = s->filed,
 	    .tail = buf_span(&s->block),
 	};
@@ -329,7 +338,7 @@ spool_free(struct spool **p)
 		return;
 	if (s->write) {
 		s->write->spool = NULL;
-		jobs_cancel(s->jobs, &s->write_id);
+		jobs_cancel(s->o.jobs, &s->write_id);
 	}
 	buf_free(&s->block);
 	if (s->file)

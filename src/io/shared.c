@@ -54,6 +54,7 @@ void
 shared_clear_slot(struct shared *s, unsigned slot)
 {
 	s->slots[slot].counter[SHARED_SESSIONS] = 0;
+	s->slots[slot].counter[SHARED_JOURNAL] = 0;
 	for (unsigned i = 0; i < CELLS; i++)
 		/* read first: an untouched page must stay untouched */
 		if (s->cells[i].key && s->cells[i].count[slot])

@@ -26,12 +26,19 @@ domain "example.net" {{
 }}
 """
 
+# Small, since each of many daemons writes its segments out first.
+JOURNAL = "segment = 1M size = 64M"
+NO_JOURNAL = "enabled = no"
+
 FAULTS = re.compile(
     r"Sanitizer|runtime error:|Assertion|worker-died|worker-failed")
 OUR_LINES = re.compile(
     rb"Return-Path: <(?P<sender>[^\n]*)>\n"
     rb"Delivered-To: (?P<to>[^\n]*)\n"
     rb"(?P<received>Received: from [^\n]*\n(?:[\t ][^\n]*\n)+)")
+ACCEPTED = re.compile(r"\baccepted\W+message\W+([0-9A-V]{16}\.\d+)")
+DELIVERED = re.compile(
+    r"\b(?:delivered|held)\W+message\W+([0-9A-V]{16}\.\d+)")
 FILE_NAME = re.compile(
     r"\d+\.(?P<id>[0-9A-V]{16}\.\d+)_\d+\.mx\.example\.org,S=(?P<size>\d+)$")
 
@@ -79,7 +86,7 @@ class Message:
 class Daemon:
     def __init__(self, path, top="", listen="", limits="", extra="",
                  domains=DOMAINS, submission=False, env=None, wrapper=(),
-                 fds=(), rlimit=None, deaths=False):
+                 fds=(), rlimit=None, deaths=False, journal=JOURNAL):
         self.path = pathlib.Path(path)
         self.spool = self.path / "spool"
         self.mail = self.path / "mail"
@@ -93,6 +100,7 @@ class Daemon:
         self.rlimit = rlimit
         self.deaths = deaths  # workers are meant to die
         self.process = None
+        self.begun = 0  # where in the log the last start is
         self.status = None
         if submission:
             listen += (f'listen "127.0.0.1:{self.submission}" '
@@ -107,6 +115,7 @@ class Daemon:
 listen "127.0.0.1:{self.port}" {{ }}
 {listen}
 limits {{ {limits} }}
+journal {{ {journal} }}
 {extra}
 {domains.format(mail=self.mail, path=self.path)}
 """)
@@ -121,6 +130,7 @@ limits {{ {limits} }}
                                    (self.rlimit, self.rlimit))
 
         with open(self.log_path, "ab") as log:
+            self.begun = log.tell()
             self.process = subprocess.Popen(
                 [*self.wrapper, BINARY, "-d", "-f", str(self.conf)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -133,7 +143,8 @@ limits {{ {limits} }}
     def is_ready(self):
         self.status = self.process.poll()
         assert self.status is None, self.log()
-        return " info ready " in self.log() or '"event":"ready"' in self.log()
+        log = self.log()[self.begun:]
+        return " info ready " in log or '"event":"ready"' in log
 
     def log(self):
         return self.log_path.read_text(errors="surrogateescape")
@@ -183,7 +194,15 @@ limits {{ {limits} }}
 
     # --- its mail ---
 
+    def settled(self):
+        """What was answered with 250 is in its mailbox, or held."""
+        if NO_JOURNAL in self.conf.read_text():
+            return
+        wait_for("the delivery of all that was accepted", lambda: not (
+            ids(ACCEPTED, self.log()) - ids(DELIVERED, self.log())))
+
     def files(self, address=None, folder="new"):
+        self.settled()
         user, domain = (address or "*@*").rsplit("@", 1)
         return sorted(self.mail.glob(f"{domain}/{user}/{folder}/*"))
 
@@ -198,9 +217,11 @@ limits {{ {limits} }}
 
     def leftovers(self):
         """What a message that was not accepted must not leave behind."""
+        accepted = ids(ACCEPTED, self.log())
         return self.files(folder="tmp") + [
             p for p in self.spool.rglob("*")
-            if p.is_file() and p.name != "lock"]
+            if p.is_file() and p.name not in ("lock", "attempts")
+            and p.suffix != ".log" and p.stem not in accepted]
 
     # --- its clients ---
 
@@ -213,6 +234,10 @@ limits {{ {limits} }}
         assert c.reply().code == 220
         assert c.ask("EHLO client.example.com").code == 250
         return c
+
+
+def ids(pattern, log):
+    return set(re.findall(pattern, log))
 
 
 def children(pid):

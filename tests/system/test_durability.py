@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from daemon import AS_ROOT, wait_for
+from daemon import AS_ROOT, NO_JOURNAL, wait_for
 
 CALL = re.compile(r"(?P<pid>\d+) +(?:(?P<name>\w+)\((?P<args>.*)"
                   r"|<\.\.\. \w+ resumed>(?P<rest>.*))$")
@@ -88,7 +88,7 @@ class Disk:
 def test_250_comes_behind_the_fsyncs(start):
     """WIRE 27: file, then rename, then folder, then 250: for each copy."""
     need_strace()
-    d = traced(start.make(top="workers = 1"), "-y", "-s", "64", "-e",
+    d = traced(start.make(top="workers = 1", journal=NO_JOURNAL), "-y", "-s", "64", "-e",
                "trace=fsync,fdatasync,renameat,renameat2,linkat,mkdirat,"
                "sendto,sendmsg,write,writev")
     d.start()
@@ -119,8 +119,8 @@ def test_faults_of_the_disk(start, fault, status):
     """WIRE 26, 27: whatever fails on the way: 4xx, and nothing in new/."""
     need_strace()
     call = fault.split(":")[0]
-    d = traced(start.make(top="workers = 1"), "-e", f"trace={call}", "-e",
-               f"inject={fault}")
+    d = traced(start.make(top="workers = 1", journal=NO_JOURNAL), "-e",
+               f"trace={call}", "-e", f"inject={fault}")
     for p in (d.spool, d.spool / "tmp", d.mail):  # the start needs no luck
         p.mkdir()
         if AS_ROOT:
@@ -136,8 +136,8 @@ def test_faults_of_the_disk(start, fault, status):
 def test_a_slow_disk_holds_up_nobody_else(start):
     """WIRE 4: fsync takes its time on a thread; the loop goes on."""
     need_strace()
-    d = traced(start.make(top="workers = 1"), "-e", "trace=fsync", "-e",
-               "inject=fsync:delay_enter=1000000:when=1")
+    d = traced(start.make(top="workers = 1", journal=NO_JOURNAL), "-e",
+               "trace=fsync", "-e", "inject=fsync:delay_enter=1000000:when=1")
     d.start()
     with d.client() as slow, d.client() as quick:
         slow.begin()
@@ -190,7 +190,7 @@ def test_no_room_in_the_mailbox(start, mounted):
     """WIRE 27: one of two disks is full: neither recipient gets anything."""
     if not AS_ROOT:
         pytest.skip("root alone may mount")
-    d = start.make(extra="journal { reserve = 0% }")
+    d = start.make(journal=NO_JOURNAL + " reserve = 0%")
     box = d.mail / "example.org" / "bob"
     mounted("tmpfs", box, "256k")
     with open(box / "filler", "wb") as f:
@@ -213,7 +213,7 @@ def test_no_room_in_the_mailbox(start, mounted):
 
 def test_mailbox_that_cannot_be_written(start):
     """WIRE 27: 4xx, and the other recipient's copy is taken back."""
-    d = start()
+    d = start(journal=NO_JOURNAL)
     with d.client() as c:
         c.deliver("x\r\n", "alice@example.org", "bob@example.org")
         before = d.files()

@@ -55,7 +55,8 @@ def test_thousand_transactions(start):
     """A thousand messages of 25 MB begun, 2 MB of each sent: below 256 MB."""
     if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 4096:
         pytest.skip("needs 4,096 descriptors")
-    d = start(limits="per-address = 2000")
+    d = start(limits="per-address = 2000",
+              journal="segment = 1M size = 64G")
     data = (b"x" * 998 + b"\r\n") * 2097
     with contextlib.ExitStack() as stack:
         descriptors(2048, stack)

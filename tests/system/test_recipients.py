@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from daemon import AS_ROOT
+from daemon import AS_ROOT, NO_JOURNAL
 
 
 def boxes(smtpd, reply):
@@ -164,6 +164,7 @@ def test_detail_folders(live, detail, folder):
         c.ask("DATA")
         c.send("x\r\n.\r\n")
         id = c.reply().id
+    live.settled()
     found = [p for p in live.mail.rglob("*") if f".{id}_" in p.name]
     assert [p.parent for p in found] == [
         live.mail / "example.org" / folder / "new"]
@@ -171,7 +172,7 @@ def test_detail_folders(live, detail, folder):
 
 def test_symbolic_link(start):
     """WIRE 20, 27: a mailbox that is a link is refused, and not followed."""
-    d = start()
+    d = start(journal=NO_JOURNAL)
     outside = d.path / "outside"
     outside.mkdir()
     outside.chmod(0o777)

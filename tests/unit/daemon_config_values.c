@@ -25,7 +25,14 @@ defaults(void **state)
 	assert_in_range(c->workers, 1, 4);
 	assert_int_equal(c->threads, 4);
 	assert_int_equal(c->drain, 5 * MINUTE);
-	assert_false(c->journal);
+	assert_true(c->deliver.journal);
+	assert_int_equal(c->deliver.segment, 64 << 20);
+	assert_int_equal(c->deliver.size, 1 << 30);
+	assert_int_equal(c->deliver.inline_size, 64 << 10);
+	assert_int_equal(c->deliver.checkpoint, 2000);
+	assert_int_equal(c->deliver.held, 1 << 30);
+	assert_int_equal(c->deliver.expire, 5 * 24 * 60 * MINUTE);
+	assert_string_equal(c->failed, "/var/spool/smtpd/failed");
 	assert_int_equal(c->nclients, 0);
 	assert_int_equal(c->deadlines.idle, 5 * MINUTE);
 	assert_int_equal(c->deadlines.session, 60 * MINUTE);

@@ -305,7 +305,7 @@ stop_loop(void *ctx)
 static struct spool *
 body(const char *data, size_t n)
 {
-	struct spool *s = deliver_spool(deliver);
+	struct spool *s = deliver_spool(deliver, &env);
 
 	spool_on_room(s, stop_loop, NULL);
 	for (size_t at = 0, piece; at < n; at += piece) {
@@ -825,9 +825,9 @@ static void
 test_space(void **state)
 {
 	(void)state;
-	assert_true(deliver_space(deliver, 1));
-	assert_true(deliver_space(deliver, 0));
-	assert_false(deliver_space(deliver, UINT64_MAX));
+	assert_true(deliver_reserve(deliver, 1));
+	assert_true(deliver_reserve(deliver, 0));
+	assert_false(deliver_reserve(deliver, UINT64_MAX));
 }
 
 static void

@@ -67,7 +67,8 @@ static struct maildir_root
 open_root(const char *rel)
 {
 	bool created;
-	struct maildir_root r = {(char *)(uintptr_t)scratch_path(rel), -1};
+	struct maildir_root r = {(char *)(uintptr_t)scratch_path(rel), -1, -1,
+	    0};
 
 	assert_int_equal(maildir_root_make(r.path, &created), 0);
 	assert_int_equal(maildir_root_open(&r), 0);
@@ -175,13 +176,14 @@ test_root_by_link(void **state)
 	    0);
 	assert_true(scratch_exists("real/mail"));
 	r = open_root("link/mail");
-	close(r.fd);
+	maildir_root_close(&r);
 }
 
 static void
 test_root_open_fails(void **state)
 {
-	struct maildir_root r = {(char *)(uintptr_t)scratch_path("r"), -1};
+	struct maildir_root r = {(char *)(uintptr_t)scratch_path("r"), -1, -1,
+	    0};
 
 	(void)state;
 	assert_int_equal(maildir_root_open(&r), -1);
@@ -231,7 +233,7 @@ test_life_of_a_file(void **state)
 	buf_free(&b);
 	maildir_close(&f);
 	assert_int_equal(f.box, -1);
-	close(r.fd);
+	maildir_root_close(&r);
 }
 
 /* Every directory made on the way is fsynced in its parent, then the file. */
@@ -258,7 +260,7 @@ test_synced(void **state)
 	assert_int_equal(maildir_create(&r, "d/u", "n2", &f), 0);
 	assert_int_equal(nsynced, 0);
 	maildir_abort(&f);
-	close(r.fd);
+	maildir_root_close(&r);
 }
 
 /*
@@ -285,7 +287,7 @@ test_half_made(void **state)
 	assert_int_equal(maildir_create(&r, "d/u", "n", &f), 0);
 	assert_true(scratch_exists("mail/d/u/cur"));
 	maildir_abort(&f);
-	close(r.fd);
+	maildir_root_close(&r);
 }
 
 static void
@@ -300,7 +302,7 @@ test_root_is_mailbox(void **state)
 	assert_int_equal(maildir_commit(&f), 0);
 	maildir_close(&f);
 	assert_true(scratch_exists("box/new/n"));
-	close(r.fd);
+	maildir_root_close(&r);
 }
 
 static void
@@ -326,7 +328,7 @@ never_over_a_file(void)
 	assert_int_equal(symlink("../../../target", "mail/u/tmp/l"), 0);
 	assert_fails(&r, "u", "l", EEXIST);
 	assert_false(scratch_exists("target"));
-	close(r.fd);
+	maildir_root_close(&r);
 }
 
 static void
@@ -369,7 +371,7 @@ test_abort(void **state)
 	assert_int_equal(scratch_files("mail"), 0);
 	assert_true(was_synced("mail/u/new"));
 	maildir_abort(&f); /* once more is harmless */
-	close(r.fd);
+	maildir_root_close(&r);
 }
 
 static void
@@ -389,7 +391,7 @@ test_reopen(void **state)
 	assert_int_equal(maildir_reopen(&r, "u", &f), 0);
 	maildir_abort(&f);
 	assert_false(scratch_exists("mail/u/new/a"));
-	close(r.fd);
+	maildir_root_close(&r);
 }
 
 static void
@@ -421,7 +423,7 @@ test_links_are_not_followed(void **state)
 	assert_int_equal(scratch_files("out"), 0);
 	assert_int_equal(scratch_count("out"), 1);
 	assert_int_equal(scratch_count("out/u"), 0);
-	close(r.fd);
+	maildir_root_close(&r);
 }
 
 /* new/ becomes a link between create and commit. */
@@ -442,7 +444,7 @@ test_link_at_commit(void **state)
 	maildir_abort(&f);
 	assert_int_equal(scratch_count("out"), 0);
 	assert_int_equal(scratch_count("mail/u/tmp"), 0);
-	close(r.fd);
+	maildir_root_close(&r);
 }
 
 /* Whatever a path above this floor let through. */
@@ -464,7 +466,7 @@ test_never_outside(void **state)
 	assert_fails(&r, "u", name, ENAMETOOLONG);
 	assert_fails(&r, name, "n", ENAMETOOLONG);
 	assert_int_equal(scratch_files("mail"), 0);
-	close(r.fd);
+	maildir_root_close(&r);
 }
 
 static void
@@ -483,7 +485,7 @@ test_longest_names(void **state)
 	assert_string_equal(f.name, name);
 	maildir_close(&f);
 	assert_int_equal(scratch_files("mail"), 1);
-	close(r.fd);
+	maildir_root_close(&r);
 }
 
 static void
@@ -498,7 +500,7 @@ test_something_in_the_way(void **state)
 	scratch_mkdir("mail/w");
 	scratch_touch("mail/w/new");
 	assert_fails(&r, "w", "n", ENOTDIR);
-	close(r.fd);
+	maildir_root_close(&r);
 }
 
 static void
@@ -517,8 +519,7 @@ test_exists(void **state)
 	assert_int_equal(maildir_exists(&r, "f/x"), 0);
 	assert_int_equal(maildir_exists(&r, "l"), 0);
 	assert_int_equal(maildir_exists(&r, ".."), -1);
-	close(r.fd);
-	r.fd = -1;
+	maildir_root_close(&r);
 	assert_int_equal(maildir_exists(&r, "u"), -1);
 }
 

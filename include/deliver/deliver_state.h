@@ -1,0 +1,98 @@
+/*
+ * deliver_state: what the files of this floor's front share. For them alone.
+ */
+#ifndef DELIVER_DELIVER_STATE_H
+#define DELIVER_DELIVER_STATE_H
+
+#include "deliver/deliver.h"
+#include "deliver/held.h"
+#include "deliver/journal.h"
+#include "deliver/message.h"
+#include "deliver/place.h"
+#include "deliver/space.h"
+#include "io/shared.h"
+
+/* Threads that write behind the journal at once, each with its mailboxes. */
+#define LANES 2
+
+/* Ids of messages, apart from those of jobs. */
+#define MESSAGE_IDS (UINT64_C(1) << 63)
+
+/* A message under way; fn NULL: nobody waits for it any more. */
+struct delivery {
+	struct job job;
+	struct message message;
+	struct journal_entry entry;
+	struct deliver *d;
+	bool listed; /* on its list */
+	uint64_t id;
+	deliver_fn *fn;
+	void *ctx;
+	struct delivery *prev, *next; /* all of them */
+	struct delivery *queued;      /* the next one in its lane */
+	char *file;                   /* of its body, owned, or NULL */
+	bool at_risk;                 /* its segment is bad: sync it now */
+};
+
+struct lane {
+	struct job job;
+	struct deliver *d;
+	struct place_boxes *boxes;
+	struct delivery *first; /* being placed; NULL: idle */
+};
+
+struct deliver {
+	const struct deliver_options *options;
+	struct loop *loop;
+	struct jobs *jobs;
+	struct space space;
+	struct delivery *deliveries;
+	unsigned pending;
+	uint64_t last_id;
+	int spool; /* the directory */
+	int tmp;   /* the spool's tmp directory */
+
+	/* with a journal */
+	struct jobs *aside; /* checkpoints, segments, recovery, held mail */
+	struct journal_options journal_options;
+	struct journal *journal; /* NULL: there is none */
+	struct lane lanes[LANES];
+	struct delivery *queue, **queue_end; /* committed, not yet placed */
+	struct delivery *stuck;              /* not even held, yet */
+	struct delivery *refused;            /* to be told in the next turn */
+	struct loop_event *refusal;          /* which is then */
+	struct recovery *recovery;
+	struct held *held;
+
+	/* budgets, over all workers */
+	struct shared *shared; /* NULL: this one alone */
+	unsigned slot;
+	uint64_t reserved, published;
+
+	void (*broken)(void *ctx);
+	void *broken_ctx;
+};
+
+/* What the client hears about an error. */
+const struct smtp_reply *deliver_reply(int error);
+/* Once: tells whoever waits. */
+void delivery_answer(struct delivery *v, int error);
+/* Off the list, and freed. */
+void delivery_free(struct delivery *v);
+
+/* A finished spool, on its way through the journal... */
+void delivery_commit(struct delivery *v);
+/* Those that failed on the way, in a turn of the loop of their own. */
+loop_fn delivery_refuse_all;
+/* ... or straight into its mailboxes, fsynced. */
+void delivery_direct(struct delivery *v);
+void lanes_init(struct deliver *d);
+void lanes_free(struct deliver *d);
+/* Committed: into its mailboxes. */
+void lanes_put(struct delivery *v);
+/* Not taken by a mailbox: into held/. */
+void hold_put(struct delivery *v);
+/* Those that could not even be held, once more. */
+void hold_again(struct deliver *d);
+
+#endif

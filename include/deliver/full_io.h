@@ -1,0 +1,24 @@
+/*
+ * full_io: reads and writes that go on until all is done.
+ */
+#ifndef DELIVER_FULL_IO_H
+#define DELIVER_FULL_IO_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/buf.h"
+
+/* Each: 0, or -1 with errno. A file that ends before n octets is EIO. */
+int full_pread(int fd, char *to, size_t n, uint64_t at);
+int full_pwrite(int fd, struct span s, uint64_t at);
+
+/* iov is used up. At most IOV_MAX parts. */
+int full_writev(int fd, struct iovec *iov, int parts);
+int full_pwritev(int fd, struct iovec *iov, int parts, uint64_t at);
+
+/* writev takes no const, and changes nothing. */
+struct iovec full_part(struct span s);
+
+#endif

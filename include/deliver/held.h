@@ -1,0 +1,54 @@
+/*
+ * held: mail that a mailbox could not take, in files of its own, and what
+ * becomes of it.
+ *
+ * A file in held/ is a segment with one record: the copies that are still to
+ * be delivered. A body that has a file lies beside it. Every worker looks
+ * there now and then; whoever locks a file tries it. While something is held
+ * for a mailbox, it gets nothing new.
+ */
+#ifndef DELIVER_HELD_H
+#define DELIVER_HELD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "deliver/record.h"
+#include "io/jobs.h"
+#include "io/loop.h"
+
+struct held_options {
+	uint64_t limit;     /* octets */
+	uint64_t expire;    /* ms, then it is put into failed */
+	const char *failed; /* a Maildir; absolute */
+};
+
+struct held;
+
+/* aside: job threads of which this takes one at most. NULL with errno. */
+struct held *held_new(const struct held_options *o, int spool,
+    struct jobs *aside);
+/* After jobs_free(aside). */
+void held_free(struct held **h);
+
+int held_dirfd(const struct held *h);
+
+/* Looks at what is there, and tries what is due, on a thread. */
+void held_tick(struct held *h);
+
+bool held_any(const struct held *h);
+/* Is anything held for this mailbox? As of the last look, or held_note(). */
+bool held_has(const struct held *h, const char *root, const char *path);
+/* The copies of m that have an error are held now. */
+void held_note(struct held *h, const struct message *m);
+/* As much as there may be. */
+bool held_full(const struct held *h);
+
+/*
+ * Blocks: writes the copies of m that have an error. The same copies have the
+ * same file, so that doing it again is harmless. 0 when it is on disk, or -1
+ * with errno.
+ */
+int held_write(const struct crc32c *c, int held, const struct message *m);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * held_pass: one look at held/, on a thread.
+ */
+#ifndef DELIVER_HELD_PASS_H
+#define DELIVER_HELD_PASS_H
+
+#include <uthash.h>
+
+#include "deliver/held.h"
+
+/* A mailbox for which something is held: "root", a slash, "path". */
+struct held_box {
+	UT_hash_handle hh;
+	char name[];
+};
+void held_box_add(struct held_box **set, const char *root, const char *path);
+bool held_box_has(const struct held_box *set, const char *root,
+    const char *path);
+void held_boxes_free(struct held_box **set);
+
+/* What came of a copy. */
+enum held_fate { HELD_DELIVERED, HELD_FAILED, HELD_UNREADABLE };
+struct held_event {
+	enum held_fate fate;
+	char id[MESSAGE_ID_MAX];
+	char *address, *mailbox;
+	int error; /* why it was held */
+	struct held_event *next;
+};
+
+/* What a pass knows of a file from an earlier one. */
+struct held_file {
+	UT_hash_handle hh;
+	struct held_box *boxes;
+	uint64_t size;
+	int64_t came, tried; /* ms since 1970 */
+	bool seen;
+	char name[];
+};
+
+struct held_pass {
+	/* in */
+	const struct held_options *o;
+	const struct crc32c *crc;
+	int dirfd;
+	/* kept from pass to pass */
+	struct held_file *files;
+	/* out: for the loop, that frees it */
+	struct held_box *boxes;
+	uint64_t size;
+	struct held_event *events, **events_end;
+	int error;
+};
+
+/* The file of this name, made when it is new. */
+struct held_file *held_file_find(struct held_pass *p, const char *name);
+/* Frees those that are not `seen`. */
+void held_files_forget(struct held_pass *p);
+
+void held_pass_run(struct held_pass *p);
+void held_pass_free_events(struct held_pass *p);
+void held_pass_free(struct held_pass *p);
+
+#endif

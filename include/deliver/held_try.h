@@ -1,0 +1,19 @@
+/*
+ * held_try: one file of held mail, read and delivered.
+ */
+#ifndef DELIVER_HELD_TRY_H
+#define DELIVER_HELD_TRY_H
+
+#include "deliver/held_pass.h"
+
+/* Blocks: fills f from its file. 0, or -1 with errno. */
+int held_try_read(struct held_pass *p, struct held_file *f);
+
+/*
+ * Blocks: tries the mailboxes that are not in failing, and adds to it. True:
+ * the file is gone, because all is delivered or in `failed`.
+ */
+bool held_try(struct held_pass *p, struct held_file *f,
+    struct held_box **failing);
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * recovery: journals that nobody holds any more, read back.
+ *
+ * After a crash, a reload or an upgrade: one rule for all. A worker adopts
+ * one at a time, on a thread, while it serves.
+ */
+#ifndef DELIVER_RECOVERY_H
+#define DELIVER_RECOVERY_H
+
+#include "io/jobs.h"
+
+struct recovery;
+
+/*
+ * aside: job threads of which this takes one. NULL with errno; EPROTO when
+ * there is a journal of a version that this one cannot read (and it was
+ * logged which).
+ */
+struct recovery *recovery_new(int spool, struct jobs *aside);
+/* After jobs_free(aside). */
+void recovery_free(struct recovery **r);
+
+/* Looks for one, unless one is being read back. */
+void recovery_tick(struct recovery *r);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * recovery_run: one journal, on a thread.
+ */
+#ifndef DELIVER_RECOVERY_RUN_H
+#define DELIVER_RECOVERY_RUN_H
+
+#include "deliver/journal_dir.h"
+#include "deliver/record.h"
+
+struct recovery_dirs {
+	int root, damaged, held; /* in the spool */
+};
+
+struct recovery_result {
+	char name[IDENT_LEN + 1]; /* "": there was none */
+	bool quarantined;
+	unsigned placed, held_back, damaged, lost;
+	int error;
+};
+
+/* Blocks: adopts one journal, if there is one, and reads it back. */
+void recovery_run(const struct recovery_dirs *d, const struct crc32c *c,
+    struct recovery_result *x);
+
+/*
+ * Blocks: the version that a journal says it is, the highest of its segments;
+ * 0 when it has none that says so.
+ */
+uint32_t recovery_version(const struct crc32c *c, int root, const char *name);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * replay: the records of a segment, into their mailboxes again.
+ *
+ * A record is delivered when it is intact, whatever is before or behind it.
+ * What cannot be delivered is held. Blocks; for one thread.
+ */
+#ifndef DELIVER_REPLAY_H
+#define DELIVER_REPLAY_H
+
+#include <stdint.h>
+
+#include "deliver/place.h"
+#include "deliver/record.h"
+
+struct replay_root;
+
+struct replay {
+	const struct crc32c *crc;
+	int dirfd; /* of the journal: where bodies have their files */
+	int held;
+	enum place_how how;
+	bool unlinked; /* a body's head is not of its first copy: copy it */
+
+	/* copies, but for damaged: places where something was */
+	unsigned placed, held_back, lost, damaged;
+
+	struct place_boxes *boxes;
+	struct replay_root *roots;
+};
+
+void replay_init(struct replay *r, const struct crc32c *crc, int dirfd,
+    int held, enum place_how how);
+void replay_free(struct replay *r);
+
+/*
+ * From one offset to another; everything that was found is delivered or
+ * held. 0; -1 with errno when anything is neither (lost counts them), or
+ * cannot be read.
+ */
+int replay_range(struct replay *r, int fd, uint64_t nonce, uint64_t from,
+    uint64_t to);
+
+/* Everything placed so far is on disk: 0, or -1 with errno. */
+int replay_sync(struct replay *r);
+
+/* A root that was opened before, or is opened now. Never NULL. */
+record_root_fn replay_root;
+
+#endif

@@ -1,0 +1,220 @@
+/*
+ * deliver_open: everything that a worker delivers to, opened once; and how
+ * much room there is.
+ *
+ * Blocks nowhere but at the start, and for statvfs, once a second.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "deliver/deliver_state.h"
+#include "deliver/journal_dir.h"
+#include "deliver/recovery.h"
+#include "io/log.h"
+
+/* Checkpoints, segments, recovery and held mail: one each. */
+#define ASIDE 4
+
+static int
+open_tmp(struct deliver *d)
+{
+	d->spool = open(d->options->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (d->spool < 0)
+		return -1;
+	d->tmp = journal_dir_open(d->spool, "tmp");
+	if (d->tmp < 0)
+		return -1;
+	return faccessat(d->tmp, ".", W_OK | X_OK, AT_EACCESS);
+}
+
+static void
+on_broken(void *ctx)
+{
+	struct deliver *d = ctx;
+
+	log_event(LOG_ERROR, "journal-broken",
+	    LOG_STR("spool", d->options->spool),
+	    LOG_STR("help", "two commits in a row failed: look at the disk"));
+	if (d->broken)
+		d->broken(d->broken_ctx);
+}
+
+static void
+on_tick(void *ctx)
+{
+	struct deliver *d = ctx;
+
+	hold_again(d);
+	held_tick(d->held);
+	recovery_tick(d->recovery);
+}
+
+/* Every part of it below the spool; -1 with errno. */
+static int
+open_journal(struct deliver *d)
+{
+	const struct deliver_options *o = d->options;
+	const struct held_options held = {.limit = o->held,
+	    .expire = o->expire,
+	    .failed = o->failed};
+
+	d->journal_options = (struct journal_options){.segment = o->segment,
+	    .checkpoint = o->checkpoint,
+	    .recipients = o->recipients,
+	    .broken = on_broken,
+	    .tick = on_tick,
+	    .ctx = d};
+	lanes_init(d);
+	d->aside = jobs_new(d->loop, ASIDE);
+	if (!d->aside)
+		return -1;
+	d->recovery = recovery_new(d->spool, d->aside);
+	if (!d->recovery)
+		return -1;
+	d->held = held_new(&held, d->spool, d->aside);
+	if (!d->held)
+		return -1;
+	d->refusal = loop_timer(d->loop, delivery_refuse_all, d);
+	if (!d->refusal)
+		return -1;
+	d->journal =
+	    journal_new(&d->journal_options, d->spool, d->loop, d->aside);
+	return d->journal ? 0 : -1;
+}
+
+/* Opens all there is; -1 with errno, and *what is where it stopped. */
+static int
+open_all(struct deliver *d, const char **what)
+{
+	struct maildir_root *root;
+
+	*what = d->options->spool;
+	if (open_tmp(d) < 0 || space_add(&d->space, d->tmp) < 0)
+		return -1;
+	for (unsigned i = 0;
+	     (root = recipients_root(d->options->recipients, i)); i++) {
+		*what = root->path;
+		if (maildir_root_open(root) < 0 ||
+		    space_add(&d->space, root->fd) < 0)
+			return -1;
+	}
+	if (d->options->journal) {
+		*what = "journal";
+		if (open_journal(d) < 0)
+			return -1;
+	}
+	*what = NULL;
+	return 0;
+}
+
+struct deliver *
+deliver_new(const struct deliver_options *o, struct loop *loop,
+    struct jobs *jobs, const char **what)
+{
+	struct deliver *d = calloc(1, sizeof(*d));
+	int err;
+
+	if (!d)
+		abort();
+	d->options = o;
+	d->loop = loop;
+	d->jobs = jobs;
+	d->space.reserve = o->reserve;
+	d->spool = d->tmp = -1;
+	if (open_all(d, what) < 0) {
+		err = errno;
+		deliver_free(&d);
+		errno = err;
+	}
+	return d;
+}
+
+void
+deliver_free(struct deliver **p)
+{
+	struct deliver *d = *p;
+	struct delivery *v, *next;
+
+	*p = NULL;
+	if (!d)
+		return;
+	jobs_free(&d->aside);
+	loop_event_free(&d->refusal);
+	journal_free(&d->journal);
+	recovery_free(&d->recovery);
+	held_free(&d->held);
+	/* no job ever took these: their bodies were still being written */
+	DL_FOREACH_SAFE(d->deliveries, v, next)
+	delivery_free(v);
+	lanes_free(d);
+	space_free(&d->space);
+	if (d->tmp >= 0)
+		close(d->tmp);
+	if (d->spool >= 0)
+		close(d->spool);
+	if (d->shared)
+		shared_add(d->shared, d->slot, SHARED_JOURNAL,
+		    -(int64_t)d->published);
+	free(d);
+}
+
+void
+deliver_share(struct deliver *d, struct shared *shared, unsigned slot)
+{
+	d->shared = shared;
+	d->slot = slot;
+}
+
+void
+deliver_on_broken(struct deliver *d, void (*broken)(void *ctx), void *ctx)
+{
+	d->broken = broken;
+	d->broken_ctx = ctx;
+}
+
+/* --- room --- */
+
+/* What all workers have in their journals, or reserved there. */
+static uint64_t
+journal_total(struct deliver *d)
+{
+	uint64_t mine = d->reserved + journal_size(d->journal);
+	int64_t total;
+
+	if (!d->shared)
+		return mine;
+	shared_add(d->shared, d->slot, SHARED_JOURNAL,
+	    (int64_t)(mine - d->published));
+	d->published = mine;
+	total = shared_total(d->shared, SHARED_JOURNAL);
+	return total > 0 ? (uint64_t)total : mine;
+}
+
+uint64_t
+deliver_size_unknown(const struct deliver *d)
+{
+	return d->journal ? d->options->inline_size : SPOOL_MEMORY;
+}
+
+bool
+deliver_reserve(struct deliver *d, uint64_t n)
+{
+	if (!space_room(&d->space, loop_now(d->loop), n))
+		return false;
+	if (!d->journal)
+		return true;
+	if (held_full(d->held) || journal_total(d) + n > d->options->size)
+		return false;
+	d->reserved += n;
+	return true;
+}
+
+void
+deliver_release(struct deliver *d, uint64_t n)
+{
+	if (d->journal)
+		d->reserved -= n;
+}

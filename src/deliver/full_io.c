@@ -1,0 +1,105 @@
+/*
+ * full_io: interrupted and short calls, gone on with in one place.
+ */
+#include "deliver/full_io.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+int
+full_pread(int fd, char *to, size_t n, uint64_t at)
+{
+	while (n) {
+		ssize_t r = pread(fd, to, n, (off_t)at);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0) {
+			errno = r ? errno : EIO;
+			return -1;
+		}
+		to += r;
+		n -= (size_t)r;
+		at += (uint64_t)r;
+	}
+	return 0;
+}
+
+int
+full_pwrite(int fd, struct span s, uint64_t at)
+{
+	while (s.len) {
+		ssize_t n = pwrite(fd, s.ptr, s.len, (off_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			errno = n ? errno : EIO;
+			return -1;
+		}
+		span_skip(&s, (size_t)n);
+		at += (uint64_t)n;
+	}
+	return 0;
+}
+
+/* Drops n written octets from the front of the parts. */
+static void
+skip_parts(struct iovec **iov, int *parts, size_t n)
+{
+	while (*parts && n >= (*iov)->iov_len) {
+		n -= (*iov)->iov_len;
+		++*iov;
+		--*parts;
+	}
+	if (*parts) {
+		(*iov)->iov_base = (char *)(*iov)->iov_base + n;
+		(*iov)->iov_len -= n;
+	}
+}
+
+int
+full_writev(int fd, struct iovec *iov, int parts)
+{
+	skip_parts(&iov, &parts, 0);
+	while (parts) {
+		ssize_t n = writev(fd, iov, parts);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		skip_parts(&iov, &parts, (size_t)n);
+	}
+	return 0;
+}
+
+int
+full_pwritev(int fd, struct iovec *iov, int parts, uint64_t at)
+{
+	skip_parts(&iov, &parts, 0);
+	while (parts) {
+		ssize_t n = pwritev(fd, iov, parts, (off_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			errno = n ? errno : EIO;
+			return -1;
+		}
+		at += (uint64_t)n;
+		skip_parts(&iov, &parts, (size_t)n);
+	}
+	return 0;
+}
+
+struct iovec
+full_part(struct span s)
+{
+	union {
+		const char *in;
+		void *out;
+	} u = {.in = s.ptr};
+
+	return (struct iovec){u.out, s.len};
+}

@@ -1,0 +1,174 @@
+/*
+ * held: what the loop knows of held mail.
+ *
+ * A pass at a time runs on a thread and brings back the whole set of
+ * mailboxes; what is held meanwhile is noted here at once. Logs what came of
+ * each message.
+ */
+#include "deliver/held.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "deliver/held_pass.h"
+#include "deliver/journal_dir.h"
+#include "io/log.h"
+
+struct held {
+	struct held_options o;
+	struct jobs *aside;
+	struct crc32c crc;
+	struct held_pass pass; /* the thread's while it runs */
+	struct held_box *boxes;
+	struct held_box *noted; /* since the last pass began */
+	struct held_box *older; /* before, until that pass is over */
+	uint64_t size;
+	int dirfd;
+	bool running;
+};
+
+struct held_job {
+	struct job job;
+	struct held *h;
+};
+
+struct held *
+held_new(const struct held_options *o, int spool, struct jobs *aside)
+{
+	struct held *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		abort();
+	h->o = *o;
+	h->aside = aside;
+	crc32c_init(&h->crc);
+	h->dirfd = journal_dir_open(spool, "held");
+	if (h->dirfd < 0) {
+		free(h);
+		return NULL;
+	}
+	h->pass =
+	    (struct held_pass){.o = &h->o, .crc = &h->crc, .dirfd = h->dirfd};
+	return h;
+}
+
+void
+held_free(struct held **p)
+{
+	struct held *h = *p;
+
+	*p = NULL;
+	if (!h)
+		return;
+	held_pass_free(&h->pass);
+	held_boxes_free(&h->boxes);
+	held_boxes_free(&h->noted);
+	held_boxes_free(&h->older);
+	close(h->dirfd);
+	free(h);
+}
+
+int
+held_dirfd(const struct held *h)
+{
+	return h->dirfd;
+}
+
+static void
+pass_run(struct job *job)
+{
+	held_pass_run(&((struct held_job *)job)->h->pass);
+}
+
+static void
+pass_free(struct job *job)
+{
+	free(job);
+}
+
+static void
+log_events(const struct held_pass *p)
+{
+	for (const struct held_event *e = p->events; e; e = e->next) {
+		const struct log_field why = LOG_ERRNO(e->error);
+		const struct log_field none = LOG_END;
+		bool good = e->fate == HELD_DELIVERED;
+
+		log_event(good ? LOG_INFO : LOG_ERROR,
+		    good                     ? "delivered"
+		    : e->fate == HELD_FAILED ? "failed"
+					     : "held-unreadable",
+		    LOG_STR("message", e->id), LOG_STR("rcpt", e->address),
+		    LOG_STR("mailbox", e->mailbox), e->error ? why : none);
+	}
+	if (p->error)
+		log_event(LOG_ERROR, "held-failed", LOG_ERRNO(p->error));
+}
+
+static void
+pass_done(struct job *job, void *ctx)
+{
+	struct held *h = ctx;
+	struct held_pass *p = &h->pass;
+
+	(void)job;
+	log_events(p);
+	held_pass_free_events(p);
+	held_boxes_free(&h->boxes);
+	h->boxes = p->boxes;
+	h->size = p->size;
+	p->boxes = NULL;
+	held_boxes_free(&h->older);
+	h->running = false;
+}
+
+void
+held_tick(struct held *h)
+{
+	struct held_job *job;
+
+	if (h->running)
+		return;
+	job = calloc(1, sizeof(*job));
+	if (!job)
+		abort();
+	job->job.run = pass_run;
+	job->job.free = pass_free;
+	job->h = h;
+	h->running = true;
+	/* whatever is written by now, this pass will see */
+	h->older = h->noted;
+	h->noted = NULL;
+	jobs_submit(h->aside, &job->job, pass_done, h);
+}
+
+bool
+held_any(const struct held *h)
+{
+	return h->boxes || h->noted || h->older;
+}
+
+bool
+held_has(const struct held *h, const char *root, const char *path)
+{
+	return held_box_has(h->boxes, root, path) ||
+	       held_box_has(h->noted, root, path) ||
+	       held_box_has(h->older, root, path);
+}
+
+void
+held_note(struct held *h, const struct message *m)
+{
+	for (unsigned i = 0; i < m->ncopies; i++)
+		if (m->copies[i].error)
+			held_box_add(&h->noted, m->copies[i].root->path,
+			    m->copies[i].path);
+}
+
+bool
+held_full(const struct held *h)
+{
+	return h->size >= h->o.limit;
+}

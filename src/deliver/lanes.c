@@ -1,0 +1,136 @@
+/*
+ * lanes: committed messages into their mailboxes, behind the client's back.
+ *
+ * What is committed gathers while the lanes are busy, and an idle one takes
+ * all of it. Whatever a mailbox does not take is held; a message is finished
+ * when each copy is in its mailbox or held.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "deliver/deliver_state.h"
+#include "io/log.h"
+
+#define TAKE_MAX 256 /* messages at once, so that the lanes share them */
+
+/* --- placing --- */
+
+static void
+lane_run(struct job *job)
+{
+	struct lane *l = (struct lane *)job;
+
+	for (struct delivery *v = l->first; v; v = v->queued)
+		place_message(l->boxes, &v->message,
+		    v->at_risk ? PLACE_SYNCED : PLACE_NEW);
+}
+
+static void
+lane_free(struct job *job)
+{
+	(void)job;
+}
+
+static bool
+log_copies(const struct message *m)
+{
+	bool all = true;
+
+	for (unsigned i = 0; i < m->ncopies; i++) {
+		const struct message_copy *c = &m->copies[i];
+
+		all &= !c->error;
+		if (!c->error)
+			log_event(LOG_INFO, "delivered",
+			    LOG_STR("message", m->id),
+			    LOG_STR("rcpt", c->address),
+			    LOG_STR("mailbox", c->path),
+			    LOG_UINT("size", c->size));
+	}
+	return all;
+}
+
+static void
+finish(struct delivery *v)
+{
+	journal_finish(v->d->journal, &v->entry);
+	delivery_free(v);
+}
+
+static void pump(struct deliver *d);
+
+static void
+lane_done(struct job *job, void *ctx)
+{
+	struct lane *l = (struct lane *)job;
+	struct delivery *v, *next;
+
+	(void)ctx;
+	for (v = l->first; v; v = next) {
+		next = v->queued;
+		if (log_copies(&v->message))
+			finish(v);
+		else
+			hold_put(v);
+	}
+	l->first = NULL;
+	pump(l->d);
+}
+
+static void
+take(struct deliver *d, struct lane *l)
+{
+	struct delivery **end = &l->first;
+
+	for (unsigned n = 0; d->queue && n < TAKE_MAX; n++) {
+		struct delivery *v = *end = d->queue;
+
+		d->queue = v->queued;
+		v->queued = NULL;
+		v->at_risk = journal_entry_at_risk(&v->entry);
+		end = &v->queued;
+	}
+	if (!d->queue)
+		d->queue_end = &d->queue;
+	l->job.run = lane_run;
+	l->job.free = lane_free;
+	jobs_submit(d->jobs, &l->job, lane_done, l);
+}
+
+static void
+pump(struct deliver *d)
+{
+	for (unsigned i = 0; i < LANES && d->queue; i++)
+		if (!d->lanes[i].first)
+			take(d, &d->lanes[i]);
+}
+
+void
+lanes_put(struct delivery *v)
+{
+	struct deliver *d = v->d;
+
+	v->queued = NULL;
+	*d->queue_end = v;
+	d->queue_end = &v->queued;
+	pump(d);
+}
+
+void
+lanes_init(struct deliver *d)
+{
+	d->queue_end = &d->queue;
+	for (unsigned i = 0; i < LANES; i++) {
+		d->lanes[i].d = d;
+		d->lanes[i].boxes = place_boxes_new();
+	}
+}
+
+void
+lanes_free(struct deliver *d)
+{
+	for (unsigned i = 0; i < LANES; i++)
+		place_boxes_free(&d->lanes[i].boxes);
+}

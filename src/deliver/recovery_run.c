@@ -1,0 +1,256 @@
+/*
+ * recovery_run: reads back the segments of a journal that was adopted.
+ *
+ * Each is replayed from where the last checkpoint passed it; when all of it
+ * is on disk in its mailboxes or held, its header says so, and what was
+ * damaged is kept for a look in damaged/. Then the directory goes. Blocks;
+ * logs nothing.
+ */
+#include "deliver/recovery_run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "deliver/full_io.h"
+#include "deliver/replay.h"
+#include "deliver/segment.h"
+
+#define SUFFIX ".log"
+
+struct run {
+	const struct recovery_dirs *dirs;
+	const struct crc32c *crc;
+	struct journal_dir dir;
+	struct recovery_result *x;
+};
+
+static bool
+is_segment(const char *name)
+{
+	size_t n = strlen(name), end = strlen(SUFFIX);
+
+	return n > end && !strcmp(name + n - end, SUFFIX);
+}
+
+/* The newer of the two that is whole; false: neither is. */
+static bool
+read_header(const struct crc32c *c, int fd, struct record_header *h)
+{
+	struct record_header two[2];
+	char text[HEADER_LEN];
+	bool good[2];
+
+	for (unsigned i = 0; i < 2; i++)
+		good[i] = !full_pread(fd, text, sizeof(text),
+			      (uint64_t)i * RECORD_PAGE) &&
+			  record_header_decode(c, text, &two[i]);
+	if (!good[0] && !good[1])
+		return false;
+	*h = two[good[1] && (!good[0] || two[1].turn > two[0].turn)];
+	return true;
+}
+
+/* A crash came while it was being made: nothing but zeros. */
+static bool
+never_used(int fd)
+{
+	static const char zeros[HEADER_LEN];
+	char text[HEADER_LEN];
+
+	for (unsigned i = 0; i < 2; i++)
+		if (!full_pread(fd, text, sizeof(text),
+			(uint64_t)i * RECORD_PAGE) &&
+		    memcmp(text, zeros, sizeof(text)) != 0)
+			return false;
+	return true;
+}
+
+/* --- one segment --- */
+
+/* For a look; nobody reads it back from there. */
+static void
+set_aside(struct run *run, const char *name)
+{
+	char to[IDENT_LEN + SEGMENT_NAME_MAX + 2];
+
+	snprintf(to, sizeof(to), "%s-%.*s", run->dir.name, SEGMENT_NAME_MAX - 1,
+	    name);
+	if (renameat(run->dir.fd, name, run->dirs->damaged, to) < 0 ||
+	    fsync(run->dirs->damaged) < 0)
+		run->x->error = errno;
+}
+
+static int
+write_done(const struct crc32c *c, int fd, struct record_header *h)
+{
+	char text[HEADER_LEN];
+
+	h->done = h->size;
+	h->turn++;
+	record_header_encode(c, h, text);
+	if (full_pwrite(fd, (struct span){text, sizeof(text)},
+		h->turn % 2 * RECORD_PAGE) < 0)
+		return -1;
+	return fdatasync(fd);
+}
+
+/* 0: all that is in it is safe elsewhere. */
+static int
+replay(struct run *run, int fd, const struct record_header *h,
+    enum place_how how, bool *unsynced)
+{
+	struct recovery_result *x = run->x;
+	struct replay r;
+	int error = 0;
+
+	replay_init(&r, run->crc, run->dir.fd, run->dirs->held, how);
+	if (replay_range(&r, fd, h->nonce, h->done, h->size) < 0)
+		error = errno;
+	if (!error && replay_sync(&r) < 0)
+		*unsynced = true;
+	x->placed += r.placed;
+	x->held_back += r.held_back;
+	x->damaged += r.damaged;
+	x->lost += r.lost;
+	replay_free(&r);
+	return error;
+}
+
+static void
+recover_segment(struct run *run, const char *name, int fd)
+{
+	struct record_header h;
+	struct stat st;
+	unsigned damaged = run->x->damaged;
+	bool unsynced = false;
+
+	if (never_used(fd))
+		return;
+	if (!read_header(run->crc, fd, &h)) {
+		run->x->damaged++;
+		set_aside(run, name);
+		return;
+	}
+	if (h.version > RECORD_VERSION) {
+		run->x->error = EPROTO;
+		return;
+	}
+	if (!fstat(fd, &st) && (uint64_t)st.st_size < h.size) {
+		h.size = (uint64_t)st.st_size;
+		run->x->damaged++;
+	}
+	run->x->error = replay(run, fd, &h, PLACE_AGAIN, &unsynced);
+	/* what a failed sync was about may be gone from memory */
+	if (unsynced && !run->x->error)
+		run->x->error = replay(run, fd, &h, PLACE_REWRITE, &unsynced);
+	if (run->x->error)
+		return;
+	if (run->x->damaged != damaged)
+		set_aside(run, name);
+	else if (write_done(run->crc, fd, &h) < 0)
+		run->x->error = errno;
+}
+
+static int
+recover_name(void *ctx, const char *name)
+{
+	struct run *run = ctx;
+	int fd;
+
+	if (!is_segment(name))
+		return 0;
+	fd = openat(run->dir.fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0) {
+		run->x->error = errno;
+		return -1;
+	}
+	recover_segment(run, name, fd);
+	close(fd);
+	return run->x->error ? -1 : 0;
+}
+
+/* --- the journal --- */
+
+static void
+recover(struct run *run)
+{
+	int attempt = journal_dir_attempt(&run->dir);
+	struct recovery_result *x = run->x;
+
+	if (attempt < 0) {
+		x->error = errno;
+	} else if (attempt > JOURNAL_ATTEMPTS) {
+		x->quarantined = true;
+		if (journal_dir_quarantine(&run->dir) < 0)
+			x->error = errno;
+	} else if (journal_dir_each(run->dir.fd, recover_name, run) < 0) {
+		if (!x->error)
+			x->error = errno;
+		/* it ended nobody: this was not the journal's fault */
+		(void)journal_dir_forgive(&run->dir);
+	} else if (journal_dir_remove(&run->dir) < 0) {
+		x->error = errno;
+	}
+}
+
+void
+recovery_run(const struct recovery_dirs *d, const struct crc32c *c,
+    struct recovery_result *x)
+{
+	struct run run = {.dirs = d, .crc = c, .x = x};
+
+	*x = (struct recovery_result){0};
+	if (journal_dir_adopt(d->root, &run.dir) < 0) {
+		x->error = errno;
+		return;
+	}
+	if (run.dir.fd < 0)
+		return;
+	memcpy(x->name, run.dir.name, sizeof(x->name));
+	recover(&run);
+	journal_dir_close(&run.dir);
+}
+
+/* --- versions --- */
+
+struct look {
+	const struct crc32c *crc;
+	int dir;
+	uint32_t version; /* the highest seen */
+};
+
+static int
+look_at_version(void *ctx, const char *name)
+{
+	struct look *l = ctx;
+	struct record_header h;
+	int fd;
+
+	if (!is_segment(name))
+		return 0;
+	fd = openat(l->dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	if (read_header(l->crc, fd, &h) && h.version > l->version)
+		l->version = h.version;
+	close(fd);
+	return 0;
+}
+
+uint32_t
+recovery_version(const struct crc32c *c, int root, const char *name)
+{
+	int dir =
+	    openat(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct look l = {c, dir, 0};
+
+	if (dir < 0)
+		return 0;
+	(void)journal_dir_each(dir, look_at_version, &l);
+	close(dir);
+	return l.version;
+}

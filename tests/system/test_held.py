@@ -1,0 +1,164 @@
+"""Mail for a mailbox that cannot take it is held, and comes when it can."""
+
+import os
+
+import pytest
+
+from daemon import AS_ROOT, wait_for
+
+
+def boxes(d, *users):
+    """Made by their first message, so that a test can spoil them."""
+    with d.client() as c:
+        for user in users:
+            assert c.deliver("first\r\n", f"{user}@example.org").code == 250
+    d.settled()
+    return [d.mail / "example.org" / user for user in users]
+
+
+def held(d):
+    return [p for p in (d.spool / "held").iterdir()
+            if not p.name.startswith(".")]
+
+
+def without_permission(box):
+    (box / "tmp").chmod(0o500)
+    (box / "new").chmod(0o500)
+    return lambda: [(box / x).chmod(0o700) for x in ("tmp", "new")]
+
+
+def a_file_in_its_place(box):
+    box.rename(box.with_suffix(".away"))
+    box.write_text("not a folder")
+
+    def undo():
+        box.unlink()
+        box.with_suffix(".away").rename(box)
+    return undo
+
+
+@pytest.mark.parametrize("size", [10, 300000])
+@pytest.mark.parametrize("spoil", [without_permission, a_file_in_its_place])
+def test_held_until_the_cause_is_gone(start, spoil, size):
+    """WIRE 20, 27: 250, then held; new mail 452; all others as ever; once."""
+    d = start()
+    alice, bob = boxes(d, "alice", "bob")
+    undo = spoil(alice)
+    body = "x" * 998 + "\r\n"
+    with d.client() as c:
+        id = c.deliver(body * (size // 1000 + 1), "alice@example.org",
+                       "bob@example.org").id
+        wait_for("its being held", lambda: held(d))
+        assert len(d.files("bob@example.org")) == 2
+        wait_for("452", lambda: refused(c, "alice@example.org"))
+        for _ in range(10):
+            assert c.deliver("y\r\n", "bob@example.org").code == 250
+        undo()
+        wait_for("its delivery", lambda: [
+            p for p in (alice / "new").iterdir() if f".{id}_" in p.name])
+        assert d.message("alice@example.org", id).body == (
+            body * (size // 1000 + 1)).replace("\r\n", "\n").encode()
+        wait_for("an empty held/", lambda: not held(d))
+        wait_for("250 again",
+                 lambda: not refused(c, "alice@example.org"))
+        assert c.deliver("z\r\n", "alice@example.org").code == 250
+    assert len(d.files("alice@example.org")) == 3
+    assert len(d.files("bob@example.org")) == 12
+    assert "info delivered message=" + id in d.log()
+
+
+def refused(c, address):
+    c.ask("RSET")
+    assert c.ask("MAIL FROM:<a@example.com>").code == 250
+    reply = c.ask(f"RCPT TO:<{address}>")
+    c.ask("RSET")
+    assert reply.status in ("452 4.2.2", "250 2.1.5"), reply
+    return reply.code == 452
+
+
+def test_over_quota(start, mounted):
+    """WIRE 20, 27: a full mailbox holds its own mail, and nobody else's."""
+    if not AS_ROOT:
+        pytest.skip("root alone may mount")
+    d = start.make(journal="segment = 1M size = 64M reserve = 0%")
+    box = d.mail / "example.org" / "bob"
+    mounted("tmpfs", box, "256k")
+    with open(box / "filler", "wb") as f:
+        try:
+            f.write(b"x" * (1 << 20))
+        except OSError:
+            pass
+    for p in (d.mail, d.mail / "example.org"):
+        p.chmod(0o777)
+    d.start()
+    with d.client() as c:
+        id = c.deliver("x" * 900 + "\r\n", "alice@example.org",
+                       "bob@example.org").id
+        wait_for("its being held", lambda: held(d))
+        assert len(d.files("alice@example.org")) == 1
+        os.unlink(box / "filler")
+        wait_for("its delivery", lambda: d.files("bob@example.org"))
+        d.message("bob@example.org", id)
+
+
+def test_over_a_restart(start):
+    """What is held is there after a stop, and after a kill -9."""
+    d = start(deaths=True)
+    alice, = boxes(d, "alice")
+    undo = without_permission(alice)
+    with d.client() as c:
+        id = c.deliver("x\r\n", "alice@example.org").id
+    wait_for("its being held", lambda: held(d))
+    d.stop()
+    assert held(d)
+    d.start()
+    d.kill()
+    d.start()
+    with d.client() as c:
+        wait_for("452", lambda: refused(c, "alice@example.org"))
+    undo()
+    wait_for("its delivery", lambda: [
+        p for p in (alice / "new").iterdir() if f".{id}_" in p.name])
+    d.message("alice@example.org", id)
+
+
+def test_expired(start):
+    """In the end it is in `failed`, with the reason, and is not lost."""
+    d = start(top="expire = 3s")
+    alice, = boxes(d, "alice")
+    undo = without_permission(alice)
+    with d.client() as c:
+        id = c.deliver("Subject: x\r\n\r\nx\r\n", "alice@example.org").id
+        failed = d.spool / "failed" / "new"
+        path, = wait_for("failed", lambda: failed.exists() and
+                         list(failed.iterdir()))
+        assert f".{id}_" in path.name
+        text = path.read_bytes()
+        assert path.name.endswith(f",S={len(text)}")
+        lines = text.split(b"\n")
+        assert lines[0] == b"Return-Path: <sender@example.com>"
+        assert lines[1] == (b"X-Smtpd-Failed: alice@example.org: "
+                            b"Permission denied")
+        assert lines[2] == b"Delivered-To: alice@example.org"
+        assert text.endswith(b"\nSubject: x\n\nx\n")
+        wait_for("an empty held/", lambda: not held(d))
+        undo()
+        wait_for("250 again",
+                 lambda: not refused(c, "alice@example.org"))
+    assert "error failed message=" + id in d.log()
+    assert len(d.files("alice@example.org")) == 1
+
+
+def test_limit(start):
+    """More than `held` and nothing is taken any more: 452 at MAIL."""
+    d = start(journal="segment = 1M size = 64M held = 1M")
+    alice, = boxes(d, "alice")
+    undo = without_permission(alice)
+    with d.client() as c:
+        c.deliver("x" * 998 + "\r\n" + "y" * 998 + "\r\n" * 1100000,
+                  "alice@example.org")
+        wait_for("452", lambda: c.ask("MAIL FROM:<a@example.com>").status
+                 == "452 4.3.1" or c.ask("RSET") is None)
+        undo()
+        wait_for("250", lambda: c.ask("MAIL FROM:<a@example.com>").code
+                 == 250)
