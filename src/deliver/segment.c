@@ -184,7 +184,7 @@ static void
 put_part(const struct segment *s, struct segment_part *p, uint64_t next,
     struct iovec iov[3])
 {
-	static const char zeros[RECORD_PAGE];
+	static const char zeros[RECORD_PAGE] = {0};
 	uint64_t end = p->offset + p->record->len + p->body.len;
 
 	assert(next >= end && next - end <= RECORD_PAGE);
