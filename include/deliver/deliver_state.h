@@ -58,9 +58,12 @@ struct deliver {
 	struct journal *journal; /* NULL: there is none */
 	struct lane lanes[LANES];
 	struct delivery *queue, **queue_end; /* committed, not yet placed */
-	struct delivery *stuck;              /* not even held, yet */
-	struct delivery *refused;            /* to be told in the next turn */
-	struct loop_event *refusal;          /* which is then */
+	unsigned nqueued;
+	bool gathering;              /* the timer is set */
+	struct loop_event *gathered; /* that timer */
+	struct delivery *stuck;      /* not even held, yet */
+	struct delivery *refused;    /* to be told in the next turn */
+	struct loop_event *refusal;  /* which is then */
 	struct recovery *recovery;
 	struct held *held;
 
@@ -86,7 +89,7 @@ void delivery_commit(struct delivery *v);
 loop_fn delivery_refuse_all;
 /* ... or straight into its mailboxes, fsynced. */
 void delivery_direct(struct delivery *v);
-void lanes_init(struct deliver *d);
+int lanes_init(struct deliver *d);
 void lanes_free(struct deliver *d);
 /* Committed: into its mailboxes. */
 void lanes_put(struct delivery *v);

@@ -11,9 +11,6 @@
 
 #include "base/ident.h"
 
-/* What a directory is read back before it is set aside. */
-#define JOURNAL_ATTEMPTS 3
-
 struct journal_dir {
 	int root; /* spool/journal, the caller's */
 	int fd;   /* of the directory, and its lock; -1: none */
@@ -34,14 +31,6 @@ int journal_dir_make(int root, struct journal_dir *d);
  * half made is removed on the way. 0, or -1 with errno.
  */
 int journal_dir_adopt(int root, struct journal_dir *d);
-
-/*
- * Counts an attempt to read it back, on disk before it begins. Its number,
- * or -1 with errno. Afterwards, when others than the journal were at fault,
- * the count goes back to 0.
- */
-int journal_dir_attempt(const struct journal_dir *d);
-int journal_dir_forgive(const struct journal_dir *d);
 
 /* Renames it to quarantine-<name> and lets it go. 0, or -1 with errno. */
 int journal_dir_quarantine(struct journal_dir *d);

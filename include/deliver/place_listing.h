@@ -1,6 +1,5 @@
 /*
- * place_listing: the names in a cur/, up to their ':', as a set of hashes.
- * A hash that is there twice over is one look too many, never one too few.
+ * place_listing: the names in a cur/, found by what is before their ':'.
  */
 #ifndef DELIVER_PLACE_LISTING_H
 #define DELIVER_PLACE_LISTING_H
@@ -10,19 +9,26 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "base/arena.h"
+
+struct place_entry {
+	uint64_t hash;
+	const char *name; /* NULL: an empty slot */
+};
+
 /* Zeroed: nothing was listed. */
 struct place_listing {
 	struct stat when; /* of the directory, when it was read */
 	bool quiet;       /* nothing changed while it was read */
-	uint64_t *slots;
+	struct arena arena;
+	struct place_entry *slots;
 	size_t nslots, count;
 };
 
-/* Empty, and keeps its memory. */
-void place_listing_clear(struct place_listing *l);
 void place_listing_free(struct place_listing *l);
 
 void place_listing_add(struct place_listing *l, const char *entry);
-bool place_listing_has(const struct place_listing *l, const char *name);
+/* The whole entry, with its flags; NULL: it is not in the listing. */
+const char *place_listing_find(const struct place_listing *l, const char *name);
 
 #endif

@@ -13,8 +13,8 @@ struct recovery_dirs {
 
 struct recovery_result {
 	char name[IDENT_LEN + 1]; /* "": there was none */
-	bool quarantined;
 	unsigned placed, held_back, damaged, lost;
+	unsigned left_out; /* and so the journal is in quarantine */
 	int error;
 };
 

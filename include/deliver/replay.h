@@ -19,6 +19,9 @@ struct replay {
 	int dirfd; /* of the journal: where bodies have their files */
 	int held;
 	enum place_how how;
+	/* NULL, or called before each record; false: leave it out */
+	bool (*at)(void *ctx, uint64_t offset);
+	void *ctx;
 	bool unlinked; /* a body's head is not of its first copy: copy it */
 
 	/* copies, but for damaged: places where something was */

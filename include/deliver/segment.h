@@ -26,7 +26,8 @@ struct segment {
 	const struct crc32c *crc;
 	char name[SEGMENT_NAME_MAX];
 	int fd;
-	bool bad; /* a write failed: nothing more is written to it */
+	bool bad;        /* a write failed: nothing more is written to it */
+	bool committing; /* a commit is under way */
 	struct record_header header;
 	uint64_t end; /* where the next commit goes */
 

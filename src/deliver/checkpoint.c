@@ -69,7 +69,7 @@ finished(const struct segment *s)
 static bool
 is_over(const struct journal *j, const struct segment *s)
 {
-	return s != j->current && s->first == s->nmarks;
+	return s != j->current && !s->committing && s->first == s->nmarks;
 }
 
 static void
@@ -98,7 +98,7 @@ note_step(struct checkpoint *c, struct segment *s)
 	t = &c->steps[c->nsteps++];
 	*t = (struct step){.segment = s,
 	    .first = first,
-	    .over = s != c->j->current && first == s->nmarks,
+	    .over = s != c->j->current && !s->committing && first == s->nmarks,
 	    .bad = s->bad,
 	    .done = first < s->nmarks ? s->marks[first].offset : s->end};
 	t->from = first > s->first ? s->marks[s->first].offset : t->done;

@@ -67,7 +67,8 @@ open_journal(struct deliver *d)
 	    .broken = on_broken,
 	    .tick = on_tick,
 	    .ctx = d};
-	lanes_init(d);
+	if (lanes_init(d) < 0)
+		return -1;
 	d->aside = jobs_new(d->loop, ASIDE);
 	if (!d->aside)
 		return -1;

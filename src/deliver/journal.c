@@ -69,6 +69,8 @@ journal_fail_all(struct journal_queue *q, int error)
 struct commit {
 	struct job job;
 	struct journal *j;
+	/* its own: a checkpoint may retire j->current meanwhile */
+	struct segment *segment;
 	int error;
 };
 
@@ -78,7 +80,7 @@ commit_run(struct job *job)
 	struct commit *c = (struct commit *)job;
 	struct journal *j = c->j;
 
-	if (segment_commit(j->current, j->parts, j->nparts) < 0)
+	if (segment_commit(c->segment, j->parts, j->nparts) < 0)
 		c->error = errno;
 }
 
@@ -98,19 +100,18 @@ journal_failed(struct journal *j)
 }
 
 static void
-commit_failed(struct journal *j, int error)
+commit_failed(struct journal *j, struct segment *s, int error)
 {
 	log_event(LOG_ERROR, "journal-commit", LOG_STR("journal", j->dir.name),
-	    LOG_STR("segment", j->current->name), LOG_ERRNO(error));
-	journal_retire(j, j->current, true);
+	    LOG_STR("segment", s->name), LOG_ERRNO(error));
+	journal_retire(j, s, true);
 	journal_failed(j);
 	journal_fail_all(&j->committing, EIO);
 }
 
 static void
-commit_succeeded(struct journal *j)
+commit_succeeded(struct journal *j, struct segment *s)
 {
-	struct segment *s = j->current;
 	struct segment_part *last = &j->parts[j->nparts - 1];
 	struct journal_queue done = j->committing;
 	struct journal_entry *e;
@@ -133,10 +134,11 @@ commit_done(struct job *job, void *ctx)
 	const struct commit *c = (struct commit *)job;
 	struct journal *j = ctx;
 
+	c->segment->committing = false;
 	if (c->error)
-		commit_failed(j, c->error);
+		commit_failed(j, c->segment, c->error);
 	else
-		commit_succeeded(j);
+		commit_succeeded(j, c->segment);
 	j->nparts = 0;
 	journal_start_commit(j);
 }
@@ -183,6 +185,8 @@ journal_start_commit(struct journal *j)
 	c->job.run = commit_run;
 	c->job.free = commit_free;
 	c->j = j;
+	c->segment = j->current;
+	c->segment->committing = true;
 	jobs_submit(j->committer, &c->job, commit_done, j);
 }
 

@@ -11,7 +11,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -20,11 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "deliver/full_io.h"
-
 #define MAKING     ".new-"
 #define QUARANTINE "quarantine-"
-#define ATTEMPTS   "attempts"
 #define MAKE_TRIES 100
 #define DIR_FLAGS  (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
@@ -173,43 +169,6 @@ journal_dir_adopt(int root, struct journal_dir *d)
 	*d = (struct journal_dir){.root = root, .fd = -1};
 	return journal_dir_each(root, try_one, d) < 0 && d->fd < 0 && errno ? -1
 									    : 0;
-}
-
-/* --- attempts --- */
-
-static int
-write_attempts(const struct journal_dir *d, char n)
-{
-	int fd = openat(d->fd, ATTEMPTS,
-	    O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		return -1;
-	if (full_pwrite(fd, (struct span){&n, 1}, 0) < 0 || fsync(fd) < 0 ||
-	    fsync(d->fd) < 0)
-		return close_keep(fd);
-	return close(fd);
-}
-
-int
-journal_dir_attempt(const struct journal_dir *d)
-{
-	int fd = openat(d->fd, ATTEMPTS, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	char n = '0';
-
-	if (fd >= 0 && full_pread(fd, &n, 1, 0) < 0)
-		n = '0';
-	close_keep(fd);
-	if (n < '0' || n > '9')
-		n = '0';
-	n++;
-	return write_attempts(d, n) < 0 ? -1 : n - '0';
-}
-
-int
-journal_dir_forgive(const struct journal_dir *d)
-{
-	return write_attempts(d, '0');
 }
 
 /* --- the end --- */

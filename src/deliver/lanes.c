@@ -1,9 +1,10 @@
 /*
  * lanes: committed messages into their mailboxes, behind the client's back.
  *
- * What is committed gathers while the lanes are busy, and an idle one takes
- * all of it. Whatever a mailbox does not take is held; a message is finished
- * when each copy is in its mailbox or held.
+ * What is committed gathers for a moment, since waking a thread for each
+ * message costs more than the message, and an idle lane takes all of it.
+ * Whatever a mailbox does not take is held; a message is finished when each
+ * copy is in its mailbox or held.
  */
 #include <assert.h>
 #include <errno.h>
@@ -13,7 +14,10 @@
 #include "deliver/deliver_state.h"
 #include "io/log.h"
 
-#define TAKE_MAX 256 /* messages at once, so that the lanes share them */
+#define TAKE_MAX   256 /* messages at once, so that the lanes share them */
+#define GATHER     32  /* worth waking a thread for; fewer wait GATHER_MS */
+#define GATHER_MS  5
+#define SECOND_MIN 128 /* waiting, before a second lane helps */
 
 /* --- placing --- */
 
@@ -88,6 +92,7 @@ take(struct deliver *d, struct lane *l)
 		struct delivery *v = *end = d->queue;
 
 		d->queue = v->queued;
+		d->nqueued--;
 		v->queued = NULL;
 		v->at_risk = journal_entry_at_risk(&v->entry);
 		end = &v->queued;
@@ -99,12 +104,37 @@ take(struct deliver *d, struct lane *l)
 	jobs_submit(d->jobs, &l->job, lane_done, l);
 }
 
+static unsigned
+busy(const struct deliver *d)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < LANES; i++)
+		n += d->lanes[i].first != NULL;
+	return n;
+}
+
+/* Two threads in one directory only wait for each other. */
 static void
 pump(struct deliver *d)
 {
-	for (unsigned i = 0; i < LANES && d->queue; i++)
+	for (unsigned i = 0; i < LANES && d->queue; i++) {
+		unsigned n = busy(d);
+
+		if (n && d->nqueued < SECOND_MIN * n)
+			break;
 		if (!d->lanes[i].first)
 			take(d, &d->lanes[i]);
+	}
+}
+
+static void
+on_gathered(void *ctx)
+{
+	struct deliver *d = ctx;
+
+	d->gathering = false;
+	pump(d);
 }
 
 void
@@ -115,22 +145,30 @@ lanes_put(struct delivery *v)
 	v->queued = NULL;
 	*d->queue_end = v;
 	d->queue_end = &v->queued;
-	pump(d);
+	if (++d->nqueued >= GATHER) {
+		pump(d);
+	} else if (!d->gathering) {
+		d->gathering = true;
+		loop_timer_set(d->gathered, GATHER_MS);
+	}
 }
 
-void
+int
 lanes_init(struct deliver *d)
 {
 	d->queue_end = &d->queue;
+	d->gathered = loop_timer(d->loop, on_gathered, d);
 	for (unsigned i = 0; i < LANES; i++) {
 		d->lanes[i].d = d;
 		d->lanes[i].boxes = place_boxes_new();
 	}
+	return d->gathered ? 0 : -1;
 }
 
 void
 lanes_free(struct deliver *d)
 {
+	loop_event_free(&d->gathered);
 	for (unsigned i = 0; i < LANES; i++)
 		place_boxes_free(&d->lanes[i].boxes);
 }

@@ -116,18 +116,9 @@ is_quiet(const struct stat *st)
 	       TICK;
 }
 
-static bool
-is_name(const char *entry, const char *name)
-{
-	size_t n = strlen(name);
-
-	return !strncmp(entry, name, n) && (!entry[n] || entry[n] == ':');
-}
-
-/* Reads all names; keeps the one that is wanted. 0, or -1 with errno. */
+/* Reads all names. 0, or -1 with errno. */
 static int
-list(int dir, struct place_listing *l, const char *name,
-    char found[NAME_MAX + 1])
+list(int dir, struct place_listing *l)
 {
 	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -139,47 +130,64 @@ list(int dir, struct place_listing *l, const char *name,
 			close(fd);
 		return -1;
 	}
-	place_listing_clear(l);
-	while (errno = 0, (e = readdir(d))) {
+	place_listing_free(l);
+	while (errno = 0, (e = readdir(d)))
 		place_listing_add(l, e->d_name);
-		if (is_name(e->d_name, name))
-			snprintf(found, NAME_MAX + 1, "%s", e->d_name);
-	}
 	err = errno;
 	closedir(d);
 	errno = err;
 	return err ? -1 : 0;
 }
 
-/*
- * The entry's name, or "". What is not there must be missing from a listing
- * during which, and since which, nothing changed; or, where a reader is at
- * work all the time, from several in a row.
- */
 static int
-find_entry(int dir, struct place_listing *l, const char *name,
-    char found[NAME_MAX + 1])
+list_again(int dir, struct place_listing *l)
 {
 	struct stat before, after;
 
-	found[0] = '\0';
-	for (int i = 0; i < TRIES && !found[0]; i++) {
-		if (fstat(dir, &before) < 0)
-			return -1;
-		if (l->quiet && unchanged(&l->when, &before) &&
-		    !place_listing_has(l, name))
-			return 0;
-		if (list(dir, l, name, found) < 0 || fstat(dir, &after) < 0)
-			return -1;
-		l->when = after;
-		l->quiet = unchanged(&before, &after) && is_quiet(&before);
-		if (l->quiet)
-			return 0;
-	}
+	if (fstat(dir, &before) < 0 || list(dir, l) < 0 ||
+	    fstat(dir, &after) < 0)
+		return -1;
+	l->when = after;
+	l->quiet = unchanged(&before, &after) && is_quiet(&before);
 	return 0;
 }
 
+/* Nothing came since it was listed, nor while. */
+static bool
+still_counts(int dir, const struct place_listing *l)
+{
+	struct stat now;
+
+	return l->quiet && !fstat(dir, &now) && unchanged(&l->when, &now);
+}
+
 /* --- both --- */
+
+/*
+ * What is not in cur must be missing from a listing during which, and since
+ * which, nothing changed; or, where a reader is at work all the time, from
+ * several in a row. What was listed may have another name by now.
+ */
+static int
+find_in(int dir, struct place_listing *l, const struct message *m,
+    const struct message_copy *c, struct place_found *f)
+{
+	for (int i = 0; i <= TRIES; i++) {
+		const char *entry = place_listing_find(l, c->name);
+
+		if (entry && !compare(dir, entry, m, c, &f->same)) {
+			snprintf(f->name, sizeof(f->name), "%s", entry);
+			return 1;
+		}
+		if (entry && errno != ENOENT)
+			return -1;
+		if (!entry && still_counts(dir, l))
+			return 0;
+		if (i < TRIES && list_again(dir, l) < 0)
+			return -1;
+	}
+	return 0;
+}
 
 static int
 find_in_cur(const struct maildir_box *b, struct place_listing *l,
@@ -187,21 +195,14 @@ find_in_cur(const struct maildir_box *b, struct place_listing *l,
     struct place_found *f)
 {
 	int dir = beneath_dir_sync(b->dir, "cur");
-	int r = -1, err;
+	int r, err;
 
 	if (dir < 0)
 		return errno == ENOENT ? 0 : -1;
-	for (int i = 0; i < TRIES; i++) {
-		r = find_entry(dir, l, c->name, f->name);
-		if (r < 0 || !f->name[0])
-			break;
-		if (!compare(dir, f->name, m, c, &f->same)) {
-			f->dir = dir;
-			return 0;
-		}
-		r = -1;
-		if (errno != ENOENT) /* else renamed meanwhile: once more */
-			break;
+	r = find_in(dir, l, m, c, f);
+	if (r > 0) {
+		f->dir = dir;
+		return 0;
 	}
 	err = errno;
 	close(dir);

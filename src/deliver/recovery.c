@@ -1,10 +1,9 @@
 /*
  * recovery: adopts a journal, replays its segments, removes it.
  *
- * Attempts are counted on disk before they begin, so that a journal that
- * ends whoever reads it is set aside after the third. One that could not be
- * delivered for another reason (a full disk) is left for later, and that
- * attempt does not count.
+ * A record that ended three readers is left out; all others are delivered,
+ * and the journal is set aside with it. One that could not be delivered for
+ * another reason (a full disk) is left for later.
  */
 #include "deliver/recovery.h"
 
@@ -114,17 +113,15 @@ log_result(const struct recovery_result *x)
 	const struct log_field none = LOG_END;
 	bool bad = x->damaged || x->lost || x->error;
 
-	if (x->quarantined)
+	if (x->left_out)
 		log_event(LOG_ERROR, "quarantine", LOG_STR("journal", x->name),
-		    LOG_UINT("attempts", JOURNAL_ATTEMPTS),
-		    LOG_STR("help", "it ended every worker that read it; its "
-				    "mail is in there"));
-	else
-		log_event(bad ? LOG_ERROR : LOG_INFO, "recovered",
-		    LOG_STR("journal", x->name), LOG_UINT("copies", x->placed),
-		    LOG_UINT("held", x->held_back),
-		    LOG_UINT("damaged", x->damaged),
-		    LOG_UINT("undelivered", x->lost), x->error ? error : none);
+		    LOG_UINT("records", x->left_out),
+		    LOG_STR("help", "each ended three workers that read it; "
+				    "all others are delivered"));
+	log_event(bad ? LOG_ERROR : LOG_INFO, "recovered",
+	    LOG_STR("journal", x->name), LOG_UINT("copies", x->placed),
+	    LOG_UINT("held", x->held_back), LOG_UINT("damaged", x->damaged),
+	    LOG_UINT("undelivered", x->lost), x->error ? error : none);
 }
 
 static void

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "deliver/attempts.h"
 #include "deliver/full_io.h"
 #include "deliver/replay.h"
 #include "deliver/segment.h"
@@ -26,6 +27,8 @@ struct run {
 	const struct crc32c *crc;
 	struct journal_dir dir;
 	struct recovery_result *x;
+	struct attempts attempts;
+	const char *segment; /* its name, while it is replayed */
 };
 
 static bool
@@ -98,6 +101,17 @@ write_done(const struct crc32c *c, int fd, struct record_header *h)
 	return fdatasync(fd);
 }
 
+/* Is this record to be delivered? */
+static bool
+at_record(void *ctx, uint64_t offset)
+{
+	struct run *run = ctx;
+	bool deliver = attempts_begin(&run->attempts, run->segment, offset);
+
+	run->x->left_out += !deliver;
+	return deliver;
+}
+
 /* 0: all that is in it is safe elsewhere. */
 static int
 replay(struct run *run, int fd, const struct record_header *h,
@@ -108,8 +122,11 @@ replay(struct run *run, int fd, const struct record_header *h,
 	int error = 0;
 
 	replay_init(&r, run->crc, run->dir.fd, run->dirs->held, how);
+	r.at = at_record;
+	r.ctx = run;
 	if (replay_range(&r, fd, h->nonce, h->done, h->size) < 0)
 		error = errno;
+	attempts_rest(&run->attempts);
 	if (!error && replay_sync(&r) < 0)
 		*unsynced = true;
 	x->placed += r.placed;
@@ -125,7 +142,7 @@ recover_segment(struct run *run, const char *name, int fd)
 {
 	struct record_header h;
 	struct stat st;
-	unsigned damaged = run->x->damaged;
+	unsigned damaged = run->x->damaged, left_out = run->x->left_out;
 	bool unsynced = false;
 
 	if (never_used(fd))
@@ -149,6 +166,8 @@ recover_segment(struct run *run, const char *name, int fd)
 		run->x->error = replay(run, fd, &h, PLACE_REWRITE, &unsynced);
 	if (run->x->error)
 		return;
+	if (run->x->left_out != left_out)
+		return;
 	if (run->x->damaged != damaged)
 		set_aside(run, name);
 	else if (write_done(run->crc, fd, &h) < 0)
@@ -164,6 +183,7 @@ recover_name(void *ctx, const char *name)
 	if (!is_segment(name))
 		return 0;
 	fd = openat(run->dir.fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	run->segment = name;
 	if (fd < 0) {
 		run->x->error = errno;
 		return -1;
@@ -178,23 +198,22 @@ recover_name(void *ctx, const char *name)
 static void
 recover(struct run *run)
 {
-	int attempt = journal_dir_attempt(&run->dir);
 	struct recovery_result *x = run->x;
+	int r;
 
-	if (attempt < 0) {
+	attempts_open(&run->attempts, run->dir.fd);
+	r = journal_dir_each(run->dir.fd, recover_name, run);
+	attempts_close(&run->attempts);
+	if (r < 0 && !x->error)
 		x->error = errno;
-	} else if (attempt > JOURNAL_ATTEMPTS) {
-		x->quarantined = true;
-		if (journal_dir_quarantine(&run->dir) < 0)
-			x->error = errno;
-	} else if (journal_dir_each(run->dir.fd, recover_name, run) < 0) {
-		if (!x->error)
-			x->error = errno;
-		/* it ended nobody: this was not the journal's fault */
-		(void)journal_dir_forgive(&run->dir);
-	} else if (journal_dir_remove(&run->dir) < 0) {
+	if (x->error)
+		return;
+	if (x->left_out)
+		r = journal_dir_quarantine(&run->dir);
+	else
+		r = journal_dir_remove(&run->dir);
+	if (r < 0)
 		x->error = errno;
-	}
 }
 
 void

@@ -195,7 +195,8 @@ replay_range(struct replay *r, int fd, uint64_t nonce, uint64_t from,
 		size_t n = RECORD_ALIGN;
 
 		if (record_decode(r->crc, at, nonce, offset, &record)) {
-			deliver(r, &record);
+			if (!r->at || r->at(r->ctx, offset))
+				deliver(r, &record);
 			n = (record.size + n - 1) / n * n;
 		} else if (was_record(at, nonce)) {
 			r->damaged++;

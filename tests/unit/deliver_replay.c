@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "deliver/attempts.h"
 #include "deliver/journal_dir.h"
 #include "deliver/recovery_run.h"
 #include "deliver/replay.h"
@@ -414,25 +415,57 @@ a_journal_with_an_owner(void **state)
 	close(fd);
 }
 
+/* Whoever read this record died, again and again. */
 static void
-three_attempts(void **state)
+ended_there(unsigned i, unsigned times)
+{
+	struct attempts a;
+
+	for (unsigned n = 0; n < times; n++) {
+		attempts_open(&a, dir);
+		assert_true(attempts_begin(&a, "00000001.log", 8192));
+		assert_true(attempts_begin(&a, "00000001.log", offsets[i]));
+		attempts_close(&a);
+	}
+}
+
+static void
+a_record_that_ends_its_readers(void **state)
 {
 	struct recovery_result x;
-	struct journal_dir d = {.fd = dir};
 
 	(void)state;
-	/* whoever read it died, three times */
-	for (int i = 1; i <= JOURNAL_ATTEMPTS; i++)
-		assert_int_equal(journal_dir_attempt(&d), i);
+	ended_there(6, ATTEMPTS_MAX);
 	x = recover();
-	assert_true(x.quarantined);
-	assert_there(0, LETTERS);
+	assert_int_equal(x.left_out, 1);
+	assert_there(6, 7);
 	assert_int_equal(access(scratch_path(
 				    "journal/quarantine-0123456789ABCDEF"),
 			     F_OK),
 	    0);
 	x = recover();
 	assert_string_equal(x.name, "");
+}
+
+/* Killed here and there, or not inside a record: no fault of the journal. */
+static void
+readers_that_were_killed(void **state)
+{
+	struct recovery_result x;
+	struct attempts a;
+
+	(void)state;
+	for (unsigned i = 0; i < LETTERS; i++)
+		ended_there(i, ATTEMPTS_MAX - 1);
+	for (unsigned i = 0; i < 10; i++) {
+		attempts_open(&a, dir);
+		assert_true(attempts_begin(&a, "00000001.log", offsets[3]));
+		attempts_rest(&a);
+		attempts_close(&a);
+	}
+	x = recover();
+	assert_int_equal(x.left_out, 0);
+	assert_there(0, 0);
 }
 
 static void
@@ -479,7 +512,8 @@ main(void)
 	    T(without_a_header),
 	    T(cut_short),
 	    T(a_journal_with_an_owner),
-	    T(three_attempts),
+	    T(a_record_that_ends_its_readers),
+	    T(readers_that_were_killed),
 	    T(a_version_of_the_future),
 	};
 

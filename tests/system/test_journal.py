@@ -1,0 +1,323 @@
+"""The journal: what comes before 250, and what the disk may do to it."""
+
+import os
+import re
+import signal
+import threading
+
+import pytest
+
+from daemon import Message, wait_for
+from test_durability import calls, need_strace, traced
+
+FAST = "segment = 1M size = 64M checkpoint = 200ms"
+LARGE = ("z" * 998 + "\r\n") * 200
+
+
+class Log:
+    """What is on the disk, going by the calls of one worker."""
+
+    def __init__(self):
+        self.written = b""
+        self.synced = b""
+        self.answered = []
+
+    def see(self, name, args):
+        if name == "pwritev":
+            self.written += args.encode()
+        elif name == "fdatasync" and ".log>" in args:
+            self.synced = self.written
+        elif "250 2.6.0" in args:
+            id = re.search(r"250 2\.6\.0 (\S+) accepted", args)[1]
+            assert id.encode() in self.synced, f"not on disk: {id}"
+            self.answered.append(id)
+
+
+def test_250_comes_behind_the_commit(start):
+    """WIRE 27: one pwritev and one fdatasync hold all that is answered."""
+    need_strace()
+    d = traced(start.make(top="workers = 1", journal=FAST), "-y", "-s",
+               "400", "-e", "trace=pwritev,fdatasync,sendto,sendmsg,write")
+    d.start()
+    with d.client() as c:
+        ids = [c.deliver("x\r\n", "alice@example.org",
+                         "bob@example.org").id for _ in range(3)]
+    d.stop()
+    log = Log()
+    for name, args in calls((d.path / "trace").read_text(errors="replace")):
+        log.see(name, args)
+    assert log.answered == ids
+
+
+def test_large_250_comes_behind_file_and_folder(start):
+    """WIRE 27: a body of its own has its octets and its name on disk."""
+    need_strace()
+    d = traced(start.make(top="workers = 1", journal=FAST), "-y", "-s", "64",
+               "-e", "trace=linkat,fsync,fdatasync,sendto,sendmsg,write")
+    d.start()
+    with d.client() as c:
+        id = c.deliver(LARGE, "alice@example.org", "bob@example.org").id
+    d.stop()
+    seen = []
+    for name, args in calls((d.path / "trace").read_text(errors="replace")):
+        if name in ("linkat", "fsync", "fdatasync"):
+            seen.append(f"{name} {args}")
+        elif "250 2.6.0" in args:
+            break
+    own = [i for i, x in enumerate(seen) if f"{id}.body" in x]
+    assert own and seen[own[0]].startswith("linkat")
+    assert seen[own[0] - 1].startswith("fsync")  # the file
+    assert seen[own[0] + 1].startswith("fsync")  # its folder
+    assert any(x.startswith("fdatasync") for x in seen[own[0] + 2:])
+
+
+def test_a_slow_disk_gathers_one_commit(start):
+    """While one commit runs, all that comes waits for the next, together."""
+    need_strace()
+    d = traced(start.make(top="workers = 1", journal=FAST), "-e",
+               "trace=fdatasync,pwritev", "-e",
+               "inject=fdatasync:delay_enter=300000")
+    d.start()
+    clients = [d.client() for _ in range(12)]
+    for c in clients:
+        c.begin("alice@example.org")
+        assert c.ask("DATA").code == 354
+    for c in clients:
+        c.send("x\r\n.\r\n")
+    for c in clients:
+        assert c.reply().code == 250
+        c.close()
+    d.stop()
+    trace = (d.path / "trace").read_text()
+    assert len(re.findall(r"pwritev\(", trace)) < 6
+
+
+class Ledger:
+    """Who was promised what, by several clients at once."""
+
+    def __init__(self, d):
+        self.d = d
+        self.lock = threading.Lock()
+        self.promised, self.refused, self.unknown = set(), {}, set()
+
+    def client(self, k, n, name):
+        c = None
+        for i in range(n):
+            tag = f"{name}{k}-{i}"
+            body = f"X-Tag: {tag}\r\n\r\n" + (
+                LARGE if i % 10 == 9 else "y" * 70 + "\r\n")
+            try:
+                c = c or self.d.client()
+                reply = c.deliver(body, "alice@example.org",
+                                  "bob@example.org")
+            except (OSError, AssertionError, TypeError):
+                c = None
+                with self.lock:
+                    self.unknown.add(tag)
+                continue
+            with self.lock:
+                if reply.code == 250:
+                    self.promised.add(tag)
+                else:
+                    self.refused[tag] = reply.status
+        if c:
+            c.close()
+
+    def run(self, clients=4, each=30, name=""):
+        threads = [threading.Thread(target=self.client, args=(k, each, name))
+                   for k in range(clients)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        return self
+
+    def holds(self):
+        """All that was promised is there, and nothing that was refused."""
+        for box in self.d.mail.glob("example.org/*"):
+            found = [re.search(rb"X-Tag: (\S+)", Message(p).body)[1].decode()
+                     for p in (box / "new").iterdir()]
+            assert len(found) == len(set(found)), "something is there twice"
+            assert self.promised <= set(found)
+            assert not set(self.refused) & set(found)
+
+
+def faulty(start, *faults, deaths=False):
+    need_strace()
+    names = ",".join(sorted({f.split(":")[0] for f in faults}))
+    options = ["-e", f"trace={names}"]
+    for f in faults:
+        options += ["-e", f"inject={f}"]
+    d = traced(start.make(top="workers = 1", journal=FAST, deaths=deaths),
+               *options)
+    return d.start()
+
+
+def settle(d, ledger):
+    """What is in the journal or held comes, at the latest after a restart."""
+    d.stop()
+    d.wrapper, d.env = [], {}
+    d.start()
+    wait_for("nothing but their own journals", lambda: len(
+        list((d.spool / "journal").iterdir())) <= len(d.workers()))
+    wait_for("nothing held", lambda: not list((d.spool / "held").iterdir()))
+    ledger.holds()
+
+
+@pytest.mark.parametrize("fault", [
+    "pwritev:error=EIO:when=3",
+    "pwritev:error=ENOSPC:when=5",
+    "fdatasync:error=EIO:when=4",
+    "fdatasync:error=ENOSPC:when=6",
+])
+def test_one_commit_fails(start, fault):
+    """DESIGN 6: 451 for that batch, another file, and the old one is kept."""
+    d = faulty(start, fault)
+    ledger = Ledger(d).run()
+    assert set(ledger.refused.values()) == {"451 4.3.0"}
+    assert not ledger.unknown and len(ledger.promised) > 50
+    wait_for("the old file", lambda: list((d.spool / "damaged").iterdir()))
+    assert "error journal-commit" in d.log()
+    settle(d, ledger)
+
+
+def test_two_commits_fail(start):
+    """421 for all, and whoever comes back finds a new worker."""
+    d = faulty(start, "pwritev:error=EIO:when=20..21", deaths=True)
+    ledger = Ledger(d).run(each=40)
+    assert ledger.refused
+    assert "error journal-broken" in d.log()
+    wait_for("its end", lambda: "worker-died" in d.log())
+    with d.client() as c:
+        assert c.deliver("X-Tag: new\r\n\r\n", "alice@example.org",
+                         "bob@example.org").code == 250
+    ledger.promised.add("new")
+    settle(d, ledger)
+
+
+@pytest.mark.parametrize("fault", [
+    "syncfs:error=EIO:when=1", "syncfs:error=EIO", "syncfs:error=ENOSPC",
+])
+def test_sync_fails(start, fault):
+    """Nothing is freed for it: each record is written anew."""
+    d = faulty(start, fault)
+    ledger = Ledger(d).run()
+    assert not ledger.refused and not ledger.unknown
+    wait_for("the failure", lambda: "error sync-failed" in d.log())
+    settle(d, ledger)
+
+
+@pytest.mark.parametrize("fault", [
+    "pwrite64:error=EIO:when=5+3", "pwrite64:error=ENOSPC:when=7+2",
+    "fsync:error=EIO:when=14+3", "renameat2:error=EIO:when=3+5",
+    "renameat2:error=EDQUOT:when=2+2", "writev:error=ENOSPC:when=3+4",
+])
+def test_other_faults(start, fault):
+    """Whatever fails on the way, now and then: the ledger holds."""
+    d = faulty(start, fault, deaths=True)
+    ledger = Ledger(d).run(each=20)
+    assert ledger.promised
+    settle(d, ledger)
+
+
+def test_checkpoint_fails_beside_a_commit(start):
+    """Its file is retired while it is being written to, and no sooner over."""
+    d = faulty(start, "pwrite64:error=EIO:when=4+2",
+               "fdatasync:delay_enter=30000", deaths=True)
+    ledger = Ledger(d).run(clients=8, each=60)
+    assert "error checkpoint-failed" in d.log()
+    assert not re.search(r"worker-died .* signal=", d.log())
+    settle(d, ledger)
+
+
+def test_no_room_for_a_segment(start, mounted):
+    """WIRE 26: 452, and 250 again once there is room."""
+    if os.geteuid():
+        pytest.skip("root alone may mount")
+    d = start.make(journal="segment = 8M size = 256M reserve = 0%",
+                   top="workers = 1")
+    mounted("ext4", d.spool, "12M")
+    filler = d.spool / "filler"
+    with open(filler, "wb") as f:
+        try:
+            f.write(b"x" * (16 << 20))
+        except OSError:
+            pass
+    d.start()
+    with d.client() as c:
+        reply = c.ask("MAIL FROM:<a@example.com>")
+        if reply.code == 250:
+            c.ask("RCPT TO:<alice@example.org>")
+            c.ask("DATA")
+            c.send("x\r\n.\r\n")
+            reply = c.reply()
+        assert reply.status == "452 4.3.1"
+        filler.unlink()
+        wait_for("room", lambda: c.ask("RSET") and c.ask(
+            "MAIL FROM:<a@example.com>").code == 250)
+        c.ask("RSET")
+        wait_for("250", lambda: c.deliver("x\r\n").code == 250)
+    assert d.files()
+
+
+def test_reserved_by_size(start):
+    """WIRE 26: what others have announced is not promised twice."""
+    d = start(journal="segment = 1M size = 16M", top="workers = 1")
+    with d.client() as a, d.client() as b:
+        assert a.ask("MAIL FROM:<a@example.com> SIZE=12000000").code == 250
+        reply = b.ask("MAIL FROM:<a@example.com> SIZE=12000000")
+        assert reply.status == "452 4.3.1"
+        assert b.ask("MAIL FROM:<a@example.com> SIZE=1000").code == 250
+        b.ask("RSET")
+        a.ask("RSET")
+        assert b.ask("MAIL FROM:<a@example.com> SIZE=12000000").code == 250
+        b.close()
+        wait_for("room", lambda: a.ask(
+            "MAIL FROM:<a@example.com> SIZE=12000000").code == 250)
+
+
+def test_reload_passes_a_journal_on(start):
+    """Workers of before empty theirs; those of now have their own."""
+    d = start(journal=FAST)
+    ledger = Ledger(d)
+    for name in "abc":
+        ledger.run(clients=2, each=10, name=name)
+        os.kill(d.master(), signal.SIGHUP)
+        wait_for("the reload", lambda: d.log().count("info reloaded"))
+    settle(d, ledger)
+    assert not ledger.refused
+
+
+def test_a_journal_of_the_future_stops_the_start(start):
+    """It names itself; nothing is touched."""
+    d = start.make(journal=FAST)
+    d.start()
+    d.kill()
+    segment = next((d.spool / "journal").glob("*/*.log"), None)
+    if not segment:
+        with d.start().client() as c:
+            c.deliver("x\r\n")
+        d.kill()
+        segment = next((d.spool / "journal").glob("*/*.log"))
+    head = bytearray(segment.read_bytes()[:48])
+    head[8] = 99
+    head[12:16] = bytes(4)
+    head[24:32] = (1 << 40).to_bytes(8, "little")
+    head[12:16] = crc32c(bytes(head)).to_bytes(4, "little")
+    with open(segment, "r+b") as f:
+        f.write(head)
+    before = segment.read_bytes()
+    d.start(wait=False)
+    assert d.wait() != 0
+    assert re.search(r"error journal-version journal=\S+ version=99 ours=1",
+                     d.log())
+    assert segment.read_bytes() == before
+
+
+def crc32c(data):
+    crc = 0xffffffff
+    for b in data:
+        crc ^= b
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
