@@ -18,6 +18,8 @@
 
 struct session;
 
+#define SESSIONS_RANDOM 64
+
 /* Owned by the worker. */
 struct sessions {
 	const struct config *conf;
@@ -30,6 +32,8 @@ struct sessions {
 	struct buf out; /* the replies of the session that runs */
 	struct session *list;
 	unsigned count;
+	uint32_t random[SESSIONS_RANDOM]; /* drawn, not yet used */
+	unsigned nrandom;
 	bool draining;
 	bool pressure;
 	void (*on_empty)(void *ctx); /* the last one has gone */
@@ -39,6 +43,9 @@ struct sessions {
 /* Takes fd over; greets or refuses. which: index of the listen block. */
 void sessions_accept(struct sessions *all, unsigned which, int fd,
     const struct ipaddr *client, uint16_t port);
+
+/* For one session's id. */
+uint32_t sessions_random(struct sessions *all);
 
 /* 421 to the next MAIL, or after 5 s idle. */
 void sessions_drain(struct sessions *all);

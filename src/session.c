@@ -11,7 +11,6 @@
 #include "session.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -140,6 +139,8 @@ session_run(struct session *s, struct span in)
 			break;
 	s->running = false;
 	stream_keep(&s->stream, in);
+	if (step == SMTP_CLOSE)
+		stream_last(&s->stream);
 	if (!stream_write(&s->stream, &s->all->out)) {
 		session_become(s, SESSION_GONE);
 		return;
@@ -279,11 +280,9 @@ init(struct session *s, const struct config_listen *l,
     const struct ipaddr *client, uint16_t port)
 {
 	int64_t now = loop_now(s->all->loop);
-	uint32_t random = 0;
 
-	if (getrandom(&random, sizeof(random), 0) < 0)
-		abort();
-	ident_format((uint64_t)loop_wall(s->all->loop), random, s->env.session);
+	ident_format((uint64_t)loop_wall(s->all->loop), sessions_random(s->all),
+	    s->env.session);
 	s->env.client = *client;
 	s->env.port = port;
 	smtp_init(&s->smtp, &l->smtp, &s->env);

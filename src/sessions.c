@@ -3,6 +3,8 @@
  */
 #include "sessions.h"
 
+#include <stdlib.h>
+#include <sys/random.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -24,6 +26,18 @@ check_pressure(struct sessions *all)
 	all->pressure = pressure;
 	DL_FOREACH (all->list, s)
 		session_time_pressure(s, pressure);
+}
+
+/* Asked for many at once: a system call for each session would be felt. */
+uint32_t
+sessions_random(struct sessions *all)
+{
+	if (!all->nrandom) {
+		if (getrandom(all->random, sizeof(all->random), 0) < 0)
+			abort();
+		all->nrandom = SESSIONS_RANDOM;
+	}
+	return all->random[--all->nrandom];
 }
 
 void

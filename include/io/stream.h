@@ -64,6 +64,7 @@ struct stream {
 	bool reading;
 	bool lingering;
 	bool handshaking;
+	bool last;      /* see stream_last() */
 	bool broken;    /* a write failed, and so will all others */
 	bool peeked;    /* the first octet of the handshake was looked at */
 	bool tls_write; /* TLS must write before it can go on reading */
@@ -94,6 +95,11 @@ void stream_resume(struct stream *s);
  * peer is gone, now or before. out is empty afterwards.
  */
 bool stream_write(struct stream *s, struct buf *out);
+/*
+ * What is written from now on is the last, and goes out together with the
+ * end: stream_shutdown() must follow.
+ */
+void stream_last(struct stream *s);
 /* Octets not yet taken by the socket. */
 size_t stream_unsent(const struct stream *s);
 

@@ -75,18 +75,18 @@ list_take(struct job_list *l)
 	return job;
 }
 
-/* Called with the lock held. */
+/* Without the lock. */
 static void
 run_one(struct jobs *jobs, struct job *job)
 {
 	const uint64_t one = 1;
 	bool first;
 
-	pthread_mutex_unlock(&jobs->lock);
 	job->run(job);
 	pthread_mutex_lock(&jobs->lock);
 	first = jobs->finished.first == NULL;
 	list_put(&jobs->finished, job);
+	pthread_mutex_unlock(&jobs->lock);
 	/* the loop takes the whole list: only its first job must wake it */
 	if (first && write(jobs->fd, &one, sizeof(one)) < 0)
 		assert(errno == EAGAIN);
@@ -101,10 +101,13 @@ thread_main(void *arg)
 	pthread_mutex_lock(&jobs->lock);
 	while (!jobs->stop) {
 		job = list_take(&jobs->queue);
-		if (job)
-			run_one(jobs, job);
-		else
+		if (!job) {
 			pthread_cond_wait(&jobs->work, &jobs->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&jobs->lock);
+		run_one(jobs, job);
+		pthread_mutex_lock(&jobs->lock);
 	}
 	pthread_mutex_unlock(&jobs->lock);
 	return NULL;
@@ -131,11 +134,9 @@ on_finished(int fd, short what, void *arg)
 	struct jobs *jobs = arg;
 	struct job_list list;
 	struct job *job;
-	uint64_t count;
 
+	(void)fd; /* an edge: what was counted need not be read */
 	(void)what;
-	if (read(fd, &count, sizeof(count)) < 0)
-		assert(errno == EAGAIN);
 	pthread_mutex_lock(&jobs->lock);
 	list = jobs->finished;
 	if (!list.first)
@@ -183,8 +184,8 @@ jobs_new(struct loop *l, unsigned threads)
 	list_init(&jobs->finished);
 	jobs->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (jobs->fd >= 0)
-		jobs->wake = event_new(l->base, jobs->fd, EV_READ | EV_PERSIST,
-		    on_finished, jobs);
+		jobs->wake = event_new(l->base, jobs->fd,
+		    EV_READ | EV_ET | EV_PERSIST, on_finished, jobs);
 	if (!jobs->wake || event_add(jobs->wake, NULL) < 0 ||
 	    start_threads(jobs, threads) < 0)
 		jobs_free(&jobs);
@@ -248,8 +249,9 @@ jobs_submit(struct jobs *jobs, struct job *job, jobs_done_fn *done, void *ctx)
 	jobs->pending++;
 	pthread_mutex_lock(&jobs->lock);
 	list_put(&jobs->queue, job);
-	pthread_cond_signal(&jobs->work);
 	pthread_mutex_unlock(&jobs->lock);
+	/* who wakes up now need not wait for the lock */
+	pthread_cond_signal(&jobs->work);
 	return w->id;
 }
 

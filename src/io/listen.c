@@ -207,8 +207,6 @@ accept_one(struct listener *l)
 		close(fd);
 		return true;
 	}
-	/* replies are written whole; waiting for more would only delay them */
-	set_option(fd, IPPROTO_TCP, TCP_NODELAY);
 	l->fn(l->ctx, l->tag, fd, &client, port);
 	return true;
 }
@@ -237,6 +235,9 @@ listener_new(struct loop *loop, int fd, unsigned tag, listen_fn *fn, void *ctx)
 	    .fd = fd,
 	    .tag = tag,
 	    .reserve = -1};
+	/* replies are written whole; waiting for more would only delay them;
+	 * who is accepted inherits it */
+	set_option(fd, IPPROTO_TCP, TCP_NODELAY);
 	l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	l->again = event_new(loop->base, -1, 0, on_again, l);
 	l->event = event_new(loop->base, fd, EV_READ | EV_PERSIST, on_ready, l);

@@ -162,8 +162,11 @@ half_close(struct stream *s)
 void
 stream_shutdown(struct stream *s)
 {
+	bool registered;
+
 	if (s->fd < 0 || s->lingering)
 		return;
+	registered = s->reading && !s->ssl;
 	s->lingering = true;
 	s->reading = true;
 	buf_wipe(&s->in);
@@ -171,7 +174,8 @@ stream_shutdown(struct stream *s)
 		stream_deadline(s, loop_now(s->pool->loop) + FLUSH_MS);
 	else
 		half_close(s);
-	stream_update_io(s);
+	if (!registered)
+		stream_update_io(s);
 }
 
 /* --- reading --- */
@@ -253,9 +257,10 @@ static bool
 send_some(struct stream *s, struct span *data)
 {
 	while (data->len) {
-		ssize_t n =
-		    s->ssl ? stream_tls_write(s, *data)
-			   : send(s->fd, data->ptr, data->len, MSG_NOSIGNAL);
+		ssize_t n = s->ssl
+				? stream_tls_write(s, *data)
+				: send(s->fd, data->ptr, data->len,
+				      MSG_NOSIGNAL | (s->last ? MSG_MORE : 0));
 
 		if (n >= 0)
 			span_skip(data, (size_t)n);
@@ -285,6 +290,12 @@ stream_write(struct stream *s, struct buf *out)
 	}
 	out->len = 0;
 	return ok;
+}
+
+void
+stream_last(struct stream *s)
+{
+	s->last = true;
 }
 
 size_t
