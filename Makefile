@@ -153,8 +153,8 @@ FUZZERS = $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
 ifdef FUZZ
 fuzzers: $(FUZZERS)
 $(FUZZERS): build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o $(HELPER_LIB) \
-    $(LIB_proto)
-	$(LINK) -fsanitize=fuzzer -o $@ $^
+    $(LIB_deliver)
+	$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS_deliver)
 else
 fuzzers:
 	@$(MAKE) FUZZ=1 fuzzers
@@ -173,22 +173,30 @@ NEED_BUILD = gcc libc6-dev libevent-dev libconfuse-dev libcrypt-dev libssl-dev \
 NEED_CHECK = $(NEED_BUILD) clang clang-format clang-tidy cppcheck curl \
 	e2fsprogs gsasl iproute2 libclang-rt-14-dev libcmocka-dev libdb5.3 libicu72 \
 	libnet-ssleay-perl libnsl2 libsasl2-2 libsodium23 libunwind8 mandoc mount msmtp openssl \
-	procps python3 \
-	python3-pytest strace swaks util-linux
+	procps python3 python3-pytest strace swaks util-linux xfsprogs
 
-.PHONY: need-build need-check peers run check bench lint format coverage
+NEED_BENCH = $(NEED_CHECK) libevent-2.1-7 libgnutls-dane0 libidn12 \
+	libpam0g libpcre2-8-0 zlib1g
+
+.PHONY: need-build need-check need-bench peers run check bench lint format
+.PHONY: coverage
 need-build:
 	@tests/need smtpd $(NEED_BUILD)
 need-check:
 	@tests/need "the tests" $(NEED_CHECK)
+need-bench:
+	@tests/need "the benchmark" $(NEED_BENCH)
 
 # Unpacked, not installed: they would start, and one be the system's mailer.
 PEERS = postfix dovecot-core
+BENCH_PEERS = opensmtpd exim4-daemon-light chasquid
 peers: build/peers/.done
-build/peers/.done:
+build/peers/.done: unpack = $(PEERS)
+build/bench-peers/.done: unpack = $(BENCH_PEERS)
+build/peers/.done build/bench-peers/.done:
 	@mkdir -p $(@D)
 	@! command -v apt-get >/dev/null || \
-	    { cd $(@D) && apt-get download -qq $(PEERS) && \
+	    { cd $(@D) && apt-get download -qq $(unpack) && \
 	    for p in *.deb; do dpkg -x "$$p" .; done && rm -f *.deb && \
 	    touch .done; }
 
@@ -209,9 +217,19 @@ format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 # Ratios of one run: see tests/bench/README.md.
-bench: need-check
-	@$(MAKE) -s build/smtpd
+BENCH_BIN = build/bench/canned build/bench/hello build/bench/mda
+LIBS_canned = -levent_core
+LIBS_hello = -lssl -lcrypto
+LIBS_mda = -static-pie
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS_$*)
+
+bench: need-bench
+	@$(MAKE) -s build/smtpd $(BENCH_BIN) peers
+	-@$(MAKE) -s build/bench-peers/.done
 	@tests/bench/tls
+	@tests/bench/run
 
 # What the unit tests and the dialogues reach of the engine's floor.
 coverage:
