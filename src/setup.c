@@ -168,7 +168,8 @@ setup_directories(struct config *c, const struct identity *id)
 			break;
 		status = make_directory(root->path, id);
 	}
-	if (!status && c->deliver.journal)
+	/* without a journal too: mail of earlier may be held */
+	if (!status)
 		status = make_directory(c->failed, id);
 	return status;
 }

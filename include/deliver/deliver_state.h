@@ -31,6 +31,7 @@ struct delivery {
 	struct delivery *prev, *next; /* all of them */
 	struct delivery *queued;      /* the next one in its lane */
 	char *file;                   /* of its body, owned, or NULL */
+	uint64_t backlog;             /* its part of the deliver's */
 	bool at_risk;                 /* its segment is bad: sync it now */
 };
 
@@ -59,11 +60,14 @@ struct deliver {
 	struct lane lanes[LANES];
 	struct delivery *queue, **queue_end; /* committed, not yet placed */
 	unsigned nqueued;
-	bool gathering;              /* the timer is set */
-	struct loop_event *gathered; /* that timer */
-	struct delivery *stuck;      /* not even held, yet */
-	struct delivery *refused;    /* to be told in the next turn */
-	struct loop_event *refusal;  /* which is then */
+	uint64_t backlog; /* octets of bodies committed and still in memory */
+	struct delivery *parked, **parked_end; /* until there are less */
+	bool gathering;                        /* the timer is set */
+	struct loop_event *gathered;           /* that timer */
+	struct delivery *stuck;                /* not even held, yet */
+	struct delivery *refused;              /* to be told in the next turn */
+	struct loop_event *refusal;            /* which is then */
+	struct loop_event *ticker;             /* without a journal */
 	struct recovery *recovery;
 	struct held *held;
 
@@ -91,6 +95,10 @@ loop_fn delivery_refuse_all;
 void delivery_direct(struct delivery *v);
 int lanes_init(struct deliver *d);
 void lanes_free(struct deliver *d);
+/* What was parked, when nothing makes room for it any more. */
+void delivery_refuse_parked(struct deliver *d);
+/* What was parked, as far as the backlog allows. */
+void delivery_unpark(struct deliver *d);
 /* Committed: into its mailboxes. */
 void lanes_put(struct delivery *v);
 /* Not taken by a mailbox: into held/. */

@@ -35,6 +35,7 @@ struct held_file {
 	uint64_t size;
 	int64_t came, tried; /* ms since 1970 */
 	bool seen;
+	bool told; /* that it cannot be read */
 	char name[];
 };
 

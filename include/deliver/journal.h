@@ -74,6 +74,9 @@ void journal_commit(struct journal *j, struct journal_entry *e);
  */
 void journal_finish(struct journal *j, const struct journal_entry *e);
 
+/* The same, but it is not to be delivered at all. */
+void journal_drop(struct journal *j, const struct journal_entry *e);
+
 /* The segment of a committed entry was damaged since: deliver it synced. */
 bool journal_entry_at_risk(const struct journal_entry *e);
 

@@ -27,10 +27,18 @@ int journal_dir_open(int spool, const char *name);
 int journal_dir_make(int root, struct journal_dir *d);
 
 /*
- * One that nobody holds, if there is any: d->fd is -1 if not. What was left
- * half made is removed on the way. 0, or -1 with errno.
+ * One that nobody holds, if there is any, but not the one of the name skip:
+ * d->fd is -1 if not. What was left half made is removed on the way. 0, or -1
+ * with errno.
  */
-int journal_dir_adopt(int root, struct journal_dir *d);
+int journal_dir_adopt(int root, const char *skip, struct journal_dir *d);
+
+/*
+ * A sync of mailboxes failed: notes, on disk, that whoever reads this journal
+ * back must write every record anew. 0, or -1 with errno.
+ */
+int journal_dir_doubt(const struct journal_dir *d);
+bool journal_dir_doubted(const struct journal_dir *d);
 
 /* Renames it to quarantine-<name> and lets it go. 0, or -1 with errno. */
 int journal_dir_quarantine(struct journal_dir *d);

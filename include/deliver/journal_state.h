@@ -37,6 +37,7 @@ struct journal {
 	unsigned last_name;
 	unsigned failures; /* commits in a row */
 	bool preparing;
+	bool stuck; /* the last checkpoint could not pass all it should */
 	bool broken;
 
 	struct checkpoint *checkpoint; /* under way, or NULL */

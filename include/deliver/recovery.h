@@ -20,6 +20,9 @@ struct recovery *recovery_new(int spool, struct jobs *aside);
 /* After jobs_free(aside). */
 void recovery_free(struct recovery **r);
 
+/* What is being read back is left to the next worker, where it is. */
+void recovery_stop(struct recovery *r);
+
 /* Looks for one, unless one is being read back. */
 void recovery_tick(struct recovery *r);
 

@@ -4,6 +4,8 @@
 #ifndef DELIVER_RECOVERY_RUN_H
 #define DELIVER_RECOVERY_RUN_H
 
+#include <stdatomic.h>
+
 #include "deliver/journal_dir.h"
 #include "deliver/record.h"
 
@@ -18,9 +20,12 @@ struct recovery_result {
 	int error;
 };
 
-/* Blocks: adopts one journal, if there is one, and reads it back. */
+/*
+ * Blocks: adopts one journal but skip, if there is one, and reads it back.
+ * ECANCELED in the result: it was stopped on the way.
+ */
 void recovery_run(const struct recovery_dirs *d, const struct crc32c *c,
-    struct recovery_result *x);
+    const char *skip, const atomic_bool *stop, struct recovery_result *x);
 
 /*
  * Blocks: the version that a journal says it is, the highest of its segments;

@@ -7,6 +7,7 @@
 #ifndef DELIVER_REPLAY_H
 #define DELIVER_REPLAY_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "deliver/place.h"
@@ -19,6 +20,7 @@ struct replay {
 	int dirfd; /* of the journal: where bodies have their files */
 	int held;
 	enum place_how how;
+	const atomic_bool *stop; /* NULL, or whether to end before the next */
 	/* NULL, or called before each record; false: leave it out */
 	bool (*at)(void *ctx, uint64_t offset);
 	void *ctx;
@@ -38,7 +40,7 @@ void replay_free(struct replay *r);
 /*
  * From one offset to another; everything that was found is delivered or
  * held. 0; -1 with errno when anything is neither (lost counts them), or
- * cannot be read.
+ * ECANCELED when it was stopped.
  */
 int replay_range(struct replay *r, int fd, uint64_t nonce, uint64_t from,
     uint64_t to);

@@ -19,6 +19,7 @@ struct segment_mark {
 	uint64_t offset;
 	char *file; /* of its body, owned; NULL: none */
 	bool finished;
+	bool dropped; /* and not to be delivered: its client was told so */
 };
 
 struct segment {
@@ -26,10 +27,16 @@ struct segment {
 	const struct crc32c *crc;
 	char name[SEGMENT_NAME_MAX];
 	int fd;
+	/* of the header alone: an error that a sync of one descriptor has
+	 * reported, a sync of the same one does not report again */
+	int header_fd;
 	bool bad;        /* a write failed: nothing more is written to it */
 	bool committing; /* a commit is under way */
 	struct record_header header;
 	uint64_t end; /* where the next commit goes */
+	/* a sync of mailboxes failed: what is below was delivered by then or
+	 * under way, and is written anew, whatever later syncs say */
+	uint64_t doubt;
 
 	/* of this use, in order */
 	struct segment_mark *marks;

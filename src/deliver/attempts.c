@@ -1,31 +1,39 @@
 /*
- * attempts: one line of fixed length in a file of the journal's directory.
+ * attempts: a note of fixed length in a file of the journal's directory.
  * Blocks, as little as a write to memory does.
  */
 #include "deliver/attempts.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "deliver/full_io.h"
 
-#define LINE 64
+/* As this machine writes it: no other one will read it. */
+struct note {
+	uint64_t offset;
+	uint32_t count;
+	char name[SEGMENT_NAME_MAX];
+};
 
 void
 attempts_open(struct attempts *a, int dir)
 {
-	char line[LINE + 1] = "";
+	struct note n;
+	char octets[sizeof(n)];
 
 	*a = (struct attempts){
 	    .fd = openat(dir, "attempts",
 		O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600)};
-	if (a->fd < 0 || full_pread(a->fd, line, LINE, 0) < 0 ||
-	    sscanf(line, "%u %" SCNu64 " %23s", &a->count, &a->offset,
-		a->name) != 3)
-		a->count = 0;
+	if (a->fd < 0 || full_pread(a->fd, octets, sizeof(octets), 0) < 0)
+		return;
+	memcpy(&n, octets, sizeof(n));
+	a->count = n.count;
+	a->offset = n.offset;
+	memcpy(a->name, n.name, sizeof(a->name));
+	a->name[sizeof(a->name) - 1] = '\0';
 }
 
 void
@@ -40,14 +48,17 @@ static void
 note(const struct attempts *a, unsigned count, uint64_t offset,
     const char *name)
 {
-	char line[LINE + 1];
-	int n = snprintf(line, sizeof(line), "%u %" PRIu64 " %.23s", count,
-	    offset, name);
+	struct note n;
+	char octets[sizeof(n)];
 
-	memset(line + n, ' ', (size_t)(LINE - n));
-	line[LINE - 1] = '\n';
+	memset(&n, 0, sizeof(n));
+	n.offset = offset;
+	n.count = count;
+	snprintf(n.name, sizeof(n.name), "%s", name);
+	memcpy(octets, &n, sizeof(n));
 	if (a->fd >= 0)
-		(void)full_pwrite(a->fd, (struct span){line, LINE}, 0);
+		(void)full_pwrite(a->fd, (struct span){octets, sizeof(octets)},
+		    0);
 }
 
 bool

@@ -26,6 +26,9 @@ struct step {
 	uint64_t from, done;
 	char **files; /* bodies of their own below done; the segment's */
 	unsigned nfiles;
+	uint64_t doubt;    /* below it a record is written anew */
+	uint64_t *dropped; /* offsets that are not */
+	unsigned ndropped;
 	bool over; /* and then there is nothing left */
 	bool bad;
 	bool moved; /* to damaged/ */
@@ -88,6 +91,21 @@ note_files(struct step *t, const struct segment *s)
 }
 
 static void
+note_dropped(struct step *t, const struct segment *s)
+{
+	unsigned n = 0;
+
+	for (unsigned i = s->first; i < t->first; i++)
+		n += s->marks[i].dropped;
+	if (!n)
+		return;
+	t->dropped = make(n, sizeof(t->dropped[0]));
+	for (unsigned i = s->first; i < t->first; i++)
+		if (s->marks[i].dropped)
+			t->dropped[t->ndropped++] = s->marks[i].offset;
+}
+
+static void
 note_step(struct checkpoint *c, struct segment *s)
 {
 	unsigned first = finished(s);
@@ -100,9 +118,11 @@ note_step(struct checkpoint *c, struct segment *s)
 	    .first = first,
 	    .over = s != c->j->current && !s->committing && first == s->nmarks,
 	    .bad = s->bad,
+	    .doubt = s->doubt,
 	    .done = first < s->nmarks ? s->marks[first].offset : s->end};
 	t->from = first > s->first ? s->marks[s->first].offset : t->done;
 	note_files(t, s);
+	note_dropped(t, s);
 }
 
 static void
@@ -130,16 +150,29 @@ note_file_systems(struct checkpoint *c)
 
 /* --- on a thread --- */
 
+static bool
+is_wanted(void *ctx, uint64_t offset)
+{
+	const struct step *t = ctx;
+
+	for (unsigned i = 0; i < t->ndropped; i++)
+		if (t->dropped[i] == offset)
+			return false;
+	return true;
+}
+
 /* Each record from the file, written anew and synced by itself. */
 static void
-rewrite(struct checkpoint *c, struct step *t)
+rewrite(struct checkpoint *c, struct step *t, uint64_t to)
 {
 	struct journal *j = c->j;
 	struct replay r;
 
 	replay_init(&r, &j->crc, j->dir.fd, j->held, PLACE_REWRITE);
+	r.at = is_wanted;
+	r.ctx = t;
 	if (replay_range(&r, t->segment->fd, t->segment->header.nonce, t->from,
-		t->done) < 0)
+		to) < 0)
 		t->error = errno;
 	else if (r.damaged)
 		t->error = EIO;
@@ -177,11 +210,17 @@ checkpoint_run(struct job *job)
 	for (unsigned i = 0; i < c->nfds; i++)
 		if (syncfs(c->fds[i]) < 0)
 			c->sync_error = errno;
+	/* whoever reads this back after us must not trust what it finds */
+	if (c->sync_error && journal_dir_doubt(&c->j->dir) < 0)
+		c->sync_error = errno;
 	for (unsigned i = 0; i < c->nsteps; i++) {
 		struct step *t = &c->steps[i];
 
-		if (c->sync_error && t->from < t->done)
-			rewrite(c, t);
+		uint64_t to =
+		    c->sync_error || t->done < t->doubt ? t->done : t->doubt;
+
+		if (t->from < to)
+			rewrite(c, t, to);
 		if (!t->error)
 			pass(c, t);
 	}
@@ -200,6 +239,7 @@ apply(struct checkpoint *c, struct step *t)
 		    LOG_STR("journal", j->dir.name),
 		    LOG_STR("segment", s->name), LOG_ERRNO(t->error));
 		journal_retire(j, s, true);
+		j->stuck = true;
 		return;
 	}
 	s->first = t->first;
@@ -216,16 +256,31 @@ apply(struct checkpoint *c, struct step *t)
 	}
 }
 
+/* What was placed while the sync ran may be among what it lost. */
+static void
+doubt_all(struct journal *j)
+{
+	struct segment *s;
+
+	if (j->current)
+		j->current->doubt = j->current->end;
+	LL_FOREACH(j->retired, s)
+	s->doubt = s->end;
+}
+
 static void
 checkpoint_done(struct job *job, void *ctx)
 {
 	struct checkpoint *c = (struct checkpoint *)job;
 	struct journal *j = ctx;
 
-	if (c->sync_error)
+	if (c->sync_error) {
+		doubt_all(j);
 		log_event(LOG_ERROR, "sync-failed",
 		    LOG_STR("journal", j->dir.name),
 		    LOG_UINT("held", c->held_back), LOG_ERRNO(c->sync_error));
+	}
+	j->stuck = false;
 	for (unsigned i = 0; i < c->nsteps; i++)
 		apply(c, &c->steps[i]);
 	j->checkpoint = NULL;
@@ -236,8 +291,10 @@ checkpoint_free(struct job *job)
 {
 	struct checkpoint *c = (struct checkpoint *)job;
 
-	for (unsigned i = 0; i < c->nsteps; i++)
+	for (unsigned i = 0; i < c->nsteps; i++) {
 		free(c->steps[i].files);
+		free(c->steps[i].dropped);
+	}
 	free(c->steps);
 	free(c->fds);
 	free(c);

@@ -119,6 +119,7 @@ delivery_free(struct delivery *v)
 		DL_DELETE(v->d->deliveries, v);
 		v->d->pending--;
 	}
+	v->d->backlog -= v->backlog;
 	buf_free(&v->entry.record);
 	message_free(&v->message);
 	free(v->file);
@@ -246,5 +247,8 @@ deliver_settled(struct deliver *d)
 {
 	if (!d->journal)
 		return true;
-	return journal_settled(d->journal) && !d->queue;
+	if (!d->queue && !jobs_pending(d->jobs))
+		delivery_refuse_parked(d);
+	return journal_settled(d->journal) && !d->queue && !d->parked &&
+	       !d->refused;
 }

@@ -30,6 +30,8 @@ open_tmp(struct deliver *d)
 	return faccessat(d->tmp, ".", W_OK | X_OK, AT_EACCESS);
 }
 
+static uint64_t journal_total(struct deliver *d);
+
 static void
 on_broken(void *ctx)
 {
@@ -48,27 +50,23 @@ on_tick(void *ctx)
 	struct deliver *d = ctx;
 
 	hold_again(d);
+	if (d->journal)
+		(void)journal_total(d); /* also when no MAIL comes here */
 	held_tick(d->held);
 	recovery_tick(d->recovery);
+	if (d->ticker)
+		loop_timer_set(d->ticker, d->options->checkpoint);
 }
 
-/* Every part of it below the spool; -1 with errno. */
+/* What is done on the side, for mail of now or of earlier. */
 static int
-open_journal(struct deliver *d)
+open_aside(struct deliver *d)
 {
 	const struct deliver_options *o = d->options;
 	const struct held_options held = {.limit = o->held,
 	    .expire = o->expire,
 	    .failed = o->failed};
 
-	d->journal_options = (struct journal_options){.segment = o->segment,
-	    .checkpoint = o->checkpoint,
-	    .recipients = o->recipients,
-	    .broken = on_broken,
-	    .tick = on_tick,
-	    .ctx = d};
-	if (lanes_init(d) < 0)
-		return -1;
 	d->aside = jobs_new(d->loop, ASIDE);
 	if (!d->aside)
 		return -1;
@@ -76,7 +74,59 @@ open_journal(struct deliver *d)
 	if (!d->recovery)
 		return -1;
 	d->held = held_new(&held, d->spool, d->aside);
-	if (!d->held)
+	return d->held ? 0 : -1;
+}
+
+static int
+count_name(void *ctx, const char *name)
+{
+	(void)name;
+	++*(unsigned *)ctx;
+	return 0;
+}
+
+/* Entries of a directory in the spool; 0 when there is none. */
+static unsigned
+count_in(const struct deliver *d, const char *name)
+{
+	int fd = openat(d->spool, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	unsigned n = 0;
+
+	if (fd < 0)
+		return 0;
+	(void)journal_dir_each(fd, count_name, &n);
+	close(fd);
+	return n;
+}
+
+/* The journal was switched off: what it had accepted is still delivered. */
+static int
+open_leftovers(struct deliver *d)
+{
+	if (!count_in(d, "journal") && !count_in(d, "held"))
+		return 0;
+	if (open_aside(d) < 0)
+		return -1;
+	d->ticker = loop_timer(d->loop, on_tick, d);
+	if (!d->ticker)
+		return -1;
+	loop_timer_set(d->ticker, 0);
+	return 0;
+}
+
+/* Every part of it below the spool; -1 with errno. */
+static int
+open_journal(struct deliver *d)
+{
+	const struct deliver_options *o = d->options;
+
+	d->journal_options = (struct journal_options){.segment = o->segment,
+	    .checkpoint = o->checkpoint,
+	    .recipients = o->recipients,
+	    .broken = on_broken,
+	    .tick = on_tick,
+	    .ctx = d};
+	if (lanes_init(d) < 0 || open_aside(d) < 0)
 		return -1;
 	d->refusal = loop_timer(d->loop, delivery_refuse_all, d);
 	if (!d->refusal)
@@ -102,11 +152,9 @@ open_all(struct deliver *d, const char **what)
 		    space_add(&d->space, root->fd) < 0)
 			return -1;
 	}
-	if (d->options->journal) {
-		*what = "journal";
-		if (open_journal(d) < 0)
-			return -1;
-	}
+	*what = "journal";
+	if ((d->options->journal ? open_journal : open_leftovers)(d) < 0)
+		return -1;
 	*what = NULL;
 	return 0;
 }
@@ -142,8 +190,11 @@ deliver_free(struct deliver **p)
 	*p = NULL;
 	if (!d)
 		return;
+	if (d->recovery)
+		recovery_stop(d->recovery);
 	jobs_free(&d->aside);
 	loop_event_free(&d->refusal);
+	loop_event_free(&d->ticker);
 	journal_free(&d->journal);
 	recovery_free(&d->recovery);
 	held_free(&d->held);
@@ -200,6 +251,16 @@ deliver_size_unknown(const struct deliver *d)
 	return d->journal ? d->options->inline_size : SPOOL_MEMORY;
 }
 
+/*
+ * A larger body is not in the journal but beside it: the disk's room is asked
+ * for it, and whoever announces much and sends nothing keeps nobody out.
+ */
+static uint64_t
+in_journal(const struct deliver *d, uint64_t n)
+{
+	return n < d->options->inline_size ? n : d->options->inline_size;
+}
+
 bool
 deliver_reserve(struct deliver *d, uint64_t n)
 {
@@ -207,6 +268,7 @@ deliver_reserve(struct deliver *d, uint64_t n)
 		return false;
 	if (!d->journal)
 		return true;
+	n = in_journal(d, n);
 	if (held_full(d->held) || journal_total(d) + n > d->options->size)
 		return false;
 	d->reserved += n;
@@ -217,5 +279,5 @@ void
 deliver_release(struct deliver *d, uint64_t n)
 {
 	if (d->journal)
-		d->reserved -= n;
+		d->reserved -= in_journal(d, n);
 }

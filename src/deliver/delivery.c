@@ -16,6 +16,9 @@
 #include "deliver/deliver_state.h"
 #include "io/log.h"
 
+#define BACKLOG_MAX  (64u << 20)
+#define BACKLOG_EACH 2048 /* about what a message costs without its body */
+
 static struct delivery *
 of_entry(struct journal_entry *e)
 {
@@ -47,6 +50,7 @@ delivery_refuse_all(void *ctx)
 		next = v->queued;
 		refuse_now(v);
 	}
+	delivery_unpark(d);
 }
 
 /* The client hears it after the call in which it asked. */
@@ -66,6 +70,7 @@ static void
 on_committed(struct journal_entry *e, int error)
 {
 	struct delivery *v = of_entry(e);
+	struct deliver *d = v->d;
 
 	buf_free(&e->record);
 	if (!error)
@@ -76,12 +81,27 @@ on_committed(struct journal_entry *e, int error)
 		/* the client was told so, and sends it again */
 		log_event(LOG_INFO, "abandoned",
 		    LOG_STR("message", v->message.id));
-		journal_finish(v->d->journal, e);
+		journal_drop(d->journal, e);
 		delivery_free(v);
+		delivery_unpark(d);
 	} else {
 		delivery_answer(v, 0);
 		lanes_put(v);
 	}
+}
+
+/* Mailboxes that are slower than the journal must not fill the memory. */
+static bool
+park(struct delivery *v)
+{
+	struct deliver *d = v->d;
+
+	if (d->backlog < BACKLOG_MAX)
+		return false;
+	v->queued = NULL;
+	*d->parked_end = v;
+	d->parked_end = &v->queued;
+	return true;
 }
 
 static void
@@ -89,6 +109,8 @@ commit(struct delivery *v)
 {
 	struct message *m = &v->message;
 
+	if (park(v))
+		return;
 	if (atomic_load(&m->abandoned)) {
 		refuse(v, ECANCELED);
 		return;
@@ -97,7 +119,33 @@ commit(struct delivery *v)
 	v->entry.file = v->file;
 	v->entry.done = on_committed;
 	record_encode(&v->entry.record, m, v->file);
+	v->d->backlog += v->backlog = m->body.tail.len + BACKLOG_EACH;
 	journal_commit(v->d->journal, &v->entry);
+}
+
+void
+delivery_refuse_parked(struct deliver *d)
+{
+	struct delivery *v;
+
+	while ((v = d->parked)) {
+		d->parked = v->queued;
+		refuse(v, ECANCELED);
+	}
+	d->parked_end = &d->parked;
+}
+
+void
+delivery_unpark(struct deliver *d)
+{
+	struct delivery *v;
+
+	while ((v = d->parked) && d->backlog < BACKLOG_MAX) {
+		d->parked = v->queued;
+		if (!d->parked)
+			d->parked_end = &d->parked;
+		commit(v);
+	}
 }
 
 /* --- a body in a file of its own --- */
@@ -150,6 +198,19 @@ seal(struct delivery *v)
 	jobs_submit(v->d->jobs, &s->job, seal_done, v);
 }
 
+static bool
+any_held(const struct delivery *v)
+{
+	const struct message *m = &v->message;
+	bool any = false;
+
+	if (held_any(v->d->held))
+		for (unsigned i = 0; i < m->ncopies && !any; i++)
+			any = held_has(v->d->held, m->copies[i].root->path,
+			    m->copies[i].path);
+	return any;
+}
+
 /* So many recipients that no segment has room for its record? */
 static bool
 is_too_large(const struct delivery *v)
@@ -176,7 +237,9 @@ delivery_commit(struct delivery *v)
 		return;
 	}
 	message_ready(m);
-	if (is_too_large(v))
+	if (any_held(v)) /* since RCPT */
+		refuse(v, EDQUOT);
+	else if (is_too_large(v))
 		delivery_direct(v);
 	else if (m->body.fd >= 0)
 		seal(v);

@@ -29,7 +29,8 @@ struct held_mail {
 	char *all;
 	struct replay replay; /* its roots, and their mailboxes */
 	struct message m;
-	const char *body; /* the name of its body's file, "" for none */
+	enum place_how how; /* REWRITE when a sync of it has failed before */
+	const char *body;   /* the name of its body's file, "" for none */
 };
 
 /* --- reading --- */
@@ -84,7 +85,11 @@ read_mail(struct held_pass *p, struct held_mail *h, size_t size)
 	if (*h->body)
 		h->m.body.fd = openat(p->dirfd, h->body,
 		    O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	return *h->body && h->m.body.fd < 0 ? -1 : 0;
+	if (!*h->body || h->m.body.fd >= 0)
+		return 0;
+	if (errno == ENOENT) /* not the same as the record's being gone */
+		errno = EBADMSG;
+	return -1;
 }
 
 static int
@@ -100,6 +105,7 @@ open_mail(struct held_pass *p, const char *name, struct held_mail *h,
 		close_mail(h);
 		return -1;
 	}
+	h->how = st->st_mode & 0100 ? PLACE_REWRITE : PLACE_AGAIN;
 	return 0;
 }
 
@@ -129,8 +135,9 @@ held_try_read(struct held_pass *p, struct held_file *f)
 	if (open_mail(p, f->name, &h, &st) < 0) {
 		if (errno == ENOENT) /* another worker was quicker */
 			f->seen = false;
-		else
+		else if (!f->told)
 			put_event(p, HELD_UNREADABLE, f->name, NULL, errno);
+		f->told = true;
 		return errno == ENOENT ? 0 : -1;
 	}
 	f->size = (uint64_t)st.st_size + h.m.body.filed;
@@ -146,6 +153,28 @@ held_try_read(struct held_pass *p, struct held_file *f)
 
 /* --- delivering --- */
 
+/*
+ * A sync failed: what it was about may be gone from memory, and no later one
+ * says so. The mode of the file tells whoever tries it next.
+ */
+static void
+rewrite_copies(struct held_mail *h)
+{
+	struct message one = h->m;
+	int doubt = fchmod(h->fd, 0700) < 0 || fsync(h->fd) < 0 ? errno : 0;
+
+	one.ncopies = 1;
+	for (unsigned i = 0; i < h->m.ncopies; i++) {
+		struct message_copy *c = one.copies = &h->m.copies[i];
+
+		if (c->error)
+			continue;
+		place_message(h->replay.boxes, &one, PLACE_REWRITE);
+		if (!c->error)
+			c->error = doubt;
+	}
+}
+
 static void
 try_copies(struct held_mail *h, struct held_box **failing)
 {
@@ -160,15 +189,13 @@ try_copies(struct held_mail *h, struct held_box **failing)
 		if (held_box_has(*failing, c->root->path, c->path))
 			continue;
 		one.copies = c;
-		place_message(h->replay.boxes, &one, PLACE_AGAIN);
+		place_message(h->replay.boxes, &one, h->how);
 		if (c->error)
 			held_box_add(failing, c->root->path, c->path);
 		any |= !c->error;
 	}
-	if (!any || replay_sync(&h->replay) == 0)
-		return;
-	for (unsigned i = 0; i < h->m.ncopies; i++)
-		h->m.copies[i].error = EIO;
+	if (any && replay_sync(&h->replay) < 0)
+		rewrite_copies(h);
 }
 
 /* "...,S=123" of another size. */

@@ -68,6 +68,7 @@ hold_done(struct job *job, void *ctx)
 	}
 	journal_finish(h->d->journal, &v->entry);
 	delivery_free(v);
+	delivery_unpark(h->d);
 }
 
 void

@@ -211,6 +211,13 @@ journal_finish(struct journal *j, const struct journal_entry *e)
 	e->segment->marks[e->mark].finished = true;
 }
 
+void
+journal_drop(struct journal *j, const struct journal_entry *e)
+{
+	e->segment->marks[e->mark].dropped = true;
+	journal_finish(j, e);
+}
+
 bool
 journal_entry_at_risk(const struct journal_entry *e)
 {
@@ -240,7 +247,8 @@ journal_settled(struct journal *j)
 {
 	if (j->nparts || j->gathering.first || j->checkpoint || j->preparing)
 		return false;
-	if (!checkpoint_wanted(j))
+	/* a disk that takes nothing more must not keep a worker */
+	if (j->stuck || !checkpoint_wanted(j))
 		return true;
 	checkpoint_start(j);
 	return false;
@@ -329,7 +337,7 @@ journal_free(struct journal **p)
 	jobs_free(&j->committer);
 	loop_event_free(&j->timer);
 	/* empty, or as good as: nothing in it was ever answered */
-	if (j->dir.fd >= 0 && !journal_size(j))
+	if (j->dir.fd >= 0 && !j->stuck && !journal_size(j))
 		journal_dir_remove(&j->dir);
 	journal_dir_close(&j->dir);
 	segment_free(&j->current);

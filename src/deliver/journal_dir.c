@@ -21,6 +21,7 @@
 
 #define MAKING     ".new-"
 #define QUARANTINE "quarantine-"
+#define DOUBT      "doubt"
 #define MAKE_TRIES 100
 #define DIR_FLAGS  (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
@@ -123,7 +124,7 @@ journal_dir_make(int root, struct journal_dir *d)
 
 /* --- adopting --- */
 
-/* 1: it is ours now; 0: it is somebody's, or gone; -1 with errno. */
+/* 1: it is ours now; 0: somebody's, gone, or not to be had. */
 static int
 lock(struct journal_dir *d, const char *name)
 {
@@ -131,9 +132,7 @@ lock(struct journal_dir *d, const char *name)
 
 	d->fd = openat(d->root, name, DIR_FLAGS);
 	if (d->fd < 0)
-		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
-			   ? 0
-			   : -1;
+		return 0;
 	if (!flock(d->fd, LOCK_EX | LOCK_NB) && !fstat(d->fd, &held) &&
 	    !fstatat(d->root, name, &named, AT_SYMLINK_NOFOLLOW) &&
 	    held.st_ino == named.st_ino && held.st_dev == named.st_dev)
@@ -142,10 +141,16 @@ lock(struct journal_dir *d, const char *name)
 	return 0;
 }
 
+struct adopt {
+	struct journal_dir *d;
+	const char *skip;
+};
+
 static int
 try_one(void *ctx, const char *name)
 {
-	struct journal_dir *d = ctx;
+	const struct adopt *a = ctx;
+	struct journal_dir *d = a->d;
 	int r;
 
 	if (!strncmp(name, MAKING, strlen(MAKING))) {
@@ -155,8 +160,8 @@ try_one(void *ctx, const char *name)
 		}
 		return 0;
 	}
-	if (strlen(name) != IDENT_LEN) /* in quarantine, or not ours */
-		return 0;
+	if (strlen(name) != IDENT_LEN || !strcmp(name, a->skip))
+		return 0; /* in quarantine, not ours, or not now */
 	r = lock(d, name);
 	if (r == 1)
 		memcpy(d->name, name, IDENT_LEN + 1);
@@ -164,11 +169,35 @@ try_one(void *ctx, const char *name)
 }
 
 int
-journal_dir_adopt(int root, struct journal_dir *d)
+journal_dir_adopt(int root, const char *skip, struct journal_dir *d)
 {
+	struct adopt a = {d, skip};
+
 	*d = (struct journal_dir){.root = root, .fd = -1};
-	return journal_dir_each(root, try_one, d) < 0 && d->fd < 0 && errno ? -1
-									    : 0;
+	return journal_dir_each(root, try_one, &a) < 0 && d->fd < 0 && errno
+		   ? -1
+		   : 0;
+}
+
+/* --- doubt --- */
+
+int
+journal_dir_doubt(const struct journal_dir *d)
+{
+	int fd = openat(d->fd, DOUBT,
+	    O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0 || fsync(fd) < 0)
+		return close_keep(fd);
+	close(fd);
+	return fsync(d->fd);
+}
+
+bool
+journal_dir_doubted(const struct journal_dir *d)
+{
+	return faccessat(d->fd, DOUBT, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+	       errno != ENOENT;
 }
 
 /* --- the end --- */

@@ -43,6 +43,21 @@ prepare_free(struct job *job)
 	free(p);
 }
 
+/* For want of room or descriptors, not because the disk is bad. */
+static bool
+is_passing(int error)
+{
+	return error == ENOSPC || error == EDQUOT || error == EMFILE ||
+	       error == ENFILE;
+}
+
+static void
+put_back(struct journal *j, struct prepare *p)
+{
+	LL_PREPEND(j->clean, p->segment);
+	p->segment = NULL;
+}
+
 /* A file that cannot be begun is left alone: nothing in it counts. */
 static void
 prepare_done(struct job *job, void *ctx)
@@ -55,8 +70,10 @@ prepare_done(struct job *job, void *ctx)
 		log_event(LOG_ERROR, "journal-segment",
 		    LOG_STR("journal", j->dir.name), LOG_ERRNO(p->error));
 		/* a full disk is nobody's fault; all else counts */
-		if (p->error != ENOSPC && p->error != EDQUOT)
+		if (!is_passing(p->error))
 			journal_failed(j);
+		else if (p->segment)
+			put_back(j, p);
 		if (!j->current)
 			journal_fail_all(&j->gathering, p->error);
 		return;

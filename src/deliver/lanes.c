@@ -81,6 +81,7 @@ lane_done(struct job *job, void *ctx)
 	}
 	l->first = NULL;
 	pump(l->d);
+	delivery_unpark(l->d);
 }
 
 static void
@@ -157,6 +158,7 @@ int
 lanes_init(struct deliver *d)
 {
 	d->queue_end = &d->queue;
+	d->parked_end = &d->parked;
 	d->gathered = loop_timer(d->loop, on_gathered, d);
 	for (unsigned i = 0; i < LANES; i++) {
 		d->lanes[i].d = d;

@@ -142,12 +142,12 @@ close_file(struct message_copy *c, bool sync)
 /* A whole file in tmp, or none. */
 static int
 write_tmp(const struct maildir_box *b, struct message *m,
-    struct message_copy *c, bool sync)
+    struct message_copy *c, const char *tmp, bool sync)
 {
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	int err;
 
-	c->file.fd = openat(b->tmp, c->name, flags, 0600);
+	c->file.fd = openat(b->tmp, tmp, flags, 0600);
 	if (c->file.fd < 0)
 		return -1;
 	err = message_write_top(m, c) < 0 || message_write_rest(m, c, 1) < 0
@@ -156,24 +156,24 @@ write_tmp(const struct maildir_box *b, struct message *m,
 	if (close_file(c, sync) < 0 && !err)
 		err = errno;
 	if (err)
-		unlinkat(b->tmp, c->name, 0);
+		unlinkat(b->tmp, tmp, 0);
 	errno = err;
 	return err ? -1 : 0;
 }
 
 /* renameat2 is the whole of it but where a file system lacks the flag. */
 static int
-publish(const struct maildir_box *b, const char *name)
+publish(const struct maildir_box *b, const char *tmp, const char *name)
 {
-	int r = renameat2(b->tmp, name, b->new, name, RENAME_NOREPLACE);
+	int r = renameat2(b->tmp, tmp, b->new, name, RENAME_NOREPLACE);
 	int err;
 
 	if (r < 0 && (errno == EINVAL || errno == ENOSYS))
-		r = linkat(b->tmp, name, b->new, name, 0);
+		r = linkat(b->tmp, tmp, b->new, name, 0);
 	else if (!r)
 		return 0;
 	err = errno;
-	unlinkat(b->tmp, name, 0);
+	unlinkat(b->tmp, tmp, 0);
 	errno = err;
 	return r;
 }
@@ -189,10 +189,10 @@ link_body(const struct maildir_box *b, const struct message *m,
 
 static int
 put_new(const struct maildir_box *b, struct message *m, struct message_copy *c,
-    bool sync)
+    const char *tmp, bool sync)
 {
 	if (!link_body(b, m, c) &&
-	    (write_tmp(b, m, c, sync) < 0 || publish(b, c->name) < 0))
+	    (write_tmp(b, m, c, tmp, sync) < 0 || publish(b, tmp, c->name) < 0))
 		return -1;
 	return sync ? fsync(b->new) : 0;
 }
@@ -200,15 +200,15 @@ put_new(const struct maildir_box *b, struct message *m, struct message_copy *c,
 /* Over what is there: whole to any reader, before and after. */
 static int
 put_over(const struct maildir_box *b, struct message *m, struct message_copy *c,
-    const struct place_found *f, bool sync)
+    const char *tmp, const struct place_found *f, bool sync)
 {
 	int err;
 
-	if (write_tmp(b, m, c, sync) < 0)
+	if (write_tmp(b, m, c, tmp, sync) < 0)
 		return -1;
-	if (renameat(b->tmp, c->name, f->dir, f->name) < 0) {
+	if (renameat(b->tmp, tmp, f->dir, f->name) < 0) {
 		err = errno;
-		unlinkat(b->tmp, c->name, 0);
+		unlinkat(b->tmp, tmp, 0);
 		errno = err;
 		return -1;
 	}
@@ -221,17 +221,21 @@ put_again(struct place_box *x, struct message *m, struct message_copy *c,
     bool rewrite, bool sync)
 {
 	const struct maildir_box *b = &x->box;
+	char tmp[NAME_MAX + 1];
 	struct place_found f;
 	int r, err;
 
+	/* two that do this at once must not write to one file */
+	snprintf(tmp, sizeof(tmp), "%.230s.%d", c->name, (int)gettid());
+	unlinkat(b->tmp, tmp, 0);
 	if (unlinkat(b->tmp, c->name, 0) < 0 && errno != ENOENT)
 		return -1;
 	if (place_find(b, &x->cur, m, c, &f) < 0)
 		return -1;
 	if (f.dir < 0)
-		return put_new(b, m, c, sync);
+		return put_new(b, m, c, tmp, sync);
 	if (rewrite || !f.same)
-		r = put_over(b, m, c, &f, sync);
+		r = put_over(b, m, c, tmp, &f, sync);
 	else
 		r = sync ? place_find_sync(&f) : 0;
 	err = errno;
@@ -252,7 +256,7 @@ put(struct place_boxes *b, struct message *m, struct message_copy *c,
 	sync = how == PLACE_SYNCED || how == PLACE_REWRITE ||
 	       c->root->sync < 0 || x->box.dev != c->root->dev;
 	if (how == PLACE_NEW || how == PLACE_SYNCED)
-		return put_new(&x->box, m, c, sync);
+		return put_new(&x->box, m, c, c->name, sync);
 	return put_again(x, m, c, how == PLACE_REWRITE, sync);
 }
 

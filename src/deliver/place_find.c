@@ -143,12 +143,15 @@ static int
 list_again(int dir, struct place_listing *l)
 {
 	struct stat before, after;
+	bool quiet;
 
-	if (fstat(dir, &before) < 0 || list(dir, l) < 0 ||
-	    fstat(dir, &after) < 0)
+	if (fstat(dir, &before) < 0)
+		return -1;
+	quiet = is_quiet(&before); /* now: a change from here on is seen */
+	if (list(dir, l) < 0 || fstat(dir, &after) < 0)
 		return -1;
 	l->when = after;
-	l->quiet = unchanged(&before, &after) && is_quiet(&before);
+	l->quiet = quiet && unchanged(&before, &after);
 	return 0;
 }
 

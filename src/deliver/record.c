@@ -278,7 +278,7 @@ record_message(const struct record *r, record_root_fn *root, void *ctx,
 		ok = take_copy(&in, m, &m->copies[m->ncopies], root, ctx);
 	if (!ok || in.len) {
 		message_free(m);
-		*m = (struct message){0};
+		*m = (struct message){.body = {.fd = -1}};
 		return false;
 	}
 	return true;

@@ -8,6 +8,7 @@
 #include "deliver/recovery.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,11 +25,14 @@ struct recovery {
 	struct crc32c crc;
 	unsigned pause, paused;
 	bool running;
+	char failed[IDENT_LEN + 1]; /* not again before the others */
+	atomic_bool stop;           /* read by the thread */
 };
 
 struct recovery_job {
 	struct job job;
 	struct recovery *r;
+	char skip[IDENT_LEN + 1];
 	struct recovery_result result;
 };
 
@@ -90,6 +94,12 @@ recovery_free(struct recovery **p)
 	errno = err;
 }
 
+void
+recovery_stop(struct recovery *r)
+{
+	atomic_store(&r->stop, true);
+}
+
 /* --- now and then --- */
 
 static void
@@ -97,7 +107,7 @@ job_run(struct job *job)
 {
 	struct recovery_job *j = (struct recovery_job *)job;
 
-	recovery_run(&j->r->dirs, &j->r->crc, &j->result);
+	recovery_run(&j->r->dirs, &j->r->crc, j->skip, &j->r->stop, &j->result);
 }
 
 static void
@@ -128,9 +138,11 @@ static void
 job_done(struct job *job, void *ctx)
 {
 	const struct recovery_result *x = &((struct recovery_job *)job)->result;
+	static const char none[IDENT_LEN + 1] = "";
 	struct recovery *r = ctx;
 
 	r->running = false;
+	memcpy(r->failed, x->error ? x->name : none, sizeof(r->failed));
 	if (!x->name[0] && !x->error)
 		return;
 	log_result(x);
@@ -162,6 +174,7 @@ recovery_tick(struct recovery *r)
 	j->job.run = job_run;
 	j->job.free = job_free;
 	j->r = r;
+	memcpy(j->skip, r->failed, sizeof(j->skip));
 	r->running = true;
 	jobs_submit(r->aside, &j->job, job_done, r);
 }

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -26,6 +27,7 @@ struct run {
 	const struct recovery_dirs *dirs;
 	const struct crc32c *crc;
 	struct journal_dir dir;
+	const atomic_bool *stop;
 	struct recovery_result *x;
 	struct attempts attempts;
 	const char *segment; /* its name, while it is replayed */
@@ -57,19 +59,29 @@ read_header(const struct crc32c *c, int fd, struct record_header *h)
 	return true;
 }
 
-/* A crash came while it was being made: nothing but zeros. */
-static bool
+/*
+ * A crash came while it was being made: nothing but zeros. 1, 0, or -1 with
+ * errno: what cannot be read is not zeros.
+ */
+static int
 never_used(int fd)
 {
-	static const char zeros[HEADER_LEN];
+	static const char zeros[HEADER_LEN] = {0};
 	char text[HEADER_LEN];
+	struct stat st;
 
-	for (unsigned i = 0; i < 2; i++)
-		if (!full_pread(fd, text, sizeof(text),
-			(uint64_t)i * RECORD_PAGE) &&
-		    memcmp(text, zeros, sizeof(text)) != 0)
-			return false;
-	return true;
+	if (fstat(fd, &st) < 0)
+		return -1;
+	if (st.st_size < RECORD_FIRST)
+		return 1;
+	for (unsigned i = 0; i < 2; i++) {
+		if (full_pread(fd, text, sizeof(text),
+			(uint64_t)i * RECORD_PAGE) < 0)
+			return -1;
+		if (memcmp(text, zeros, sizeof(text)) != 0)
+			return 0;
+	}
+	return 1;
 }
 
 /* --- one segment --- */
@@ -122,6 +134,7 @@ replay(struct run *run, int fd, const struct record_header *h,
 	int error = 0;
 
 	replay_init(&r, run->crc, run->dir.fd, run->dirs->held, how);
+	r.stop = run->stop;
 	r.at = at_record;
 	r.ctx = run;
 	if (replay_range(&r, fd, h->nonce, h->done, h->size) < 0)
@@ -137,41 +150,60 @@ replay(struct run *run, int fd, const struct record_header *h,
 	return error;
 }
 
+/* The error, 0 when all that is in it is safe elsewhere. */
+static int
+deliver_all(struct run *run, int fd, const struct record_header *h)
+{
+	bool doubted = journal_dir_doubted(&run->dir);
+	bool unsynced = false;
+	int error = replay(run, fd, h, doubted ? PLACE_REWRITE : PLACE_AGAIN,
+	    &unsynced);
+
+	if (error || !unsynced)
+		return error;
+	/* what a failed sync was about may be gone from memory */
+	if (journal_dir_doubt(&run->dir) < 0)
+		return errno;
+	unsynced = false;
+	error = replay(run, fd, h, PLACE_REWRITE, &unsynced);
+	if (!error && unsynced)
+		error = EIO;
+	return error;
+}
+
 static void
 recover_segment(struct run *run, const char *name, int fd)
 {
+	struct recovery_result *x = run->x;
+	unsigned damaged = x->damaged, left_out = x->left_out;
+	int unused = never_used(fd);
 	struct record_header h;
 	struct stat st;
-	unsigned damaged = run->x->damaged, left_out = run->x->left_out;
-	bool unsynced = false;
 
-	if (never_used(fd))
+	if (unused < 0)
+		x->error = errno;
+	if (unused)
 		return;
 	if (!read_header(run->crc, fd, &h)) {
-		run->x->damaged++;
+		x->damaged++;
 		set_aside(run, name);
 		return;
 	}
 	if (h.version > RECORD_VERSION) {
-		run->x->error = EPROTO;
+		x->error = EPROTO;
 		return;
 	}
 	if (!fstat(fd, &st) && (uint64_t)st.st_size < h.size) {
 		h.size = (uint64_t)st.st_size;
-		run->x->damaged++;
+		x->damaged++;
 	}
-	run->x->error = replay(run, fd, &h, PLACE_AGAIN, &unsynced);
-	/* what a failed sync was about may be gone from memory */
-	if (unsynced && !run->x->error)
-		run->x->error = replay(run, fd, &h, PLACE_REWRITE, &unsynced);
-	if (run->x->error)
+	x->error = deliver_all(run, fd, &h);
+	if (x->error || x->left_out != left_out)
 		return;
-	if (run->x->left_out != left_out)
-		return;
-	if (run->x->damaged != damaged)
+	if (x->damaged != damaged)
 		set_aside(run, name);
 	else if (write_done(run->crc, fd, &h) < 0)
-		run->x->error = errno;
+		x->error = errno;
 }
 
 static int
@@ -195,6 +227,22 @@ recover_name(void *ctx, const char *name)
 
 /* --- the journal --- */
 
+/* The body of a record that may be damaged: if no mailbox has it, it stays. */
+static int
+rescue_body(void *ctx, const char *name)
+{
+	const struct run *run = ctx;
+	char to[NAME_MAX + 1];
+	struct stat st;
+
+	if (is_segment(name) || !strstr(name, ".body") ||
+	    fstatat(run->dir.fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    st.st_nlink > 1)
+		return 0;
+	snprintf(to, sizeof(to), "%s-%.128s", run->dir.name, name);
+	return renameat(run->dir.fd, name, run->dirs->damaged, to);
+}
+
 static void
 recover(struct run *run)
 {
@@ -205,6 +253,9 @@ recover(struct run *run)
 	r = journal_dir_each(run->dir.fd, recover_name, run);
 	attempts_close(&run->attempts);
 	if (r < 0 && !x->error)
+		x->error = errno;
+	if (!x->error && x->damaged &&
+	    journal_dir_each(run->dir.fd, rescue_body, run) < 0)
 		x->error = errno;
 	if (x->error)
 		return;
@@ -218,12 +269,12 @@ recover(struct run *run)
 
 void
 recovery_run(const struct recovery_dirs *d, const struct crc32c *c,
-    struct recovery_result *x)
+    const char *skip, const atomic_bool *stop, struct recovery_result *x)
 {
-	struct run run = {.dirs = d, .crc = c, .x = x};
+	struct run run = {.dirs = d, .crc = c, .stop = stop, .x = x};
 
 	*x = (struct recovery_result){0};
-	if (journal_dir_adopt(d->root, &run.dir) < 0) {
+	if (journal_dir_adopt(d->root, skip, &run.dir) < 0) {
 		x->error = errno;
 		return;
 	}

@@ -134,8 +134,10 @@ deliver(struct replay *r, const struct record *record)
 	}
 	if (open_body(r, &m, file) == 0)
 		settle(r, &m);
-	else
+	else if (errno == ENOENT)
 		r->damaged++;
+	else /* it is there, and cannot be had now */
+		r->lost += m.ncopies;
 	if (m.body.fd >= 0)
 		close(m.body.fd);
 	message_free(&m);
@@ -177,6 +179,12 @@ was_record(struct span at, uint64_t nonce)
 	return seen == nonce;
 }
 
+static bool
+is_stopped(const struct replay *r)
+{
+	return r->stop && atomic_load(r->stop);
+}
+
 int
 replay_range(struct replay *r, int fd, uint64_t nonce, uint64_t from,
     uint64_t to)
@@ -190,7 +198,7 @@ replay_range(struct replay *r, int fd, uint64_t nonce, uint64_t from,
 		return 0;
 	all = read_range(fd, from, to, &r->damaged);
 	at = (struct span){all, (size_t)(to - from)};
-	while (at.len >= RECORD_ALIGN) {
+	while (at.len >= RECORD_ALIGN && !is_stopped(r)) {
 		uint64_t offset = from + (uint64_t)(at.ptr - all);
 		size_t n = RECORD_ALIGN;
 
@@ -204,6 +212,6 @@ replay_range(struct replay *r, int fd, uint64_t nonce, uint64_t from,
 		span_skip(&at, n < at.len ? n : at.len);
 	}
 	free(all);
-	errno = EIO;
-	return r->lost == lost ? 0 : -1;
+	errno = is_stopped(r) ? ECANCELED : EIO;
+	return r->lost == lost && !is_stopped(r) ? 0 : -1;
 }

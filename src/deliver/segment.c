@@ -70,14 +70,25 @@ segment_create(const struct crc32c *c, int dirfd, const char *name,
 {
 	struct segment *s;
 	int fd = make(dirfd, name, size);
+	int header_fd =
+	    fd < 0 ? -1 : openat(dirfd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 
-	if (fd < 0)
+	if (header_fd < 0) {
+		int err = errno;
+
+		if (fd >= 0) {
+			close(fd);
+			unlinkat(dirfd, name, 0);
+		}
+		errno = err;
 		return NULL;
+	}
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		abort();
 	s->crc = c;
 	s->fd = fd;
+	s->header_fd = header_fd;
 	s->header.version = RECORD_VERSION;
 	s->header.size = size;
 	snprintf(s->name, sizeof(s->name), "%s", name);
@@ -103,6 +114,7 @@ segment_free(struct segment **p)
 	clear_marks(s);
 	free(s->marks);
 	close(s->fd);
+	close(s->header_fd);
 	free(s);
 }
 
@@ -114,7 +126,7 @@ write_header(struct segment *s, unsigned page)
 	char head[HEADER_LEN];
 
 	record_header_encode(s->crc, &s->header, head);
-	return full_pwrite(s->fd, (struct span){head, sizeof(head)},
+	return full_pwrite(s->header_fd, (struct span){head, sizeof(head)},
 	    (uint64_t)page * RECORD_PAGE);
 }
 
@@ -128,10 +140,11 @@ segment_begin(struct segment *s)
 	h->turn++;
 	h->done = RECORD_FIRST;
 	if (write_header(s, 0) < 0 || write_header(s, 1) < 0 ||
-	    fdatasync(s->fd) < 0)
+	    fdatasync(s->header_fd) < 0)
 		return -1;
 	clear_marks(s);
 	s->end = RECORD_FIRST;
+	s->doubt = 0;
 	return 0;
 }
 
@@ -142,7 +155,7 @@ segment_write_done(struct segment *s, uint64_t done)
 	s->header.turn++;
 	if (write_header(s, s->header.turn % 2) < 0)
 		return -1;
-	return fdatasync(s->fd);
+	return fdatasync(s->header_fd);
 }
 
 /* --- records --- */

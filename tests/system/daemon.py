@@ -173,7 +173,8 @@ journal {{ {journal} }}
 
     def kill(self):
         if self.process and self.process.poll() is None:
-            for pid in [*self.workers(), self.master(), self.process.pid]:
+            # the master first: it would replace the others
+            for pid in [self.master(), *self.workers(), self.process.pid]:
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:

@@ -121,7 +121,7 @@ def test_faults_of_the_disk(start, fault, status):
     call = fault.split(":")[0]
     d = traced(start.make(top="workers = 1", journal=NO_JOURNAL), "-e",
                f"trace={call}", "-e", f"inject={fault}")
-    for p in (d.spool, d.spool / "tmp", d.mail):  # the start needs no luck
+    for p in (d.spool, d.spool / "tmp", d.spool / "failed", d.mail):  # the start needs no luck
         p.mkdir()
         if AS_ROOT:
             shutil.chown(p, "nobody")

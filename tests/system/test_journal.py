@@ -1,5 +1,6 @@
 """The journal: what comes before 250, and what the disk may do to it."""
 
+import contextlib
 import os
 import re
 import signal
@@ -7,7 +8,7 @@ import threading
 
 import pytest
 
-from daemon import Message, wait_for
+from daemon import NO_JOURNAL, Message, wait_for
 from test_durability import calls, need_strace, traced
 
 FAST = "segment = 1M size = 64M checkpoint = 200ms"
@@ -207,6 +208,28 @@ def test_sync_fails(start, fault):
     settle(d, ledger)
 
 
+def test_what_a_failed_sync_has_lost(start):
+    """Files that lost their octets before or while it failed, as when pages
+    were dropped: each is written anew, though the next sync succeeds."""
+    d = faulty(start, "syncfs:error=EIO:delay_enter=1000000:when=1")
+    bodies = {}
+    with d.client() as c:
+        while "error sync-failed" not in d.log():
+            n = len(bodies)
+            id = c.deliver(f"number {n}\r\n", "alice@example.org").id
+            bodies[id] = f"number {n}\n".encode()
+            path, = [p for p in d.files("alice@example.org")
+                     if f".{id}_" in p.name]
+            if "error sync-failed" not in d.log():
+                os.truncate(path, 0)
+    assert len(bodies) > 2
+
+    def whole():
+        return all(p.stat().st_size for p in d.files("alice@example.org"))
+    wait_for("all octets of all", whole)
+    assert {m.id: m.body for m in d.messages("alice@example.org")} == bodies
+
+
 @pytest.mark.parametrize("fault", [
     "pwrite64:error=EIO:when=5+3", "pwrite64:error=ENOSPC:when=7+2",
     "fsync:error=EIO:when=14+3", "renameat2:error=EIO:when=3+5",
@@ -260,20 +283,75 @@ def test_no_room_for_a_segment(start, mounted):
     assert d.files()
 
 
-def test_reserved_by_size(start):
-    """WIRE 26: what others have announced is not promised twice."""
-    d = start(journal="segment = 1M size = 16M", top="workers = 1")
-    with d.client() as a, d.client() as b:
-        assert a.ask("MAIL FROM:<a@example.com> SIZE=12000000").code == 250
-        reply = b.ask("MAIL FROM:<a@example.com> SIZE=12000000")
-        assert reply.status == "452 4.3.1"
-        assert b.ask("MAIL FROM:<a@example.com> SIZE=1000").code == 250
-        b.ask("RSET")
-        a.ask("RSET")
-        assert b.ask("MAIL FROM:<a@example.com> SIZE=12000000").code == 250
-        b.close()
-        wait_for("room", lambda: a.ask(
-            "MAIL FROM:<a@example.com> SIZE=12000000").code == 250)
+def test_announced_and_not_sent(start):
+    """WIRE 26: who only says how much will come keeps nobody else out."""
+    d = start(journal="segment = 1M size = 8M inline = 64K",
+              top="workers = 1", limits="per-address = 1000")
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            c = stack.enter_context(d.client())
+            assert c.ask("MAIL FROM:<a@example.com> SIZE=50000000").code == 250
+        with d.client() as c:
+            assert c.deliver("x\r\n").code == 250
+        # and yet there is a limit to what may be on its way at once
+        codes = set()
+        for _ in range(40):
+            c = stack.enter_context(d.client())
+            codes.add(c.ask("MAIL FROM:<a@example.com>").status)
+        assert codes == {"250 2.1.0", "452 4.3.1"}
+    with d.client() as c:
+        wait_for("room", lambda: c.ask("RSET") and c.ask(
+            "MAIL FROM:<a@example.com>").code == 250)
+
+
+def test_switched_off(start):
+    """What the journal had accepted comes without one, too."""
+    d = start(journal=FAST, deaths=True)
+    with d.client() as c:
+        ids = [c.deliver("first\r\n", "alice@example.org").id]
+    d.settled()
+    box = d.mail / "example.org" / "alice"
+    for name in ("tmp", "new"):
+        (box / name).chmod(0o500)
+    with d.client() as c:
+        ids.append(c.deliver("second\r\n", "alice@example.org").id)
+        wait_for("its being held",
+                 lambda: list((d.spool / "held").iterdir()))
+    d.kill()
+    d.conf.write_text(d.conf.read_text().replace(
+        "journal { " + FAST, "journal { " + NO_JOURNAL))
+    for name in ("tmp", "new"):
+        (box / name).chmod(0o700)
+    d.start()
+    wait_for("its delivery", lambda: len(list((box / "new").iterdir())) == 2)
+    wait_for("empty journals",
+             lambda: not list((d.spool / "journal").iterdir()))
+    assert sorted(m.id for m in d.messages("alice@example.org")) == sorted(ids)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_journal_that_cannot_be_read_now(start, large):
+    """It stays as it is, and is read back when it can be."""
+    need_strace()
+    d = start(journal="segment = 1M size = 64M checkpoint = 1h",
+              top="workers = 1", deaths=True)
+    with d.client() as c:
+        id = c.deliver(LARGE if large else "x\r\n", "alice@example.org").id
+    path, = d.files("alice@example.org")
+    segment, = (d.spool / "journal").glob("*/*.log")
+    d.kill()
+    path.unlink()
+    traced(d, "-P", str(segment), "-e", "trace=pread64", "-e",
+           "inject=pread64:error=EIO")
+    d.conf.write_text(d.conf.read_text().replace("= 1h", "= 200ms"))
+    d.start()
+    wait_for("a failure", lambda: "error recovered" in d.log())
+    d.kill()
+    assert segment.exists() and not path.exists()
+    d.wrapper, d.env = [], {}
+    d.start()
+    wait_for("its delivery", path.exists)
+    d.message("alice@example.org", id)
 
 
 def test_reload_passes_a_journal_on(start):
@@ -290,15 +368,12 @@ def test_reload_passes_a_journal_on(start):
 
 def test_a_journal_of_the_future_stops_the_start(start):
     """It names itself; nothing is touched."""
-    d = start.make(journal=FAST)
-    d.start()
+    d = start(journal=FAST)
+    with d.client() as c:  # so that there is a segment, and it is in use
+        assert c.deliver("x\r\n").code == 250
     d.kill()
-    segment = next((d.spool / "journal").glob("*/*.log"), None)
-    if not segment:
-        with d.start().client() as c:
-            c.deliver("x\r\n")
-        d.kill()
-        segment = next((d.spool / "journal").glob("*/*.log"))
+    segment = next(p for p in (d.spool / "journal").glob("*/*.log")
+                   if p.read_bytes()[:8] == b"smtpdjnl")
     head = bytearray(segment.read_bytes()[:48])
     head[8] = 99
     head[12:16] = bytes(4)

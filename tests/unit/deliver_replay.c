@@ -32,6 +32,7 @@ static int dir, held;
 static struct segment *segment;
 static struct message letters[LETTERS];
 static uint64_t offsets[LETTERS];
+static atomic_bool stop;
 
 static int
 start(void **state)
@@ -66,6 +67,7 @@ finish(void **state)
 	close(dir);
 	close(held);
 	free(root.path);
+	stop = false;
 	return scratch_teardown(state);
 }
 
@@ -326,7 +328,7 @@ recover(void)
 	dirs.root = open(scratch_path("journal"), O_RDONLY | O_DIRECTORY);
 	dirs.damaged = open(scratch_path("damaged"), O_RDONLY | O_DIRECTORY);
 	dirs.held = held;
-	recovery_run(&dirs, &crc, &x);
+	recovery_run(&dirs, &crc, "", &stop, &x);
 	close(dirs.root);
 	close(dirs.damaged);
 	return x;
@@ -344,6 +346,23 @@ a_journal_is_read_back_and_removed(void **state)
 	assert_there(0, 0);
 	assert_int_equal(scratch_count(scratch_path("journal")), 0);
 	assert_int_equal(scratch_count(scratch_path("damaged")), 0);
+}
+
+/* A worker that leaves does not stay for it; the next one goes on. */
+static void
+stopped_on_the_way(void **state)
+{
+	struct recovery_result x;
+
+	(void)state;
+	stop = true;
+	x = recover();
+	assert_int_equal(x.error, ECANCELED);
+	assert_there(0, LETTERS);
+	stop = false;
+	x = recover();
+	assert_int_equal(x.error, 0);
+	assert_there(0, 0);
 }
 
 /* Either header will do. */
@@ -508,6 +527,7 @@ main(void)
 	    T(what_is_there_is_compared),
 	    T(a_leftover_in_tmp),
 	    T(a_journal_is_read_back_and_removed),
+	    T(stopped_on_the_way),
 	    T(one_header_is_enough),
 	    T(without_a_header),
 	    T(cut_short),
