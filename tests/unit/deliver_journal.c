@@ -1,0 +1,338 @@
+/*
+ * The journal by itself: commits, checkpoints, and what a sync that failed
+ * once has touched. Mailboxes are filled by hand, at the wrong moment.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "deliver/deliver.h"
+#include "deliver/journal.h"
+#include "deliver/place.h"
+#include "deliver/record.h"
+#include "letters.h"
+#include "scratch.h"
+
+/* --- system calls that fail: these stand before libc's --- */
+
+static atomic_int syncfs_fails, fdatasync_fails;
+static atomic_uint syncs;
+
+int
+syncfs(int fd)
+{
+	syncs++;
+	if (syncfs_fails > 0 && syncfs_fails--) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_syncfs, fd);
+}
+
+int
+fdatasync(int fd)
+{
+	if (fdatasync_fails > 0 && fdatasync_fails--) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+/* --- a worker in small --- */
+
+static struct loop loop;
+static struct jobs *aside;
+static struct journal *journal;
+static struct journal_options options;
+static struct maildir_root *root;
+static struct mail_domain *org;
+static int spool;
+static unsigned answers, broken;
+static int last_error;
+
+static void
+on_broken(void *ctx)
+{
+	(void)ctx;
+	broken++;
+}
+
+static void
+on_tick(void *ctx)
+{
+	(void)ctx;
+}
+
+static int
+start(void **state)
+{
+	struct recipients_options o = {.fold = true};
+	bool created;
+
+	if (scratch_setup(state))
+		return -1;
+	syncfs_fails = fdatasync_fails = 0;
+	syncs = answers = broken = 0;
+	scratch_mkdir("spool");
+	spool = open(scratch_path("spool"), O_RDONLY | O_DIRECTORY);
+	options = (struct journal_options){.segment = 1 << 20,
+	    .checkpoint = 3600 * 1000,
+	    .recipients = recipients_new(&o),
+	    .broken = on_broken,
+	    .tick = on_tick};
+	assert_null(recipients_add_domain(options.recipients, "example.org",
+	    scratch_path("mail/%u"), &org));
+	root = recipients_root(options.recipients, 0);
+	assert_int_equal(maildir_root_make(root->path, &created), 0);
+	assert_int_equal(maildir_root_open(root), 0);
+	assert_int_equal(loop_init(&loop), 0);
+	aside = jobs_new(&loop, 4);
+	journal = journal_new(&options, spool, &loop, aside);
+	return aside && journal ? 0 : -1;
+}
+
+static int
+finish(void **state)
+{
+	jobs_free(&aside);
+	journal_free(&journal);
+	loop_free(&loop);
+	recipients_free(&options.recipients);
+	close(spool);
+	return scratch_teardown(state);
+}
+
+static void
+stop(void *ctx)
+{
+	(void)ctx;
+	loop_stop(&loop);
+}
+
+static void
+turn(void)
+{
+	struct loop_event *t = loop_timer(&loop, stop, NULL);
+
+	loop_timer_set(t, 2);
+	loop.stop = 0;
+	assert_int_equal(loop_run(&loop), 0);
+	loop_event_free(&t);
+}
+
+static void
+on_done(struct journal_entry *e, int error)
+{
+	(void)e;
+	last_error = error;
+	answers++;
+}
+
+struct letter {
+	struct message m;
+	struct journal_entry e;
+};
+
+static void
+commit(struct letter *l, unsigned n)
+{
+	unsigned before = answers;
+
+	memset(l, 0, sizeof(*l));
+	letter_init(&l->m, root, n, 1, 3000);
+	record_encode(&l->e.record, &l->m, NULL);
+	l->e.body = l->m.body.tail;
+	l->e.done = on_done;
+	journal_commit(journal, &l->e);
+	for (int i = 0; i < 5000 && answers == before; i++)
+		turn();
+	assert_int_equal(answers, before + 1);
+	buf_free(&l->e.record);
+}
+
+static void
+place(struct letter *l)
+{
+	struct place_boxes *b = place_boxes_new();
+
+	place_message(b, &l->m, PLACE_NEW);
+	assert_int_equal(l->m.copies[0].error, 0);
+	place_boxes_free(&b);
+}
+
+/* As when the kernel could not write its pages and let them go. */
+static void
+lose_octets(const struct letter *l)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/u0/new/%s", root->path,
+	    l->m.copies[0].name);
+	assert_int_equal(truncate(path, 0), 0);
+}
+
+static void
+settle(void)
+{
+	for (int i = 0; i < 5000 && !journal_settled(journal); i++)
+		turn();
+	assert_true(journal_settled(journal));
+}
+
+static void
+finished_records_are_passed(void **state)
+{
+	struct letter a, b;
+
+	(void)state;
+	commit(&a, 0);
+	commit(&b, 1);
+	place(&a);
+	place(&b);
+	settle();
+	assert_int_equal(syncs, 0); /* nothing is finished */
+	assert_true(journal_size(journal) > 6000);
+	journal_finish(journal, &b.e);
+	settle();
+	assert_true(journal_size(journal) > 6000); /* not before the first */
+	journal_finish(journal, &a.e);
+	settle();
+	assert_int_equal(journal_size(journal), 0);
+	if (root->sync >= 0)
+		assert_true(syncs > 0);
+	letter_free(&a.m);
+	letter_free(&b.m);
+}
+
+/* The sync succeeds the second time, and proves nothing by it. */
+static void
+what_a_failed_sync_has_touched(void **state)
+{
+	struct letter a, b, c;
+
+	(void)state;
+	if (root->sync < 0) {
+		print_message("skip: syncfs is not trusted here\n");
+		skip();
+	}
+	commit(&a, 0);
+	commit(&b, 1);
+	place(&a);
+	place(&b); /* while it runs, as it were: finished after it */
+	lose_octets(&a);
+	lose_octets(&b);
+	journal_finish(journal, &a.e);
+	syncfs_fails = 1;
+	settle();
+	assert_int_equal(syncfs_fails, 0);
+	assert_int_equal(letter_count(root, &a.m), 1);
+	journal_finish(journal, &b.e);
+	settle();
+	assert_int_equal(letter_count(root, &b.m), 1);
+	/* what comes later is not in doubt, and not written twice */
+	commit(&c, 2);
+	place(&c);
+	journal_finish(journal, &c.e);
+	settle();
+	assert_int_equal(letter_count(root, &c.m), 1);
+	assert_int_equal(journal_size(journal), 0);
+	letter_free(&a.m);
+	letter_free(&b.m);
+	letter_free(&c.m);
+}
+
+/* A client that was told no gets no mail by a rewrite. */
+static void
+dropped_is_not_rewritten(void **state)
+{
+	struct letter a, b;
+
+	(void)state;
+	commit(&a, 0);
+	commit(&b, 1);
+	journal_drop(journal, &a.e);
+	place(&b);
+	lose_octets(&b);
+	journal_finish(journal, &b.e);
+	syncfs_fails = 1;
+	settle();
+	if (root->sync >= 0) {
+		assert_int_equal(letter_count(root, &a.m), 0);
+		assert_int_equal(letter_count(root, &b.m), 1);
+	}
+	letter_free(&a.m);
+	letter_free(&b.m);
+}
+
+static void
+one_failure_costs_one_batch(void **state)
+{
+	struct letter a, b, c;
+
+	(void)state;
+	commit(&a, 0);
+	assert_int_equal(last_error, 0);
+	fdatasync_fails = 1;
+	commit(&b, 1);
+	assert_int_equal(last_error, EIO);
+	assert_true(journal_entry_at_risk(&a.e));
+	commit(&c, 2);
+	assert_int_equal(last_error, 0);
+	assert_int_equal(broken, 0);
+	place(&a);
+	place(&c);
+	journal_finish(journal, &a.e);
+	journal_finish(journal, &c.e);
+	settle();
+	assert_int_equal(scratch_count("spool/damaged"), 1);
+	letter_free(&a.m);
+	letter_free(&b.m);
+	letter_free(&c.m);
+}
+
+static void
+two_in_a_row_are_the_end(void **state)
+{
+	struct letter a, b, c;
+
+	(void)state;
+	commit(&a, 0);
+	fdatasync_fails = 1;
+	commit(&b, 1);
+	assert_int_equal(last_error, EIO);
+	fdatasync_fails = 2; /* the next file's header, or its commit */
+	commit(&c, 2);
+	assert_int_equal(last_error, EIO);
+	assert_int_equal(broken, 1);
+	letter_free(&a.m);
+	letter_free(&b.m);
+	letter_free(&c.m);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, start, finish)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    T(finished_records_are_passed),
+	    T(what_a_failed_sync_has_touched),
+	    T(dropped_is_not_rewritten),
+	    T(one_failure_costs_one_batch),
+	    T(two_in_a_row_are_the_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
