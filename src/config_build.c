@@ -207,6 +207,10 @@ check_journal(struct config_all *all, struct config_faults *f)
 	o->segment = o->segment / SEGMENT_UNIT * SEGMENT_UNIT;
 	if (!o->journal || o->size >= least)
 		return;
+	if (!at.text) { /* a default must fit what was asked for */
+		o->size = least;
+		return;
+	}
 	config_error(f, at.file, at.line,
 	    "the journal needs 4 segments for each of %u workers: write "
 	    "size = %lluM, or a smaller segment",

@@ -313,6 +313,21 @@ ten_thousand_users(void **state)
 	buf_free(&text);
 }
 
+/* A default must not be what keeps a good configuration from starting. */
+static void
+the_journal_fits_its_workers(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	load_good(&l, HOST "workers = 8\n" DOMAIN);
+	assert_int_equal(l.config->deliver.size, 2ull << 30);
+	config_free(&l.config);
+	load_good(&l, HOST "workers = 8\njournal { segment = 1M }\n" DOMAIN);
+	assert_int_equal(l.config->deliver.size, 1ull << 30);
+	config_free(&l.config);
+}
+
 static void
 environment(void **state)
 {
@@ -339,6 +354,7 @@ main(void)
 	    cmocka_unit_test(users_and_aliases_files),
 	    cmocka_unit_test(faults_in_named_files),
 	    cmocka_unit_test(ten_thousand_users),
+	    cmocka_unit_test(the_journal_fits_its_workers),
 	    cmocka_unit_test(environment),
 	};
 
