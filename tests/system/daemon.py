@@ -1,5 +1,6 @@
 """One smtpd under test: its configuration, its process, its mail."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -172,13 +173,13 @@ journal {{ {journal} }}
                 x for x in log.splitlines() if FAULTS.search(x))[:4000]
 
     def kill(self):
+        """All at once: stopped first, so that none sees another's end."""
         if self.process and self.process.poll() is None:
-            # the master first: it would replace the others
-            for pid in [self.master(), *self.workers(), self.process.pid]:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+            pids = [self.master(), *self.workers(), self.process.pid]
+            for sig in signal.SIGSTOP, signal.SIGKILL:
+                for pid in pids:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, sig)
             self.status = self.process.wait()
 
     def master(self):
