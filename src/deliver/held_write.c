@@ -51,6 +51,18 @@ link_body(int held, const struct message *m, const char *file)
 	return -1;
 }
 
+/* There is no record that it belongs to. */
+static void
+unlink_body(int held, const char *name, const char *file)
+{
+	int err = errno;
+
+	if (faccessat(held, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+	    errno == ENOENT)
+		unlinkat(held, file, 0);
+	errno = err;
+}
+
 static int
 write_file(const struct crc32c *c, int fd, struct buf *record, struct span body)
 {
@@ -108,6 +120,8 @@ held_write(const struct crc32c *c, int held, const struct message *m)
 	if (!r) {
 		record_encode(&record, &f, m->link ? file : NULL);
 		r = write_under(c, held, name, &record, m->body.tail);
+		if (r < 0 && m->link)
+			unlink_body(held, name, file);
 	}
 	buf_free(&record);
 	free(f.copies);
