@@ -69,9 +69,9 @@ sessions_hangup(struct sessions *all)
 {
 	struct session *s, *next;
 
-	DL_FOREACH_SAFE(all->list, s, next)
-	session_hangup(s,
-	    SMTP_REPLY(421, "4.3.2", "Going down, come back soon"));
+	DL_FOREACH_SAFE (all->list, s, next)
+		session_hangup(s,
+		    SMTP_REPLY(421, "4.3.2", "Going down, come back soon"));
 }
 
 void
@@ -80,7 +80,7 @@ sessions_free(struct sessions *all)
 	struct session *s, *next;
 
 	all->on_empty = NULL;
-	DL_FOREACH_SAFE(all->list, s, next)
-	session_free(&s);
+	DL_FOREACH_SAFE (all->list, s, next)
+		session_free(&s);
 	buf_free(&all->out);
 }

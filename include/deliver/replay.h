@@ -24,7 +24,6 @@ struct replay {
 	/* NULL, or called before each record; false: leave it out */
 	bool (*at)(void *ctx, uint64_t offset);
 	void *ctx;
-	bool unlinked; /* a body's head is not of its first copy: copy it */
 
 	/* copies, but for damaged: places where something was */
 	unsigned placed, held_back, lost, damaged;

@@ -264,8 +264,8 @@ doubt_all(struct journal *j)
 
 	if (j->current)
 		j->current->doubt = j->current->end;
-	LL_FOREACH(j->retired, s)
-	s->doubt = s->end;
+	LL_FOREACH (j->retired, s)
+		s->doubt = s->end;
 }
 
 static void
@@ -333,8 +333,8 @@ checkpoint_start(struct journal *j)
 	c->j = j;
 	if (j->current)
 		note_step(c, j->current);
-	LL_FOREACH(j->retired, s)
-	note_step(c, s);
+	LL_FOREACH (j->retired, s)
+		note_step(c, s);
 	note_file_systems(c);
 	jobs_submit(j->aside, &c->job, checkpoint_done, j);
 }

@@ -199,8 +199,8 @@ deliver_free(struct deliver **p)
 	recovery_free(&d->recovery);
 	held_free(&d->held);
 	/* no job ever took these: their bodies were still being written */
-	DL_FOREACH_SAFE(d->deliveries, v, next)
-	delivery_free(v);
+	DL_FOREACH_SAFE (d->deliveries, v, next)
+		delivery_free(v);
 	lanes_free(d);
 	space_free(&d->space);
 	if (d->tmp >= 0)

@@ -175,8 +175,9 @@ rewrite_copies(struct held_mail *h)
 	}
 }
 
+/* The last time each is tried: the reason that is written down is its own. */
 static void
-try_copies(struct held_mail *h, struct held_box **failing)
+try_copies(struct held_mail *h, struct held_box **failing, bool last)
 {
 	struct message one = h->m;
 	bool any = false;
@@ -186,7 +187,7 @@ try_copies(struct held_mail *h, struct held_box **failing)
 		struct message_copy *c = &h->m.copies[i];
 
 		c->error = EAGAIN;
-		if (held_box_has(*failing, c->root->path, c->path))
+		if (!last && held_box_has(*failing, c->root->path, c->path))
 			continue;
 		one.copies = c;
 		place_message(h->replay.boxes, &one, h->how);
@@ -305,7 +306,7 @@ held_try(struct held_pass *p, struct held_file *f, struct held_box **failing)
 	    named.st_ino == st.st_ino) {
 		now = (int64_t)time(NULL) * 1000;
 		expired = now - f->came >= (int64_t)p->o->expire;
-		try_copies(&h, failing);
+		try_copies(&h, failing, expired);
 		settle(p, &h, expired);
 		gone = put_back(p, f, &h, count_held(&h.m));
 		f->tried = now;

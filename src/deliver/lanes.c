@@ -6,10 +6,7 @@
  * Whatever a mailbox does not take is held; a message is finished when each
  * copy is in its mailbox or held.
  */
-#include <assert.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <utlist.h>
+#include <stddef.h>
 
 #include "deliver/deliver_state.h"
 #include "io/log.h"

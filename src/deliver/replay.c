@@ -41,8 +41,7 @@ replay_free(struct replay *r)
 	struct replay_root *n, *next;
 
 	place_boxes_free(&r->boxes);
-	LL_FOREACH_SAFE(r->roots, n, next)
-	{
+	LL_FOREACH_SAFE (r->roots, n, next) {
 		maildir_root_close(&n->root);
 		free(n->root.path);
 		free(n);
@@ -57,9 +56,9 @@ replay_root(void *ctx, const char *path)
 	struct replay *r = ctx;
 	struct replay_root *n;
 
-	LL_FOREACH(r->roots, n)
-	if (!strcmp(n->root.path, path))
-		return &n->root;
+	LL_FOREACH (r->roots, n)
+		if (!strcmp(n->root.path, path))
+			return &n->root;
 	n = calloc(1, sizeof(*n));
 	if (!n)
 		abort();
@@ -75,12 +74,12 @@ int
 replay_sync(struct replay *r)
 {
 	struct replay_root *n;
-	int r_ = 0;
+	int result = 0;
 
-	LL_FOREACH(r->roots, n)
-	if (n->root.sync >= 0 && syncfs(n->root.sync) < 0)
-		r_ = -1;
-	return r_;
+	LL_FOREACH (r->roots, n)
+		if (n->root.sync >= 0 && syncfs(n->root.sync) < 0)
+			result = -1;
+	return result;
 }
 
 /* --- one record --- */
@@ -117,7 +116,7 @@ open_body(const struct replay *r, struct message *m, const char *file)
 		return 0;
 	m->body.fd = openat(r->dirfd, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	m->dirfd = r->dirfd;
-	m->link = r->unlinked ? NULL : file;
+	m->link = file;
 	return m->body.fd < 0 ? -1 : 0;
 }
 

@@ -149,6 +149,27 @@ def test_expired(start):
     assert len(d.files("alice@example.org")) == 1
 
 
+def test_each_reason_is_its_own(start):
+    """Of many for one mailbox, all say why, not that another was first."""
+    d = start(top="expire = 3s")
+    alice, = boxes(d, "alice")
+    without_permission(alice)
+    clients = [d.client() for _ in range(20)]
+    for c in clients:
+        c.begin("alice@example.org")
+        assert c.ask("DATA").code == 354
+    for c in clients:
+        c.send("x\r\n.\r\n")
+    taken = [r for r in [c.reply() for c in clients] if r.code == 250]
+    assert len(taken) > 1
+    failed = d.spool / "failed" / "new"
+    wait_for("all of them in failed", lambda: failed.exists() and len(
+        list(failed.iterdir())) == len(taken))
+    for p in failed.iterdir():
+        assert p.read_bytes().split(b"\n")[1] == (
+            b"X-Smtpd-Failed: alice@example.org: Permission denied")
+
+
 def test_limit(start):
     """More than `held` and nothing is taken any more: 452 at MAIL."""
     d = start(journal="segment = 1M size = 64M held = 1M")
