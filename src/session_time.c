@@ -37,7 +37,6 @@ phase_now(const struct session *s)
 	return smtp_in_body(&s->smtp) ? PHASE_BODY : PHASE_COMMAND;
 }
 
-/* Looks at what the session waits for now, and until when. */
 void
 session_time_update(struct session *s)
 {

@@ -54,6 +54,9 @@ void message_init(struct message *m, const struct envelope *e,
 /* Once the spool is finished: fixes the sizes and names of the files. */
 void message_ready(struct message *m);
 
+/* How many copies have an error. */
+unsigned message_failed_copies(const struct message *m);
+
 /* On the loop. */
 void message_free(struct message *m);
 

@@ -251,16 +251,6 @@ settle(struct held_pass *p, struct held_mail *h, bool expired)
 	}
 }
 
-static unsigned
-count_held(const struct message *m)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < m->ncopies; i++)
-		n += m->copies[i].error != 0;
-	return n;
-}
-
 static void
 remove_mail(struct held_pass *p, const struct held_mail *h, const char *name)
 {
@@ -308,7 +298,7 @@ held_try(struct held_pass *p, struct held_file *f, struct held_box **failing)
 		expired = now - f->came >= (int64_t)p->o->expire;
 		try_copies(&h, failing, expired);
 		settle(p, &h, expired);
-		gone = put_back(p, f, &h, count_held(&h.m));
+		gone = put_back(p, f, &h, message_failed_copies(&h.m));
 		f->tried = now;
 	}
 	close_mail(&h);

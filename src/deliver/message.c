@@ -95,6 +95,16 @@ message_ready(struct message *m)
 		name_file(m, &m->copies[i]);
 }
 
+unsigned
+message_failed_copies(const struct message *m)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->ncopies; i++)
+		n += m->copies[i].error != 0;
+	return n;
+}
+
 void
 message_free(struct message *m)
 {

@@ -84,23 +84,13 @@ replay_sync(struct replay *r)
 
 /* --- one record --- */
 
-static unsigned
-count_failed(const struct message *m)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < m->ncopies; i++)
-		n += m->copies[i].error != 0;
-	return n;
-}
-
 static void
 settle(struct replay *r, struct message *m)
 {
 	unsigned failed;
 
 	place_message(r->boxes, m, r->how);
-	failed = count_failed(m);
+	failed = message_failed_copies(m);
 	r->placed += m->ncopies - failed;
 	if (failed && held_write(r->crc, r->held, m) < 0)
 		r->lost += failed;
