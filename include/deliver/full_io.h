@@ -1,5 +1,5 @@
 /*
- * full_io: reads and writes that go on until all is done.
+ * full_io: reads, writes and syncs that leave nothing half done.
  */
 #ifndef DELIVER_FULL_IO_H
 #define DELIVER_FULL_IO_H
@@ -17,6 +17,12 @@ int full_pwrite(int fd, struct span s, uint64_t at);
 /* iov is used up. At most IOV_MAX parts. */
 int full_writev(int fd, struct iovec *iov, int parts);
 int full_pwritev(int fd, struct iovec *iov, int parts, uint64_t at);
+
+/*
+ * fsync of a directory. xfs says that it is done, too, after it gave up and
+ * threw its log away (a write to it failed): then this is EIO.
+ */
+int full_sync_dir(int fd);
 
 /* writev takes no const, and changes nothing. */
 struct iovec full_part(struct span s);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "deliver/full_io.h"
 #include "deliver/held.h"
 #include "deliver/journal_state.h"
 #include "deliver/recipients.h"
@@ -194,7 +195,8 @@ pass(struct checkpoint *c, struct step *t)
 	} else if (t->over) {
 		snprintf(name, sizeof(name), "%s-%s", j->dir.name, s->name);
 		if (renameat(j->dir.fd, s->name, j->damaged, name) < 0 ||
-		    fsync(j->damaged) < 0 || fsync(j->dir.fd) < 0)
+		    full_sync_dir(j->damaged) < 0 ||
+		    full_sync_dir(j->dir.fd) < 0)
 			t->error = errno;
 		t->moved = !t->error;
 	}

@@ -1,9 +1,11 @@
 /*
- * full_io: interrupted and short calls, gone on with in one place.
+ * full_io: interrupted and short calls, gone on with in one place, and what
+ * file systems do not say by themselves.
  */
 #include "deliver/full_io.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int
@@ -91,6 +93,16 @@ full_pwritev(int fd, struct iovec *iov, int parts, uint64_t at)
 		skip_parts(&iov, &parts, (size_t)n);
 	}
 	return 0;
+}
+
+int
+full_sync_dir(int fd)
+{
+	struct stat st;
+
+	/* a file system that was shut down answers no fstat, and it is so
+	 * before anything is thrown away */
+	return fsync(fd) < 0 ? -1 : fstat(fd, &st);
 }
 
 struct iovec

@@ -257,7 +257,7 @@ remove_mail(struct held_pass *p, const struct held_mail *h, const char *name)
 	unlinkat(p->dirfd, name, 0);
 	if (*h->body)
 		unlinkat(p->dirfd, h->body, 0);
-	(void)fsync(p->dirfd); /* what comes back is found delivered */
+	(void)full_sync_dir(p->dirfd); /* what comes back is found delivered */
 }
 
 /* True: nothing is left under this name. */

@@ -103,7 +103,7 @@ write_under(const struct crc32c *c, int held, const char *name,
 	if (err)
 		unlinkat(held, making, 0);
 	errno = err;
-	return err ? -1 : fsync(held);
+	return err ? -1 : full_sync_dir(held);
 }
 
 int

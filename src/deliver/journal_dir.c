@@ -7,6 +7,7 @@
  * descriptor of the directory, which is its lock.
  */
 #include "deliver/journal_dir.h"
+#include "deliver/full_io.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -44,7 +45,7 @@ journal_dir_open(int spool, const char *name)
 	if (fd >= 0 || errno != ENOENT)
 		return fd;
 	if ((mkdirat(spool, name, 0700) < 0 && errno != EEXIST) ||
-	    fsync(spool) < 0)
+	    full_sync_dir(spool) < 0)
 		return -1;
 	return openat(spool, name, DIR_FLAGS);
 }
@@ -101,7 +102,8 @@ make(struct journal_dir *d)
 		return -1;
 	d->fd = openat(d->root, making, DIR_FLAGS);
 	if (d->fd >= 0 && !flock(d->fd, LOCK_EX | LOCK_NB) &&
-	    !renameat(d->root, making, d->root, d->name) && !fsync(d->root))
+	    !renameat(d->root, making, d->root, d->name) &&
+	    !full_sync_dir(d->root))
 		return 0;
 	journal_dir_close(d);
 	return -1;
@@ -190,7 +192,7 @@ journal_dir_doubt(const struct journal_dir *d)
 	if (fd < 0 || fsync(fd) < 0)
 		return close_keep(fd);
 	close(fd);
-	return fsync(d->fd);
+	return full_sync_dir(d->fd);
 }
 
 bool
@@ -208,7 +210,8 @@ journal_dir_quarantine(struct journal_dir *d)
 	char name[sizeof(QUARANTINE) + IDENT_LEN];
 
 	snprintf(name, sizeof(name), QUARANTINE "%s", d->name);
-	if (renameat(d->root, d->name, d->root, name) < 0 || fsync(d->root) < 0)
+	if (renameat(d->root, d->name, d->root, name) < 0 ||
+	    full_sync_dir(d->root) < 0)
 		return -1;
 	journal_dir_close(d);
 	return 0;
@@ -226,7 +229,8 @@ int
 journal_dir_remove(struct journal_dir *d)
 {
 	if (journal_dir_each(d->fd, unlink_one, d) < 0 ||
-	    unlinkat(d->root, d->name, AT_REMOVEDIR) < 0 || fsync(d->root) < 0)
+	    unlinkat(d->root, d->name, AT_REMOVEDIR) < 0 ||
+	    full_sync_dir(d->root) < 0)
 		return -1;
 	journal_dir_close(d);
 	return 0;

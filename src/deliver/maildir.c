@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "deliver/beneath.h"
+#include "deliver/full_io.h"
 
 static void
 close_fd(int *fd)
@@ -69,7 +70,8 @@ static int
 complete(int box)
 {
 	if (make_dir(box, "new") < 0 || make_dir(box, "cur") < 0 ||
-	    fsync(box) < 0 || make_dir(box, "tmp") < 0 || fsync(box) < 0)
+	    full_sync_dir(box) < 0 || make_dir(box, "tmp") < 0 ||
+	    full_sync_dir(box) < 0)
 		return -1;
 	return is_complete(box) == 1 ? 0 : -1;
 }
@@ -80,7 +82,7 @@ descend(int at, const char *name)
 {
 	int fd = -1;
 
-	if (!make_dir(at, name) && !fsync(at))
+	if (!make_dir(at, name) && !full_sync_dir(at))
 		fd = beneath_dir_sync(at, name);
 	close_fd(&at);
 	return fd;
@@ -213,7 +215,7 @@ maildir_commit(struct maildir_file *f)
 
 	if (tmp >= 0 && new >= 0 && !publish(tmp, new, f->name)) {
 		f->published = true;
-		r = fsync(new);
+		r = full_sync_dir(new);
 	}
 	close_fd(&tmp);
 	close_fd(&new);
@@ -232,7 +234,7 @@ maildir_abort(struct maildir_file *f)
 		dir = beneath_dir_sync(f->box, f->published ? "new" : "tmp");
 		if (dir >= 0 && !unlinkat(dir, f->name, 0) && f->published)
 			/* no more can be done if this fails as well */
-			(void)fsync(dir);
+			(void)full_sync_dir(dir);
 	}
 	close_fd(&dir);
 	f->name[0] = '\0';

@@ -16,6 +16,7 @@
 
 #include "base/ascii.h"
 #include "deliver/beneath.h"
+#include "deliver/full_io.h"
 #include "deliver/maildir.h"
 
 #define COMPONENT_MAX 200 /* leaves room in a name of 255 for a template */
@@ -57,7 +58,7 @@ sync_dir(int at)
 
 	if (fd < 0)
 		return -1;
-	err = fsync(fd) < 0 ? errno : 0;
+	err = full_sync_dir(fd) < 0 ? errno : 0;
 	close(fd);
 	errno = err;
 	return err ? -1 : 0;

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "deliver/full_io.h"
 #include "deliver/place_find.h"
 #include "deliver/place_listing.h"
 
@@ -194,7 +195,7 @@ put_new(const struct maildir_box *b, struct message *m, struct message_copy *c,
 	if (!link_body(b, m, c) &&
 	    (write_tmp(b, m, c, tmp, sync) < 0 || publish(b, tmp, c->name) < 0))
 		return -1;
-	return sync ? fsync(b->new) : 0;
+	return sync ? full_sync_dir(b->new) : 0;
 }
 
 /* Over what is there: whole to any reader, before and after. */
@@ -212,7 +213,7 @@ put_over(const struct maildir_box *b, struct message *m, struct message_copy *c,
 		errno = err;
 		return -1;
 	}
-	return sync ? fsync(f->dir) : 0;
+	return sync ? full_sync_dir(f->dir) : 0;
 }
 
 /* A copy of which a record says that it may be there. */

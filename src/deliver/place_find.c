@@ -237,7 +237,7 @@ place_find_sync(const struct place_found *f)
 
 	if (fd < 0) /* a reader moved it: what matters is who has it */
 		return errno == ENOENT ? 0 : -1;
-	err = fsync(fd) < 0 || fsync(f->dir) < 0 ? errno : 0;
+	err = fsync(fd) < 0 || full_sync_dir(f->dir) < 0 ? errno : 0;
 	close(fd);
 	errno = err;
 	return err ? -1 : 0;

@@ -95,7 +95,7 @@ set_aside(struct run *run, const char *name)
 	snprintf(to, sizeof(to), "%s-%.*s", run->dir.name, SEGMENT_NAME_MAX - 1,
 	    name);
 	if (renameat(run->dir.fd, name, run->dirs->damaged, to) < 0 ||
-	    fsync(run->dirs->damaged) < 0)
+	    full_sync_dir(run->dirs->damaged) < 0)
 		run->x->error = errno;
 }
 

@@ -55,7 +55,7 @@ make(int dirfd, const char *name, uint64_t size)
 
 	if (fd < 0)
 		return -1;
-	if (!write_zeros(fd, size) && !fsync(fd) && !fsync(dirfd))
+	if (!write_zeros(fd, size) && !fsync(fd) && !full_sync_dir(dirfd))
 		return fd;
 	err = errno;
 	close(fd);

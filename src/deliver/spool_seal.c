@@ -68,5 +68,5 @@ spool_seal(struct spool_content *c, int dirfd, const char *name)
 	if (name_it(c->fd, dirfd, name) < 0 &&
 	    (errno == EEXIST || copy_it(c->fd, c->filed, dirfd, name) < 0))
 		return -1;
-	return fsync(dirfd);
+	return full_sync_dir(dirfd);
 }

@@ -92,6 +92,19 @@ def test_cut_on_xfs(on_disk, journal, flag):
     s.audit()
 
 
+@pytest.mark.parametrize("journal", ["no"], indirect=True)
+def test_a_directory_that_xfs_gave_up(on_disk):
+    """Its fsync says all is well while the log behind it is thrown away."""
+    s, disk = on_disk("xfs")
+    for i in range(8):
+        s.start()
+        cut_once(s, disk, NO_FLUSH, 0.2, many, clients=16)
+        s.start()
+        s.settle()
+        s.assert_clean(f"behind cut {i}")
+        s.end()
+
+
 @pytest.mark.parametrize("journal, calls", [
     ("no", "fsync"), ("yes", "fdatasync"), ("yes", "syncfs"),
 ], indirect=["journal"])
