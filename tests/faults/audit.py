@@ -112,9 +112,3 @@ def returns(removals, mail):
             for p in pathlib.Path(mail).glob(f"{DOMAIN}/*/{folder}/*")}
     return [r for r in removals if (r["box"], r["name"]) in here
             or r["nth"] < last[r["box"], r["name"]]]
-
-
-def youth(removal, kills):
-    """Its age in seconds when the next kill came: is that an excuse?"""
-    ages = [k - removal["arrived"] for k in kills]
-    return min((a for a in ages if a >= 0), default=float("inf"))

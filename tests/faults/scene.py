@@ -56,6 +56,7 @@ class Scene:
         self.logs = []
         self.cut = set()  # the logs of lives whose disk went away
         self.kills = []  # when
+        self.on_death = lambda: None  # of all
 
     # --- the process ---
 
@@ -120,6 +121,7 @@ class Scene:
             # who was forked meanwhile, too
             wait_for("they die", lambda: not self.send(self.everybody()))
             self.daemon.status = self.daemon.process.wait()
+            self.on_death()
 
     def was_cut(self):
         self.cut.add(self.daemon.log_path)

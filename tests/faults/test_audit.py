@@ -1,10 +1,13 @@
 """The audit sees what it is there to see: each fault, planted."""
 
 import random
+import struct
 
 import pytest
 
-from audit import Audit, returns, youth
+from audit import Audit, returns
+from journals import (ALIGN, FIRST, HEAD, HEADER, MAIL, PAGE, Death,
+                      Watch, waiting)
 from ledger import DOMAIN, SENDER, Ledger
 
 BOX = f"u0@{DOMAIN}"
@@ -163,7 +166,71 @@ def test_what_came_back(planted):
     assert returns(log, planted.mail) == log[:2]
 
 
-def test_how_old_it_was():
-    r = {"arrived": 50}
-    assert youth(r, [10, 53, 52, 60]) == 2
-    assert youth(r, [49]) == float("inf")
+class Segment:
+    """A journal of one segment, with as many records as ids."""
+
+    NONCE = 0x1122334455667788
+
+    def __init__(self, spool, ids):
+        self.path = spool / "journal" / "J" / "1.log"
+        self.path.parent.mkdir(parents=True)
+        text = bytearray(b"\0" * FIRST)
+        for id in ids:
+            envelope = struct.pack("<I", len(id)) + id.encode()
+            text += HEAD.pack(self.NONCE, len(text), MAIL, 0, len(envelope),
+                              0, 600, len(id)) + id.encode() + b"b" * 600
+            text += b"\0" * (-len(text) % ALIGN)
+        self.path.write_bytes(text)
+        self.key = self.path, self.NONCE
+
+    def header(self, turn, done):
+        with self.path.open("r+b") as f:
+            f.seek(turn % 2 * PAGE)
+            f.write(HEADER.pack(b"smtpdjnl", 1, 0, self.NONCE, turn, done,
+                                0))
+
+
+def test_what_a_journal_still_holds(tmp_path):
+    """From the newer header's mark on."""
+    s = Segment(tmp_path, ["a", "b", "c"])
+    assert waiting(tmp_path) == {}
+    s.header(7, FIRST + 2 * ALIGN)
+    assert waiting(tmp_path) == {s.key: ["b", "c"]}
+    s.header(6, 0)
+    assert waiting(tmp_path) == {s.key: ["b", "c"]}
+    s.header(8, FIRST + 4 * ALIGN)
+    assert waiting(tmp_path) == {s.key: ["c"]}
+
+
+def test_passes_are_seen(tmp_path):
+    s = Segment(tmp_path, ["a"])
+    watch = Watch(tmp_path)
+    s.header(1, 0)
+    for now, turn in enumerate([1, 2, 2, 3]):
+        s.header(turn, 0)
+        watch.look(s.path, now)
+    assert watch.passes == {s.key: [1, 3]}
+    assert [watch.since(s.key, t) for t in (1, 2, 4)] == [2, 1, 0]
+
+
+def test_an_excuse(tmp_path):
+    """Two passes since all up to it were delivered are one too many."""
+    s = Segment(tmp_path, ["a", "b"])
+    s.header(1, 0)
+    watch = Watch(tmp_path)
+    watch.passes[s.key] += [60, 70]
+    death = Death(
+        watch, "2026-11-24T08:11:56.500Z info delivered message=x rcpt=")
+    watch.passes[s.key] += [80]  # of the recovery
+    assert death.said == {"x": 1795507916.5}
+
+    def excuses(id, said, arrived=50):
+        death.said = said
+        return death.excuses(id, arrived)
+
+    assert not excuses("b", {"a": 60, "b": 50})
+    assert excuses("b", {"a": 61, "b": 50})
+    assert excuses("b", {"b": 50})  # a was still under way
+    assert excuses("a", {"a": 61}) and not excuses("a", {"a": 60})
+    assert excuses("a", {}, arrived=61) and not excuses("a", {})  # replayed
+    assert not excuses("c", {})  # from nowhere

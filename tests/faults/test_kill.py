@@ -1,12 +1,12 @@
 """kill -9 under load: no 250 is ever forgotten, or kept twice."""
 
-import subprocess
 import time
 
 import pytest
 
-from audit import returns, youth
-from daemon import NO_JOURNAL, wait_for
+from audit import returns
+from daemon import FILE_NAME, NO_JOURNAL, wait_for
+from journals import Death, Watch, segments
 from load import Load
 from reader import Reader
 from scene import CHECKPOINT
@@ -58,37 +58,36 @@ def test_killed_beside_a_reader(scene, journal):
 
 # --- beside somebody who removes mail ---
 
-class Bound:
-    """How old a message may be that comes back: its checkpoint had begun
-    when it was delivered, so the next one had to begin, and end."""
-
-    def __init__(self, scene):
-        self.scene = scene
-        self.slowest = 0
-
-    def seconds(self):
-        begin = time.monotonic()
-        subprocess.run(["sync", "-f", self.scene.disk], check=True)
-        self.slowest = max(self.slowest, time.monotonic() - begin)
-        return CHECKPOINT + 2 * self.slowest + 1
+def excused(removal, deaths):
+    """It came back from the journal of a kill, and was too young to pass."""
+    id = FILE_NAME.match(removal["name"])["id"]
+    return any(death.excuses(id, removal["arrived"]) for death in deaths
+               if death.at >= removal["arrived"])
 
 
-def old(reader, since, bound):
-    """Removed, and too old by now to be excused if they come back."""
-    limit = time.time() - bound.seconds()
-    return [r for r in reader.removals() if since < r["arrived"] < limit]
+def passed(watch, spool, since):
+    """Each journal in use has gone on by two checkpoints."""
+    used = list(watch.turns)
+    journals = {path.parent for path in segments(spool)}
+    return journals and all(
+        sum(watch.since(s, since) for s in used if s[0].parent == j) > 1
+        for j in journals)
 
 
 def test_killed_beside_a_remover(scene, journal, capsys):
     """Only what was younger than a checkpoint may come back."""
     s = scene()
-    bound, since = Bound(s), time.time()
+    watch, deaths, since = Watch(s.daemon.spool), [], time.time()
+    s.on_death = lambda: deaths.append(Death(watch, s.daemon.log()))
     s.start()
-    with Reader(s, "remove") as reader:
+    with Reader(s, "remove") as reader, watch:
         with Load(s.ledger, s.daemon.port, clients=4):
             for _ in range(2 if few(journal) else 8):
-                wait_for("mail removed long after its checkpoint", lambda:
-                         len(old(reader, since, bound)) >= 10)
+                wait_for("mail removed", lambda: sum(
+                    r["arrived"] > since for r in reader.removals()) >= 10)
+                if not few(journal):
+                    wait_for("two checkpoints", lambda:
+                             passed(watch, s.daemon.spool, since))
                 time.sleep(s.rng.uniform(0, 1.5 * CHECKPOINT))
                 s.kill("all")
                 since = time.time()
@@ -99,9 +98,7 @@ def test_killed_beside_a_remover(scene, journal, capsys):
     back = returns(removals, s.daemon.mail)
     with capsys.disabled():
         print(f" {len(removals)} removed, {len(back)} came back", end="")
-    print("the oldest of them when a kill came: %.1f s of %.1f" % (
-        max([youth(r, s.kills) for r in back], default=0), bound.seconds()))
-    bad = [r for r in back if youth(r, s.kills) > bound.seconds()]
-    assert not bad, (bad[:5], s.kills)
+    bad = [r for r in back if not excused(r, deaths)]
+    assert not bad, (len(bad), bad[:5], s.kills)
     if few(journal):
         assert not back, back[:5]
