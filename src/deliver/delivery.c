@@ -7,6 +7,7 @@
  * loop; what blocks is a job.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 
 #define BACKLOG_MAX  (64u << 20)
 #define BACKLOG_EACH 2048 /* about what a message costs without its body */
+#define LARGE        (1u << 20)
 
 static struct delivery *
 of_entry(struct journal_entry *e)
@@ -163,6 +165,10 @@ seal_run(struct job *job)
 	struct message *m = &s->v->message;
 
 	s->error = spool_seal(&m->body, m->dirfd, m->link) < 0 ? errno : 0;
+	/* one mailbox gets this very file: who reads it reads it once, and may
+	 * read it from the disk; its pages are worth more to everybody else */
+	if (!s->error && m->ncopies == 1 && m->body.filed >= LARGE)
+		posix_fadvise(m->body.fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
 static void

@@ -26,6 +26,7 @@
 
 #define BLOCK_MIN    32768 /* octets worth a job of their own */
 #define PRESSURE_MIN 64    /* jobs that wait: take less */
+#define STRETCH      ((uint64_t)1 << 20)
 
 struct spool_file {
 	int dirfd;
@@ -122,13 +123,22 @@ open_unnamed(int dirfd)
 	return fd;
 }
 
-/* The disk may begin at once: less is left for the fsync at the end. */
+/*
+ * The disk begins with each stretch that is whole, so that less is left for
+ * the fsync at the end. Not with each block: the page that two of them share
+ * would be written twice, and wait for itself.
+ */
 static int
 put(int fd, struct span s, uint64_t at)
 {
+	uint64_t from = at / STRETCH * STRETCH;
+	uint64_t to = (at + s.len) / STRETCH * STRETCH;
+
 	if (full_pwrite(fd, s, at) < 0)
 		return errno;
-	sync_file_range(fd, (off_t)at, (off_t)s.len, SYNC_FILE_RANGE_WRITE);
+	if (from < to)
+		sync_file_range(fd, (off_t)from, (off_t)(to - from),
+		    SYNC_FILE_RANGE_WRITE);
 	return 0;
 }
 
