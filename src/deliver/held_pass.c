@@ -1,6 +1,6 @@
 /*
  * held_pass: reads what is new in held/, tries what is due, forgets what is
- * gone.
+ * gone, and sweeps what a crash left half made.
  *
  * How long to wait is on the disk: a file's mtime is when it was last tried,
  * and its record says when the message came; the wait grows with what lies
@@ -10,9 +10,12 @@
 #include "deliver/held_pass.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,6 +25,7 @@
 #define WAIT_MIN 2000 /* ms */
 #define WAIT_MAX (15 * 60 * 1000)
 #define BODY     ".body"
+#define DAY      ((int64_t)24 * 3600 * 1000)
 
 static int64_t
 wall_ms(void)
@@ -42,11 +46,43 @@ is_mail(const char *name)
 	return name[0] != '.' && (n < end || strcmp(name + n - end, BODY) != 0);
 }
 
+static bool
+is_whole_mail(int dirfd, const char *body)
+{
+	char name[NAME_MAX + 1];
+
+	snprintf(name, sizeof(name), "%.*s", (int)(strlen(body) - strlen(BODY)),
+	    body);
+	return !faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) ||
+	       errno != ENOENT;
+}
+
+/*
+ * What was being made when its worker died: a record that has not got its
+ * name, a body that has not got its record. Whoever makes one needs no day;
+ * and ctime tells since when the body is here, where mtime may be older.
+ */
+static void
+sweep(int dirfd, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    wall_ms() - (int64_t)st.st_ctim.tv_sec * 1000 < DAY ||
+	    (name[0] != '.' && is_whole_mail(dirfd, name)))
+		return;
+	unlinkat(dirfd, name, 0);
+}
+
 static int
 note_name(void *ctx, const char *name)
 {
+	const struct held_pass *p = ctx;
+
 	if (is_mail(name))
 		held_file_find(ctx, name)->seen = true;
+	else
+		sweep(p->dirfd, name);
 	return 0;
 }
 

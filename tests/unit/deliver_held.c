@@ -1,0 +1,77 @@
+/*
+ * What a worker that died in the middle of holding a message leaves in held/.
+ */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "deliver/held_pass.h"
+#include "scratch.h"
+
+/* --- a clock that can be put on: this stands before libc's --- */
+
+static time_t ahead;
+
+int
+clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	int r = (int)syscall(SYS_clock_gettime, clock, ts);
+
+	if (clock == CLOCK_REALTIME)
+		ts->tv_sec += ahead;
+	return r;
+}
+
+static void
+look(time_t later)
+{
+	struct held_options o = {.limit = 1 << 20, .expire = 1000};
+	struct crc32c crc;
+	struct held_pass p = {.o = &o, .crc = &crc};
+
+	ahead = later;
+	crc32c_init(&crc);
+	p.dirfd = open("held", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(p.dirfd >= 0);
+	held_pass_run(&p);
+	held_pass_free(&p);
+	close(p.dirfd);
+}
+
+static void
+half_made_files_go_after_a_day(void **state)
+{
+	(void)state;
+	scratch_mkdir("held");
+	scratch_touch("held/.made-1");
+	scratch_touch("held/alone.body");
+	scratch_touch("held/mail.body");
+	scratch_touch("held/mail");
+	scratch_touch("held/.body");
+	look(24 * 3600 - 60);
+	assert_int_equal(5, scratch_files("held"));
+	look(24 * 3600 + 60);
+	assert_false(scratch_exists("held/.made-1"));
+	assert_false(scratch_exists("held/alone.body"));
+	assert_false(scratch_exists("held/.body"));
+	assert_true(scratch_exists("held/mail.body"));
+	assert_true(scratch_exists("held/mail"));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(half_made_files_go_after_a_day,
+		scratch_setup, scratch_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
