@@ -84,6 +84,8 @@ struct deliver {
 const struct smtp_reply *deliver_reply(int error);
 /* Once: tells whoever waits. */
 void delivery_answer(struct delivery *v, int error);
+/* Those of m that arrived are logged; true: all did. */
+bool delivery_log(const struct message *m);
 /* Off the list, and freed. */
 void delivery_free(struct delivery *v);
 

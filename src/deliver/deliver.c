@@ -81,6 +81,25 @@ deliver_reply(int error)
 	}
 }
 
+bool
+delivery_log(const struct message *m)
+{
+	bool all = true;
+
+	for (unsigned i = 0; i < m->ncopies; i++) {
+		const struct message_copy *c = &m->copies[i];
+
+		all &= !c->error;
+		if (!c->error)
+			log_event(LOG_INFO, "delivered",
+			    LOG_STR("message", m->id),
+			    LOG_STR("rcpt", c->address),
+			    LOG_STR("mailbox", c->path),
+			    LOG_UINT("size", c->size));
+	}
+	return all;
+}
+
 static void
 log_failure(const struct message *m, const char *spool)
 {
@@ -105,11 +124,7 @@ log_result(const struct message *m, const char *spool)
 		log_failure(m, spool);
 		return;
 	}
-	for (unsigned i = 0; i < m->ncopies; i++)
-		log_event(LOG_INFO, "delivered", LOG_STR("message", m->id),
-		    LOG_STR("rcpt", m->copies[i].address),
-		    LOG_STR("mailbox", m->copies[i].path),
-		    LOG_UINT("size", m->copies[i].size));
+	delivery_log(m);
 }
 
 void

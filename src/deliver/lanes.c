@@ -9,7 +9,6 @@
 #include <stddef.h>
 
 #include "deliver/deliver_state.h"
-#include "io/log.h"
 
 #define TAKE_MAX   256 /* messages at once, so that the lanes share them */
 #define GATHER     32  /* worth waking a thread for; fewer wait GATHER_MS */
@@ -34,25 +33,6 @@ lane_free(struct job *job)
 	(void)job;
 }
 
-static bool
-log_copies(const struct message *m)
-{
-	bool all = true;
-
-	for (unsigned i = 0; i < m->ncopies; i++) {
-		const struct message_copy *c = &m->copies[i];
-
-		all &= !c->error;
-		if (!c->error)
-			log_event(LOG_INFO, "delivered",
-			    LOG_STR("message", m->id),
-			    LOG_STR("rcpt", c->address),
-			    LOG_STR("mailbox", c->path),
-			    LOG_UINT("size", c->size));
-	}
-	return all;
-}
-
 static void
 finish(struct delivery *v)
 {
@@ -71,7 +51,7 @@ lane_done(struct job *job, void *ctx)
 	(void)ctx;
 	for (v = l->first; v; v = next) {
 		next = v->queued;
-		if (log_copies(&v->message))
+		if (delivery_log(&v->message))
 			finish(v);
 		else
 			hold_put(v);
