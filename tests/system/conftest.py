@@ -122,3 +122,22 @@ def mounted(base):
     yield mount
     for command in reversed(undo):
         subprocess.run(command, capture_output=True)
+
+
+@pytest.fixture
+def full(mounted):
+    """full(daemon, user): a mailbox on a disk of its own, without room;
+    what fills it is returned. Root only."""
+    def fill(d, user):
+        box = d.mail / "example.org" / user
+        mounted("tmpfs", box, "256k")
+        with open(box / "filler", "wb") as f:
+            try:
+                f.write(b"x" * (1 << 20))
+            except OSError:
+                pass
+        for path in (d.mail, d.mail / "example.org"):
+            path.chmod(0o777)
+        return box / "filler"
+
+    return fill

@@ -186,20 +186,12 @@ def test_no_room_at_mail(start, mounted):
     assert len(d.files()) == 1
 
 
-def test_no_room_in_the_mailbox(start, mounted):
+def test_no_room_in_the_mailbox(start, full):
     """WIRE 27: one of two disks is full: neither recipient gets anything."""
     if not AS_ROOT:
         pytest.skip("root alone may mount")
     d = start.make(journal=NO_JOURNAL + " reserve = 0%")
-    box = d.mail / "example.org" / "bob"
-    mounted("tmpfs", box, "256k")
-    with open(box / "filler", "wb") as f:
-        try:
-            f.write(b"x" * (1 << 20))
-        except OSError:
-            pass
-    d.mail.chmod(0o777)
-    (d.mail / "example.org").chmod(0o777)
+    full(d, "bob")
     d.start()
     with d.client() as c:
         c.begin("alice@example.org", "bob@example.org")

@@ -1,6 +1,5 @@
 """Mail for a mailbox that cannot take it is held, and comes when it can."""
 
-import os
 
 import pytest
 
@@ -76,27 +75,19 @@ def refused(c, address):
     return reply.code == 452
 
 
-def test_over_quota(start, mounted):
+def test_over_quota(start, full):
     """WIRE 20, 27: a full mailbox holds its own mail, and nobody else's."""
     if not AS_ROOT:
         pytest.skip("root alone may mount")
     d = start.make(journal="segment = 1M size = 64M reserve = 0%")
-    box = d.mail / "example.org" / "bob"
-    mounted("tmpfs", box, "256k")
-    with open(box / "filler", "wb") as f:
-        try:
-            f.write(b"x" * (1 << 20))
-        except OSError:
-            pass
-    for p in (d.mail, d.mail / "example.org"):
-        p.chmod(0o777)
+    filler = full(d, "bob")
     d.start()
     with d.client() as c:
         id = c.deliver("x" * 900 + "\r\n", "alice@example.org",
                        "bob@example.org").id
         wait_for("its being held", lambda: held(d))
         assert len(d.files("alice@example.org")) == 1
-        os.unlink(box / "filler")
+        filler.unlink()
         wait_for("its delivery", lambda: d.files("bob@example.org"))
         d.message("bob@example.org", id)
 
