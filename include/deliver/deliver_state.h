@@ -40,6 +40,7 @@ struct lane {
 	struct deliver *d;
 	struct place_boxes *boxes;
 	struct delivery *first; /* being placed; NULL: idle */
+	int64_t since;          /* ms, of loop_now() */
 };
 
 struct deliver {

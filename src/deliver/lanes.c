@@ -10,10 +10,10 @@
 
 #include "deliver/deliver_state.h"
 
-#define TAKE_MAX   256 /* messages at once, so that the lanes share them */
-#define GATHER     32  /* worth waking a thread for; fewer wait GATHER_MS */
-#define GATHER_MS  5
-#define SECOND_MIN 128 /* waiting, before a second lane helps */
+#define TAKE_MAX  1024 /* messages at once */
+#define GATHER    32   /* worth waking a thread for; fewer wait GATHER_MS */
+#define GATHER_MS 5
+#define SLOW_MS   100 /* for a batch: another lane goes on with the rest */
 
 /* --- placing --- */
 
@@ -77,33 +77,50 @@ take(struct deliver *d, struct lane *l)
 	}
 	if (!d->queue)
 		d->queue_end = &d->queue;
+	l->since = loop_now(d->loop);
 	l->job.run = lane_run;
 	l->job.free = lane_free;
 	jobs_submit(d->jobs, &l->job, lane_done, l);
 }
 
-static unsigned
-busy(const struct deliver *d)
+/*
+ * One at a time, since two threads in one directory only wait for each other;
+ * but a lane that takes so long has met something slow, and must not keep the
+ * mail of others: then the next one goes on.
+ */
+static struct lane *
+next_lane(struct deliver *d)
 {
-	unsigned n = 0;
+	int64_t now = loop_now(d->loop);
+	struct lane *idle = NULL;
 
-	for (unsigned i = 0; i < LANES; i++)
-		n += d->lanes[i].first != NULL;
-	return n;
+	for (unsigned i = 0; i < LANES; i++) {
+		struct lane *l = &d->lanes[i];
+
+		if (!l->first)
+			idle = l;
+		else if (now - l->since < SLOW_MS)
+			return NULL;
+	}
+	return idle;
 }
 
-/* Two threads in one directory only wait for each other. */
+static void
+wait_for(struct deliver *d, uint64_t ms)
+{
+	d->gathering = true;
+	loop_timer_set(d->gathered, ms);
+}
+
 static void
 pump(struct deliver *d)
 {
-	for (unsigned i = 0; i < LANES && d->queue; i++) {
-		unsigned n = busy(d);
+	struct lane *l = d->queue ? next_lane(d) : NULL;
 
-		if (n && d->nqueued < SECOND_MIN * n)
-			break;
-		if (!d->lanes[i].first)
-			take(d, &d->lanes[i]);
-	}
+	if (l)
+		take(d, l);
+	if (d->queue && !d->gathering)
+		wait_for(d, SLOW_MS);
 }
 
 static void
@@ -123,12 +140,10 @@ lanes_put(struct delivery *v)
 	v->queued = NULL;
 	*d->queue_end = v;
 	d->queue_end = &v->queued;
-	if (++d->nqueued >= GATHER) {
+	if (++d->nqueued >= GATHER)
 		pump(d);
-	} else if (!d->gathering) {
-		d->gathering = true;
-		loop_timer_set(d->gathered, GATHER_MS);
-	}
+	else if (d->nqueued == 1)
+		wait_for(d, GATHER_MS);
 }
 
 int

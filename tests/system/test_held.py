@@ -1,9 +1,9 @@
 """Mail for a mailbox that cannot take it is held, and comes when it can."""
 
-
 import pytest
 
 from daemon import AS_ROOT, wait_for
+from test_durability import need_strace, traced
 
 
 def boxes(d, *users):
@@ -86,10 +86,32 @@ def test_over_quota(start, full):
         id = c.deliver("x" * 900 + "\r\n", "alice@example.org",
                        "bob@example.org").id
         wait_for("its being held", lambda: held(d))
-        assert len(d.files("alice@example.org")) == 1
+        print(d.log(), (d.path / "trace").read_text()); assert len(d.files("alice@example.org")) == 1
         filler.unlink()
         wait_for("its delivery", lambda: d.files("bob@example.org"))
         d.message("bob@example.org", id)
+
+
+def test_a_slow_mailbox_keeps_nobody(start):
+    """One is waited for; mail for others goes past it."""
+    need_strace()
+    d = start(top="workers = 1")
+    alice, bob = boxes(d, "alice", "bob")
+    d.stop()
+    traced(d, "-P", str(alice / "tmp"), "-e", "trace=renameat2", "-e",
+           "inject=renameat2:delay_enter=8000000:when=1")
+    d.start()
+
+    def new(box):
+        return len(list((box / "new").iterdir()))
+
+    with d.client() as c:
+        assert c.deliver("slow\r\n", "alice@example.org").code == 250
+        wait_for("its being written", lambda: list((alice / "tmp").iterdir()))
+        assert c.deliver("other\r\n", "bob@example.org").code == 250
+        wait_for("the other one", lambda: new(bob) == 2)
+        assert new(alice) == 1
+        wait_for("the slow one", lambda: new(alice) == 2)
 
 
 def test_over_a_restart(start):
