@@ -17,7 +17,7 @@
 #include "deliver/deliver_state.h"
 #include "io/log.h"
 
-#define BACKLOG_MAX  (64u << 20)
+#define BACKLOG_MAX  (16u << 20)
 #define BACKLOG_EACH 2048 /* about what a message costs without its body */
 #define LARGE        (1u << 20)
 
