@@ -23,6 +23,12 @@ int full_pwritev(int fd, struct iovec *iov, int parts, uint64_t at);
  * threw its log away (a write to it failed): then this is EIO.
  */
 int full_sync_dir(int fd);
+/*
+ * syncfs. It does nothing, and says that all is well, on what the kernel has
+ * made read-only after an error (EROFS here), and older kernels say so of
+ * what was shut down (EIO).
+ */
+int full_syncfs(int fd);
 
 /* writev takes no const, and changes nothing. */
 struct iovec full_part(struct span s);

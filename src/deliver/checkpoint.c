@@ -210,7 +210,7 @@ checkpoint_run(struct job *job)
 	struct checkpoint *c = (struct checkpoint *)job;
 
 	for (unsigned i = 0; i < c->nfds; i++)
-		if (syncfs(c->fds[i]) < 0)
+		if (full_syncfs(c->fds[i]) < 0)
 			c->sync_error = errno;
 	/* whoever reads this back after us must not trust what it finds */
 	if (c->sync_error && journal_dir_doubt(&c->j->dir) < 0)

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 int
@@ -103,6 +104,20 @@ full_sync_dir(int fd)
 	/* a file system that was shut down answers no fstat, and it is so
 	 * before anything is thrown away */
 	return fsync(fd) < 0 ? -1 : fstat(fd, &st);
+}
+
+int
+full_syncfs(int fd)
+{
+	struct statvfs vfs;
+	struct stat st;
+
+	if (syncfs(fd) < 0 || fstat(fd, &st) < 0 || fstatvfs(fd, &vfs) < 0)
+		return -1;
+	if (!(vfs.f_flag & ST_RDONLY))
+		return 0;
+	errno = EROFS;
+	return -1;
 }
 
 struct iovec

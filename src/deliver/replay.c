@@ -77,7 +77,7 @@ replay_sync(struct replay *r)
 	int result = 0;
 
 	LL_FOREACH (r->roots, n)
-		if (n->root.sync >= 0 && syncfs(n->root.sync) < 0)
+		if (n->root.sync >= 0 && full_syncfs(n->root.sync) < 0)
 			result = -1;
 	return result;
 }
