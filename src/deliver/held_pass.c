@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,32 +45,19 @@ is_mail(const char *name)
 	return name[0] != '.' && (n < end || strcmp(name + n - end, BODY) != 0);
 }
 
-static bool
-is_whole_mail(int dirfd, const char *body)
-{
-	char name[NAME_MAX + 1];
-
-	snprintf(name, sizeof(name), "%.*s", (int)(strlen(body) - strlen(BODY)),
-	    body);
-	return !faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) ||
-	       errno != ENOENT;
-}
-
 /*
- * What was being made when its worker died: a record that has not got its
- * name, a body that has not got its record. Whoever makes one needs no day;
- * and ctime tells since when the body is here, where mtime may be older.
+ * A record that has not got its name: it was being made when its worker died.
+ * Whoever makes one needs no day, and begins anew if it is gone. A body alone
+ * stays: its record may be about to come, from a journal of long ago.
  */
 static void
 sweep(int dirfd, const char *name)
 {
 	struct stat st;
 
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    wall_ms() - (int64_t)st.st_ctim.tv_sec * 1000 < DAY ||
-	    (name[0] != '.' && is_whole_mail(dirfd, name)))
-		return;
-	unlinkat(dirfd, name, 0);
+	if (!fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) &&
+	    wall_ms() - (int64_t)st.st_ctim.tv_sec * 1000 >= DAY)
+		unlinkat(dirfd, name, 0);
 }
 
 static int
@@ -81,7 +67,7 @@ note_name(void *ctx, const char *name)
 
 	if (is_mail(name))
 		held_file_find(ctx, name)->seen = true;
-	else
+	else if (name[0] == '.')
 		sweep(p->dirfd, name);
 	return 0;
 }

@@ -54,13 +54,12 @@ half_made_files_go_after_a_day(void **state)
 	scratch_touch("held/alone.body");
 	scratch_touch("held/mail.body");
 	scratch_touch("held/mail");
-	scratch_touch("held/.body");
 	look(24 * 3600 - 60);
-	assert_int_equal(5, scratch_files("held"));
+	assert_int_equal(4, scratch_files("held"));
 	look(24 * 3600 + 60);
 	assert_false(scratch_exists("held/.made-1"));
-	assert_false(scratch_exists("held/alone.body"));
-	assert_false(scratch_exists("held/.body"));
+	/* its record may be about to come, from a journal of long ago */
+	assert_true(scratch_exists("held/alone.body"));
 	assert_true(scratch_exists("held/mail.body"));
 	assert_true(scratch_exists("held/mail"));
 }
