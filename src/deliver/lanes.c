@@ -11,7 +11,8 @@
 #include "deliver/deliver_state.h"
 
 #define TAKE_MAX  1024 /* messages at once */
-#define GATHER    32   /* worth waking a thread for; fewer wait GATHER_MS */
+#define TAKE_SIZE (BACKLOG_MAX / 4)
+#define GATHER    32 /* worth waking a thread for; fewer wait GATHER_MS */
 #define GATHER_MS 5
 #define SLOW_MS   100 /* for a batch: another lane goes on with the rest */
 
@@ -65,12 +66,15 @@ static void
 take(struct deliver *d, struct lane *l)
 {
 	struct delivery **end = &l->first;
+	uint64_t size = 0;
 
-	for (unsigned n = 0; d->queue && n < TAKE_MAX; n++) {
+	for (unsigned n = 0; d->queue && n < TAKE_MAX && size < TAKE_SIZE;
+	     n++) {
 		struct delivery *v = *end = d->queue;
 
 		d->queue = v->queued;
 		d->nqueued--;
+		size += v->backlog;
 		v->queued = NULL;
 		v->at_risk = journal_entry_at_risk(&v->entry);
 		end = &v->queued;
