@@ -15,6 +15,9 @@
 /* Threads that write behind the journal at once, each with its mailboxes. */
 #define LANES 2
 
+/* Of bodies that are committed and not yet placed, in memory. */
+#define BACKLOG_MAX (16u << 20)
+
 /* Ids of messages, apart from those of jobs. */
 #define MESSAGE_IDS (UINT64_C(1) << 63)
 
@@ -98,6 +101,8 @@ loop_fn delivery_refuse_all;
 void delivery_direct(struct delivery *v);
 int lanes_init(struct deliver *d);
 void lanes_free(struct deliver *d);
+/* What was parked, and nobody waits for any more. */
+void delivery_drop_parked(struct deliver *d);
 /* What was parked, when nothing makes room for it any more. */
 void delivery_refuse_parked(struct deliver *d);
 /* What was parked, as far as the backlog allows. */

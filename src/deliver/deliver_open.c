@@ -52,6 +52,7 @@ on_tick(void *ctx)
 	hold_again(d);
 	if (d->journal)
 		(void)journal_total(d); /* also when no MAIL comes here */
+	delivery_drop_parked(d);
 	held_tick(d->held);
 	recovery_tick(d->recovery);
 	if (d->ticker)

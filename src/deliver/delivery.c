@@ -12,12 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "deliver/deliver_state.h"
 #include "io/log.h"
 
-#define BACKLOG_MAX  (16u << 20)
 #define BACKLOG_EACH 2048 /* about what a message costs without its body */
 #define LARGE        (1u << 20)
 
@@ -138,6 +138,22 @@ delivery_refuse_parked(struct deliver *d)
 }
 
 void
+delivery_drop_parked(struct deliver *d)
+{
+	struct delivery **end = &d->parked, *v;
+
+	while ((v = *end)) {
+		if (v->fn) {
+			end = &v->queued;
+			continue;
+		}
+		*end = v->queued;
+		refuse(v, ECANCELED);
+	}
+	d->parked_end = end;
+}
+
+void
 delivery_unpark(struct deliver *d)
 {
 	struct delivery *v;
@@ -163,11 +179,13 @@ seal_run(struct job *job)
 {
 	struct seal *s = (struct seal *)job;
 	struct message *m = &s->v->message;
+	struct stat st;
 
 	s->error = spool_seal(&m->body, m->dirfd, m->link) < 0 ? errno : 0;
 	/* one mailbox gets this very file: who reads it reads it once, and may
 	 * read it from the disk; its pages are worth more to everybody else */
-	if (!s->error && m->ncopies == 1 && m->body.filed >= LARGE)
+	if (!s->error && m->ncopies == 1 && m->body.filed >= LARGE &&
+	    !fstat(m->body.fd, &st) && st.st_dev == m->copies[0].root->dev)
 		posix_fadvise(m->body.fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
