@@ -90,7 +90,10 @@ struct spool *deliver_spool(struct deliver *d, const struct envelope *e);
 uint64_t deliver_message(struct deliver *d, const struct envelope *e,
     struct spool **spool, deliver_fn *fn, void *ctx);
 
-/* Silence; *id is 0 afterwards. The message is still delivered. */
+/*
+ * Silence; *id is 0 afterwards. The message is still delivered, unless it has
+ * to wait long for memory.
+ */
 void deliver_cancel(struct deliver *d, uint64_t *id);
 /* Silence, and not delivered unless it is too late to stop. */
 void deliver_abandon(struct deliver *d, uint64_t *id);

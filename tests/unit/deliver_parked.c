@@ -1,0 +1,224 @@
+/*
+ * Mailboxes that take nothing, and the memory for what waits is full.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "deliver/deliver.h"
+#include "deliver/deliver_state.h"
+#include "io/log.h"
+#include "scratch.h"
+
+#define BODY     60000
+#define ACCEPTED (BACKLOG_MAX / (BODY + 4096)) /* at least */
+#define MESSAGES (BACKLOG_MAX / BODY + 16)
+#define PATIENCE 20000 /* ms */
+
+/* --- a disk that stands still: this stands before libc's --- */
+
+static atomic_bool still;
+
+int
+renameat2(int from, const char *old, int to, const char *name, unsigned flags)
+{
+	while (still)
+		usleep(1000);
+	return (int)syscall(SYS_renameat2, from, old, to, name, flags);
+}
+
+/* --- the log, counted --- */
+
+static struct {
+	unsigned delivered, undelivered;
+} logged;
+
+enum log_level
+log_level(void)
+{
+	return LOG_INFO;
+}
+
+void
+log_write(enum log_level level, const char *event,
+    const struct log_field *fields)
+{
+	(void)level;
+	(void)fields;
+	logged.delivered += !strcmp(event, "delivered");
+	logged.undelivered += !strcmp(event, "undelivered");
+}
+
+/* --- a worker in small --- */
+
+static struct loop loop;
+static struct jobs *jobs;
+static struct deliver *deliver;
+static struct deliver_options options;
+static struct envelope env;
+static unsigned replies;
+
+static void
+stop_loop(void *ctx)
+{
+	(void)ctx;
+	loop_stop(&loop);
+}
+
+/* Turns the loop until it is so; false: it never is. */
+static bool
+comes(bool (*is_so)(void))
+{
+	struct loop_event *tick = loop_timer(&loop, stop_loop, NULL);
+
+	for (unsigned ms = 0; !is_so() && ms < PATIENCE; ms += 10) {
+		loop_timer_set(tick, 10);
+		loop.stop = 0;
+		assert_int_equal(loop_run(&loop), 0);
+	}
+	loop_event_free(&tick);
+	return is_so();
+}
+
+static void
+on_reply(void *ctx, const struct smtp_reply *r)
+{
+	(void)ctx;
+	replies += r == NULL;
+}
+
+static bool
+is_known(void)
+{
+	return replies == 1;
+}
+
+static int
+start(void **state)
+{
+	struct recipients_options o = {.delimiter = '+', .fold = true};
+	struct smtp_path user = {.local = "u", .domain = "example.org"};
+	struct mail_domain *org;
+	const char *what = NULL;
+	bool created;
+
+	if (scratch_setup(state))
+		return -1;
+	scratch_mkdir("spool");
+	options = (struct deliver_options){.hostname = "mx.example.org",
+	    .spool = strdup(scratch_path("spool")),
+	    .recipients = recipients_new(&o),
+	    .journal = true,
+	    .segment = 4 << 20,
+	    .size = 64 << 20,
+	    .inline_size = 65536,
+	    .checkpoint = 50,
+	    .held = 1 << 20,
+	    .expire = 3600 * 1000,
+	    .failed = strdup(scratch_path("failed"))};
+	assert_null(recipients_add_domain(options.recipients, "example.org",
+	    scratch_path("mail/%d/%u"), &org));
+	assert_null(recipients_add_user(options.recipients, org, "u"));
+	if (maildir_root_make(recipients_root(options.recipients, 0)->path,
+		&created) ||
+	    loop_init(&loop))
+		return -1;
+	jobs = jobs_new(&loop, 2);
+	deliver = deliver_new(&options, &loop, jobs, &what);
+	env = (struct envelope){.session = "0123456789ABCDEF", .port = 25};
+	envelope_set_helo(&env, SPAN_LIT("client.example.com"), true);
+	env.sender = (struct smtp_path){.local = "s", .domain = "example.com"};
+	if (!deliver)
+		return -1;
+	deliver_rcpt(deliver, &env, &user, on_reply, NULL);
+	if (!comes(is_known))
+		return -1;
+	envelope_add_rcpt(&env, &user);
+	replies = 0;
+	return 0;
+}
+
+static int
+finish(void **state)
+{
+	still = false;
+	jobs_free(&jobs);
+	deliver_free(&deliver);
+	loop_free(&loop);
+	envelope_free(&env);
+	recipients_free(&options.recipients);
+	free((char *)(uintptr_t)options.spool);
+	free((char *)(uintptr_t)options.failed);
+	return scratch_teardown(state);
+}
+
+static uint64_t
+submit(unsigned serial)
+{
+	static char body[BODY];
+	struct spool *s;
+
+	env.serial = serial;
+	s = deliver_spool(deliver, &env);
+	memset(body, 'x', sizeof(body));
+	spool_write(s, (struct span){body, sizeof(body)});
+	return deliver_message(deliver, &env, &s, on_reply, NULL);
+}
+
+static bool
+memory_is_full(void)
+{
+	return deliver->parked && replies > ACCEPTED;
+}
+
+static bool
+nobody_is_parked(void)
+{
+	return !deliver->parked && !deliver->refused;
+}
+
+static bool
+all_is_settled(void)
+{
+	return deliver_settled(deliver);
+}
+
+static void
+who_left_is_not_kept(void **state)
+{
+	uint64_t ids[MESSAGES];
+
+	(void)state;
+	still = true;
+	for (unsigned i = 0; i < MESSAGES; i++)
+		ids[i] = submit(i + 1);
+	assert_true(comes(memory_is_full));
+	for (unsigned i = 0; i < MESSAGES; i++)
+		deliver_cancel(deliver, &ids[i]);
+	assert_true(comes(nobody_is_parked));
+	assert_true(logged.undelivered > 0);
+	assert_int_equal(MESSAGES, replies + logged.undelivered);
+	still = false;
+	assert_true(comes(all_is_settled));
+	assert_int_equal(replies, logged.delivered);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(who_left_is_not_kept, start,
+		finish),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
