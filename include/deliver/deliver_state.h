@@ -101,10 +101,9 @@ loop_fn delivery_refuse_all;
 void delivery_direct(struct delivery *v);
 int lanes_init(struct deliver *d);
 void lanes_free(struct deliver *d);
-/* What was parked, and nobody waits for any more. */
-void delivery_drop_parked(struct deliver *d);
-/* What was parked, when nothing makes room for it any more. */
-void delivery_refuse_parked(struct deliver *d);
+/* What was parked and nobody waits for; and what somebody waits for, when
+ * nothing makes room for it any more. */
+void delivery_refuse_parked(struct deliver *d, bool waited_for);
 /* What was parked, as far as the backlog allows. */
 void delivery_unpark(struct deliver *d);
 /* Committed: into its mailboxes. */

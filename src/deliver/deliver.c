@@ -263,7 +263,7 @@ deliver_settled(struct deliver *d)
 	if (!d->journal)
 		return true;
 	if (!d->queue && !jobs_pending(d->jobs))
-		delivery_refuse_parked(d);
+		delivery_refuse_parked(d, true);
 	return journal_settled(d->journal) && !d->queue && !d->parked &&
 	       !d->refused;
 }

@@ -50,9 +50,10 @@ on_tick(void *ctx)
 	struct deliver *d = ctx;
 
 	hold_again(d);
-	if (d->journal)
+	if (d->journal) {
 		(void)journal_total(d); /* also when no MAIL comes here */
-	delivery_drop_parked(d);
+		delivery_refuse_parked(d, false);
+	}
 	held_tick(d->held);
 	recovery_tick(d->recovery);
 	if (d->ticker)

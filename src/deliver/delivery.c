@@ -126,24 +126,12 @@ commit(struct delivery *v)
 }
 
 void
-delivery_refuse_parked(struct deliver *d)
-{
-	struct delivery *v;
-
-	while ((v = d->parked)) {
-		d->parked = v->queued;
-		refuse(v, ECANCELED);
-	}
-	d->parked_end = &d->parked;
-}
-
-void
-delivery_drop_parked(struct deliver *d)
+delivery_refuse_parked(struct deliver *d, bool waited_for)
 {
 	struct delivery **end = &d->parked, *v;
 
 	while ((v = *end)) {
-		if (v->fn) {
+		if (v->fn && !waited_for) {
 			end = &v->queued;
 			continue;
 		}
