@@ -42,10 +42,12 @@ def journal(request):
     """What the configuration says about it: off, and on.
 
     Small segments and a short checkpoint: both are gone through many times
-    within seconds.
+    within seconds. "long": many checkpoints in each segment.
     """
     if request.param == "no":
         return NO_JOURNAL
+    if request.param == "long":
+        return "segment = 16M size = 256M checkpoint = 200ms"
     return "segment = 1M size = 256M checkpoint = 1s"
 
 

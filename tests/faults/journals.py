@@ -121,7 +121,7 @@ class Watch:
 
     def since(self, segment, when):
         """How many passes surely came after that."""
-        return sum(p >= when for p in list(self.passes[segment]))
+        return sum(p >= when for p in list(self.passes.get(segment, ())))
 
 
 class Death:
