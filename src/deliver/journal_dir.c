@@ -7,7 +7,6 @@
  * descriptor of the directory, which is its lock.
  */
 #include "deliver/journal_dir.h"
-#include "deliver/full_io.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -19,6 +18,8 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "deliver/full_io.h"
 
 #define MAKING     ".new-"
 #define QUARANTINE "quarantine-"

@@ -2,9 +2,8 @@
  * lanes: committed messages into their mailboxes, behind the client's back.
  *
  * What is committed gathers for a moment, since waking a thread for each
- * message costs more than the message, and an idle lane takes all of it.
- * Whatever a mailbox does not take is held; a message is finished when each
- * copy is in its mailbox or held.
+ * message costs more than the message. Whatever a mailbox does not take is
+ * held; a message is finished when each copy is in its mailbox or held.
  */
 #include <stddef.h>
 
@@ -14,7 +13,7 @@
 #define TAKE_SIZE (BACKLOG_MAX / 4)
 #define GATHER    32 /* worth waking a thread for; fewer wait GATHER_MS */
 #define GATHER_MS 5
-#define SLOW_MS   100 /* for a batch: another lane goes on with the rest */
+#define SLOW_MS   100 /* at it for so long: another goes on with the rest */
 
 /* --- placing --- */
 
