@@ -142,7 +142,8 @@ check_spool_type(const struct config *c)
 	if (fs.f_type == OVERLAYFS_SUPER_MAGIC)
 		log_event(LOG_WARN, "spool-on-overlay",
 		    LOG_STR("path", c->spool),
-		    LOG_STR("why", "an overlay promises less than a disk"));
+		    LOG_STR("why", "an overlay promises less than a disk"),
+		    LOG_STR("help", "set spool to a directory on a disk"));
 	if (fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC)
 		return 0;
 	log_event(LOG_WARN, "NOT DURABLE", LOG_STR("path", c->spool),
