@@ -354,10 +354,11 @@ def test_handshakes_cost_no_session(secured):
     for _ in range(50):
         with socket.create_connection(("127.0.0.1", d.implicit)) as s:
             s.sendall(b"\x16\x03\x01\x02\x00")
-    with d.client() as c:
-        assert c.ask("NOOP").code == 250
     wait_for("all of them in the log",
              lambda: d.log().count(" info insecure ") >= 50)
+    # as many as one address may have
+    with d.client() as c:
+        assert c.ask("NOOP").code == 250
 
 
 def fingerprint(chain):
