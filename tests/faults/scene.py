@@ -117,9 +117,14 @@ class Scene:
     def end(self):
         """Nobody is left when this returns, and no lock."""
         if self.daemon.process:
-            self.send(self.everybody())
-            # who was forked meanwhile, too
-            wait_for("they die", lambda: not self.send(self.everybody()))
+            killed = set()
+
+            def dead():
+                """Who was forked meanwhile, too."""
+                killed.update(self.send(self.everybody()))
+                return all(map(gone, killed))
+
+            wait_for("they die", dead)
             self.daemon.status = self.daemon.process.wait()
             self.on_death()
 

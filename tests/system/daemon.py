@@ -181,6 +181,7 @@ journal {{ {journal} }}
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, sig)
             self.status = self.process.wait()
+            wait_for("they die", lambda: all(map(gone, pids)))
 
     def master(self):
         """Our child, or its child when a wrapper such as strace is between."""
@@ -254,10 +255,19 @@ def children(pid):
 
 
 def gone(pid):
-    """It has ended, whether or not somebody has asked for its status."""
+    """It has ended, whether or not somebody has asked for its status; each
+    thread of it: the first is a zombie while another still renames a file."""
     try:
-        with open(f"/proc/{pid}/stat") as f:
-            return f.read().rsplit(")", 1)[1].split()[0] == "Z"
+        tasks = os.listdir(f"/proc/{pid}/task")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return all(is_zombie(f"/proc/{pid}/task/{task}/stat") for task in tasks)
+
+
+def is_zombie(stat):
+    try:
+        with open(stat) as f:
+            return f.read().rsplit(")", 1)[1].split()[0] in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return True
 
