@@ -171,12 +171,16 @@ endif
 NEED_BUILD = gcc libc6-dev libevent-dev libconfuse-dev libcrypt-dev libssl-dev \
 	uthash-dev
 NEED_CHECK = $(NEED_BUILD) clang clang-format clang-tidy cppcheck curl \
-	e2fsprogs gsasl iproute2 libclang-rt-14-dev libcmocka-dev libdb5.3 libicu72 \
-	libnet-ssleay-perl libnsl2 libsasl2-2 libsodium23 libunwind8 mandoc mount msmtp openssl \
-	procps python3 python3-pytest strace swaks util-linux xfsprogs
+	e2fsprogs gsasl iproute2 libclang-rt-dev libcmocka-dev libnet-ssleay-perl \
+	mandoc mount msmtp openssl procps python3 python3-pytest strace swaks \
+	util-linux xfsprogs $(PEERS:%=+%)
 
-NEED_BENCH = $(NEED_CHECK) libevent-2.1-7 libgnutls-dane0 libidn12 \
-	libpam0g libpcre2-8-0 zlib1g
+NEED_BENCH = $(NEED_CHECK) $(BENCH_PEERS:%=+%)
+
+# Unpacked, not installed: they would start, and one be the system's mailer.
+# + is for the libraries that they need.
+PEERS = postfix dovecot-core
+BENCH_PEERS = opensmtpd exim4-daemon-light chasquid
 
 .PHONY: need-build need-check need-bench peers run check bench lint format
 .PHONY: coverage
@@ -187,9 +191,6 @@ need-check:
 need-bench:
 	@tests/need "the benchmark" $(NEED_BENCH)
 
-# Unpacked, not installed: they would start, and one be the system's mailer.
-PEERS = postfix dovecot-core
-BENCH_PEERS = opensmtpd exim4-daemon-light chasquid
 peers: build/peers/.done
 build/peers/.done: unpack = $(PEERS)
 build/bench-peers/.done: unpack = $(BENCH_PEERS)
