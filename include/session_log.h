@@ -6,6 +6,9 @@
 
 #include "session.h"
 
+/* A limit sends it away: s->refusal. */
+void session_log_turned_away(const struct session *s);
+
 /* With SMTP_REFUSED: the reply in all->out, and what earned it. */
 void session_log_refused(const struct session *s);
 

@@ -31,6 +31,7 @@ struct sessions {
 	struct limits limits;
 	struct buf out; /* the replies of the session that runs */
 	struct session *list;
+	struct loop_event *quiet; /* behind refusals that have no line */
 	unsigned count;
 	uint32_t random[SESSIONS_RANDOM]; /* drawn, not yet used */
 	unsigned nrandom;
@@ -43,6 +44,13 @@ struct sessions {
 /* Takes fd over; greets or refuses. which: index of the listen block. */
 void sessions_accept(struct sessions *all, unsigned which, int fd,
     const struct ipaddr *client, uint16_t port);
+
+/*
+ * Whether this client's refusal is to be logged, and with how many before it
+ * that were not. Those that nobody comes behind get a line of their own.
+ */
+bool sessions_may_log(struct sessions *all, const struct ipaddr *client,
+    uint64_t *left_out);
 
 /* For one session's id. */
 uint32_t sessions_random(struct sessions *all);

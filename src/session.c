@@ -106,9 +106,8 @@ handle(struct session *s, enum smtp_step step)
 	case SMTP_HAVE_BODY:
 		return store_body(s);
 	case SMTP_REFUSED:
-		shared_add(s->all->shared, s->all->limits.slot, SHARED_REFUSED,
-		    1);
-		session_log_refused(s);
+		if (!s->refusal) /* or it is logged already */
+			session_log_refused(s);
 		return true;
 	case SMTP_FLUSH:
 		return flush(s);
@@ -153,7 +152,8 @@ session_run(struct session *s, struct span in)
 	if (step == SMTP_START_TLS && !stream_unsent(&s->stream))
 		start_tls(s);
 	if (step == SMTP_CLOSE)
-		session_become(s, SESSION_CLOSING);
+		session_become(s,
+		    s->place.held ? SESSION_CLOSING : SESSION_GONE);
 	if (s->state != SESSION_OPEN)
 		return;
 	/* a body that ended badly, or was forgotten by RSET */
@@ -315,6 +315,8 @@ session_new(struct sessions *all, const struct config_listen *l, int fd,
 	stream_init(&s->stream, all->pool, fd, on_stream, s);
 	session_auth_offer(s);
 	s->refusal = limits_enter(&all->limits, client, &s->place);
+	if (s->refusal)
+		session_log_turned_away(s);
 	if (l->tls != TLS_IMPLICIT)
 		session_run(s, (struct span){NULL, 0});
 	else if (s->refusal) /* not worth a handshake */

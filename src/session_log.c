@@ -7,6 +7,22 @@
 #include "io/log.h"
 
 void
+session_log_turned_away(const struct session *s)
+{
+	struct buf reply = {0};
+	uint64_t n;
+
+	if (!sessions_may_log(s->all, &s->env.client, &n))
+		return;
+	smtp_reply_write(&reply, s->refusal, s->env.session);
+	reply.len -= 2;
+	log_event(LOG_INFO, "refused", LOG_STR("session", s->env.session),
+	    LOG_IP("client", &s->env.client),
+	    LOG_SPAN("reply", buf_span(&reply)), LOG_UINT("suppressed", n));
+	buf_free(&reply);
+}
+
+void
 session_log_refused(const struct session *s)
 {
 	struct span reply = buf_span(&s->all->out);

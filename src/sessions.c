@@ -5,14 +5,14 @@
 
 #include <stdlib.h>
 #include <sys/random.h>
-#include <unistd.h>
 #include <utlist.h>
 
+#include "io/log.h"
 #include "session.h"
 #include "session_time.h"
 
-/* Sessions that only hear a refusal, above the limit. */
-#define REFUSING_MAX 256
+/* No refusal for so long: the flood is over. */
+#define QUIET_MS 1000
 
 /* When the slots run short or free up, everybody's patience changes. */
 static void
@@ -40,15 +40,33 @@ sessions_random(struct sessions *all)
 	return all->random[--all->nrandom];
 }
 
+static void
+on_quiet(void *ctx)
+{
+	struct sessions *all = ctx;
+	uint64_t n;
+
+	if (shared_may_log(all->shared, NULL, loop_now(all->loop), &n))
+		log_event(LOG_INFO, "refused", LOG_UINT("suppressed", n));
+}
+
+bool
+sessions_may_log(struct sessions *all, const struct ipaddr *client,
+    uint64_t *left_out)
+{
+	if (shared_may_log(all->shared, client, loop_now(all->loop), left_out))
+		return true;
+	if (!all->quiet)
+		all->quiet = loop_timer(all->loop, on_quiet, all);
+	if (all->quiet)
+		loop_timer_set(all->quiet, QUIET_MS);
+	return false;
+}
+
 void
 sessions_accept(struct sessions *all, unsigned which, int fd,
     const struct ipaddr *client, uint16_t port)
 {
-	/* beyond this not even a refusal is worth its memory */
-	if (all->count >= all->conf->limits.sessions + REFUSING_MAX) {
-		close(fd);
-		return;
-	}
 	shared_add(all->shared, all->limits.slot, SHARED_ACCEPTED, 1);
 	session_new(all, &all->conf->listens[which], fd, client, port);
 	check_pressure(all);
@@ -82,5 +100,6 @@ sessions_free(struct sessions *all)
 	all->on_empty = NULL;
 	DL_FOREACH_SAFE (all->list, s, next)
 		session_free(&s);
+	loop_event_free(&all->quiet);
 	buf_free(&all->out);
 }

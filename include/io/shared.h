@@ -18,9 +18,10 @@
 #define SHARED_SLOTS 64
 
 enum shared_counter {
-	SHARED_SESSIONS,  /* now open: a level, not a count */
+	SHARED_SESSIONS,  /* let in and not yet gone: a level, not a count */
+	SHARED_REFUSING,  /* refused, and lingering to hear it: a level */
 	SHARED_ACCEPTED,  /* connections taken */
-	SHARED_REFUSED,   /* connections answered 421 or 554 */
+	SHARED_REFUSED,   /* connections that a limit sent away */
 	SHARED_MESSAGES,  /* answered 250 */
 	SHARED_REJECTED,  /* bodies answered 4xx or 5xx */
 	SHARED_PRESSURED, /* sessions whose deadlines were shortened */
@@ -42,12 +43,21 @@ void shared_add(struct shared *s, unsigned slot, enum shared_counter c,
 int64_t shared_total(const struct shared *s, enum shared_counter c);
 
 /*
- * Sessions per client address (IPv6: per /64). Enter returns how many there
- * are with this one, over all workers, and fills *cell for shared_leave();
- * 0 when the table is full: the caller lets the client in.
+ * What of a level is this client address's (IPv6: its /64's). Enter returns
+ * how many there are with this one, over all workers, and fills *cell for
+ * shared_leave(); 0 when the table is full: the caller lets the client in.
  */
-unsigned shared_enter(struct shared *s, unsigned slot, const struct ipaddr *a,
-    uint32_t *cell);
+unsigned shared_enter(struct shared *s, unsigned slot, enum shared_counter of,
+    const struct ipaddr *a, uint32_t *cell);
 void shared_leave(struct shared *s, unsigned slot, uint32_t cell);
+
+/*
+ * Whether there is to be a line about this address at now (monotonic ms):
+ * one a second for each, ten a second in all, over all workers. Yes takes the
+ * number of those that were left out since the last line; NULL is a line
+ * about nothing but them, and no if there are none.
+ */
+bool shared_may_log(struct shared *s, const struct ipaddr *a, int64_t now,
+    uint64_t *left_out);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * limits: how many sessions there may be, in all and per address; and
- * whether it is so full that deadlines shorten.
+ * limits: how many sessions there may be, in all and per address; how many
+ * of those who were refused may linger to hear it; and whether it is so full
+ * that deadlines shorten.
  */
 #ifndef POLICY_LIMITS_H
 #define POLICY_LIMITS_H
@@ -23,14 +24,18 @@ struct limits {
 	unsigned slot;
 };
 
-/* One session's place; zeroed: none. */
+/* One client's place, inside or among the refused; zeroed: none. */
 struct limits_place {
 	bool held;
 	bool counted; /* in the table of addresses */
+	enum shared_counter level;
 	uint32_t cell;
 };
 
-/* NULL is yes; the place is taken either way and must be given back. */
+/*
+ * NULL is yes. Whoever hears no has a place among the few who may linger, or
+ * none: then it is told and closed at once. A place must be given back.
+ */
 const struct smtp_reply *limits_enter(const struct limits *l,
     const struct ipaddr *client, struct limits_place *p);
 void limits_leave(const struct limits *l, struct limits_place *p);

@@ -19,6 +19,10 @@
 #define CELLS 16384u /* a power of two; twice a busy server's sessions */
 #define PROBE 32u
 
+#define LOGGED     1024u /* addresses; two in one place are both logged */
+#define LOG_EVERY  1000  /* ms for one address, and for */
+#define LOG_WINDOW 10u   /* lines in all */
+
 struct cell {
 	_Atomic uint64_t key; /* 0: never used */
 	_Atomic uint16_t count[SHARED_SLOTS];
@@ -33,6 +37,9 @@ struct shared {
 	uint8_t hash_key[SIPHASH_KEY_LEN];
 	struct slot slots[SHARED_SLOTS];
 	struct cell cells[CELLS];
+	_Atomic uint64_t logged[LOGGED]; /* key's high 20 bits, ms */
+	_Atomic uint64_t log_window;     /* its first ms << 4, lines */
+	_Atomic uint64_t left_out;
 };
 
 struct shared *
@@ -54,6 +61,7 @@ void
 shared_clear_slot(struct shared *s, unsigned slot)
 {
 	s->slots[slot].counter[SHARED_SESSIONS] = 0;
+	s->slots[slot].counter[SHARED_REFUSING] = 0;
 	s->slots[slot].counter[SHARED_JOURNAL] = 0;
 	for (unsigned i = 0; i < CELLS; i++)
 		/* read first: an untouched page must stay untouched */
@@ -91,13 +99,17 @@ cell_total(const struct cell *c)
 
 /* Never 0. An IPv6 client owns its whole /64. */
 static uint64_t
-address_key(const struct shared *s, const struct ipaddr *a)
+address_key(const struct shared *s, enum shared_counter of,
+    const struct ipaddr *a)
 {
-	struct ipaddr net = *a;
+	struct {
+		struct ipaddr net;
+		uint8_t of;
+	} key = {*a, (uint8_t)of};
 
 	if (a->family == IP_V6)
-		memset(net.bytes + 8, 0, 8);
-	return siphash(s->hash_key, &net, sizeof(net)) | 1;
+		memset(key.net.bytes + 8, 0, 8);
+	return siphash(s->hash_key, &key, sizeof(key)) | 1;
 }
 
 static struct cell *
@@ -122,10 +134,10 @@ find_cell(struct shared *s, uint64_t key)
 }
 
 unsigned
-shared_enter(struct shared *s, unsigned slot, const struct ipaddr *a,
-    uint32_t *cell)
+shared_enter(struct shared *s, unsigned slot, enum shared_counter of,
+    const struct ipaddr *a, uint32_t *cell)
 {
-	struct cell *c = find_cell(s, address_key(s, a));
+	struct cell *c = find_cell(s, address_key(s, of, a));
 
 	if (!c)
 		return 0;
@@ -141,4 +153,50 @@ shared_leave(struct shared *s, unsigned slot, uint32_t cell)
 
 	if (c->count[slot])
 		c->count[slot]--;
+}
+
+/* One of the lines that all may have in this window. */
+static bool
+take_line(struct shared *s, uint64_t now)
+{
+	uint64_t seen = s->log_window;
+	uint64_t next;
+
+	do {
+		next = seen + 1;
+		if ((int64_t)(now - (seen >> 4)) >= LOG_EVERY)
+			next = now << 4 | 1;
+		else if ((seen & 15) >= LOG_WINDOW)
+			return false;
+	} while (!atomic_compare_exchange_weak(&s->log_window, &seen, next));
+	return true;
+}
+
+/* The address's turn, and one of all lines; whoever comes second has none. */
+static bool
+take_turn(struct shared *s, const struct ipaddr *a, uint64_t now)
+{
+	uint64_t key = address_key(s, SHARED_REFUSED, a);
+	_Atomic uint64_t *last = &s->logged[(key >> 1) % LOGGED];
+	uint64_t seen = *last;
+	uint64_t turn = (key >> 44) << 44 | now;
+
+	if ((seen ^ turn) >> 44 == 0 && (int64_t)(turn - seen) < LOG_EVERY)
+		return false;
+	return take_line(s, now) &&
+	       atomic_compare_exchange_strong(last, &seen, turn);
+}
+
+bool
+shared_may_log(struct shared *s, const struct ipaddr *a, int64_t now,
+    uint64_t *left_out)
+{
+	bool yes = a ? take_turn(s, a, (uint64_t)now)
+		     : s->left_out && take_line(s, (uint64_t)now);
+
+	if (yes)
+		*left_out = atomic_exchange(&s->left_out, 0);
+	else if (a)
+		s->left_out++;
+	return yes && (a || *left_out);
 }

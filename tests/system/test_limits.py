@@ -33,6 +33,33 @@ def test_per_address(start):
     wait_for("a free place", lambda: d.connect().reply().code == 220)
 
 
+def refusals(d):
+    """What the log says of clients that a limit sent away."""
+    return [line for line in d.log().splitlines() if " refused " in line
+            and " suppressed=" in line]
+
+
+def test_flood_of_the_refused(start):
+    """FAULT A2: whoever has its share costs the others nothing, however
+    often it comes back; few lines say how often that was."""
+    d = start(limits="sessions = 30\nper-address = 10")
+    mine = [d.client() for _ in range(10)]
+    attempts, status, lingering = 1000, set(), []
+    for i in range(attempts):
+        lingering.append(d.connect())
+        status.add(lingering[-1].reply().status)
+        if i >= 50:
+            lingering.pop(0).close()
+    assert status == {"421 4.7.0"}
+    others = [d.connect(source=f"127.0.0.{i}") for i in range(2, 16)]
+    assert [c.reply().code for c in others] == [220] * 14
+    assert all(c.ask("NOOP").code == 250 for c in mine + others)
+    wait_for("all of them in the log", lambda: attempts == sum(
+        1 + int(re.search(r" suppressed=(\d+)", line)[1])
+        - (" client=" not in line) for line in refusals(d)))
+    assert len(refusals(d)) < attempts / 10
+
+
 def test_sessions(start):
     """WIRE 2, 3: a full server says 421 and closes; a place is free again."""
     d = start(limits="sessions = 4")
@@ -53,6 +80,22 @@ def test_refused_client_talks_on(start):
             c.send("EHLO client.example.com\r\n" * 2000)
             assert c.reply().code == 421
             assert c.closed()
+
+
+def test_few_of_the_refused_linger(start):
+    """FAULT A2: eight of an address, over all workers; the others hear 421
+    and are closed at once."""
+    d = start(limits="per-address = 1")
+
+    def open_sockets():
+        return sum(map(sockets, d.workers()))
+
+    before = open_sockets()
+    with d.client():
+        clients = [d.connect() for _ in range(20)]
+        assert [c.reply().code for c in clients] == [421] * 20
+        assert all(c.closed() for c in clients)
+        assert open_sockets() - before <= 1 + 8
 
 
 def test_idle(start):

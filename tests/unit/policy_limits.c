@@ -97,6 +97,69 @@ sessions_in_all_and_pressure(void **state)
 	assert_false(limits_pressure(&l));
 }
 
+/* FAULT A2: whoever is over its share takes nothing from the others. */
+static void
+the_refused_are_no_sessions(void **state)
+{
+	struct shared *s = shared_new();
+	struct limits l[2] = {slot(s, 0), slot(s, 63)};
+	struct limits_place in[10] = {{0}}, out[20] = {{0}};
+	struct ipaddr ip = v4(1);
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		assert_null(limits_enter(&l[i % 2], &ip, &in[i]));
+	for (unsigned i = 0; i < 20; i++) {
+		assert_int_equal(limits_enter(&l[i % 2], &ip, &out[i])->code,
+		    421);
+		assert_int_equal(out[i].held, i < 8);
+	}
+	assert_int_equal(shared_total(s, SHARED_SESSIONS), 3);
+	assert_int_equal(shared_total(s, SHARED_REFUSING), 8);
+	assert_int_equal(shared_total(s, SHARED_REFUSED), 20);
+	assert_false(limits_pressure(&l[0]));
+	for (unsigned i = 3; i < 10; i++) {
+		struct ipaddr other = v4((uint8_t)i);
+
+		assert_null(limits_enter(&l[0], &other, &in[i]));
+	}
+	for (unsigned i = 0; i < 20; i++)
+		limits_leave(&l[i % 2], &out[i]);
+	assert_int_equal(shared_total(s, SHARED_REFUSING), 0);
+	assert_non_null(limits_enter(&l[1], &ip, &out[0]));
+	assert_true(out[0].held);
+	shared_clear_slot(s, 63);
+	assert_int_equal(shared_total(s, SHARED_REFUSING), 0);
+}
+
+/* FAULT A2: nor do many addresses have more than 256 who linger. */
+static void
+the_refused_are_few(void **state)
+{
+	struct shared *s = shared_new();
+	struct limits l = slot(s, 7);
+	struct limits_place in[10] = {{0}}, out[300] = {{0}};
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++) {
+		struct ipaddr ip = v4((uint8_t)i);
+
+		assert_null(limits_enter(&l, &ip, &in[i]));
+	}
+	for (unsigned i = 0; i < 300; i++) {
+		struct ipaddr ip = v6((uint8_t)(i / 2), (uint8_t)i);
+
+		assert_int_equal(limits_enter(&l, &ip, &out[i])->code, 421);
+		assert_int_equal(out[i].held, i < 256);
+	}
+	assert_int_equal(shared_total(s, SHARED_SESSIONS), 10);
+	limits_leave(&l, &out[0]);
+	limits_leave(&l, &in[0]);
+	struct ipaddr ip = v4(99);
+
+	assert_null(limits_enter(&l, &ip, &in[0]));
+}
+
 /* What a dead worker counted must not count for ever. */
 static void
 a_dead_slot_is_cleared(void **state)
@@ -161,6 +224,8 @@ main(void)
 	    cmocka_unit_test(per_address_over_slots),
 	    cmocka_unit_test(an_ipv6_client_is_its_64),
 	    cmocka_unit_test(sessions_in_all_and_pressure),
+	    cmocka_unit_test(the_refused_are_no_sessions),
+	    cmocka_unit_test(the_refused_are_few),
 	    cmocka_unit_test(a_dead_slot_is_cleared),
 	    cmocka_unit_test(a_full_table_lets_in),
 	};
