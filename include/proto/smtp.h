@@ -80,7 +80,7 @@ struct smtp_config {
 	uint64_t message_size; /* octets, as SIZE says; never 0 */
 	uint64_t line;         /* octets of a text line, without CRLF */
 	unsigned recipients;   /* per transaction, RCPTMAX */
-	unsigned errors;       /* 5xx replies before 421 */
+	unsigned errors;       /* 5xx, or ten times as many 4xx, before 421 */
 	bool submission;       /* MAIL needs AUTH */
 	bool starttls;         /* offered until TLS is there */
 };
@@ -113,12 +113,14 @@ struct smtp {
 	enum smtp_state after;     /* a BDAT: where its refusal leaves us */
 	struct arena_mark mark;    /* before this RCPT; a no goes back to it */
 	struct smtp_reply refusal; /* of the BDAT being read; code 0: none */
-	unsigned errors;
-	bool keep_bare; /* bare-newline = keep for this client */
-	bool skip;      /* the rest of a refused line is being skipped */
-	bool skip_cr;   /* and its last octet was a CR */
-	bool last;      /* this BDAT is the last one */
-	bool begun;     /* a BDAT of this message was taken or refused */
+	unsigned errors;           /* 5xx since the last accepted message */
+	unsigned deferrals;        /* and 4xx */
+	unsigned beyond;           /* RCPTs past the limit of recipients */
+	bool keep_bare;            /* bare-newline = keep for this client */
+	bool skip;    /* the rest of a refused line is being skipped */
+	bool skip_cr; /* and its last octet was a CR */
+	bool last;    /* this BDAT is the last one */
+	bool begun;   /* a BDAT of this message was taken or refused */
 	bool draining;
 	bool pipelined; /* octets stood behind this command */
 	bool refused;   /* SMTP_REFUSED is due */

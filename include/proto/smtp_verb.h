@@ -16,6 +16,8 @@ void smtp_verb_run(struct smtp *s, struct span line, struct buf *out);
  * 421 and after too many errors.
  */
 void smtp_say(struct smtp *s, const struct smtp_reply *r, struct buf *out);
+/* The same for what is no error. */
+void smtp_tell(struct smtp *s, const struct smtp_reply *r, struct buf *out);
 
 /* AUTH, a line that answers a challenge, and what ends an exchange. */
 void smtp_auth_begin(struct smtp *s, struct span args, struct buf *out);

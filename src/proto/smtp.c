@@ -18,6 +18,8 @@
 #define HOPS_MAX 100
 /* Replies gather up to here before they must be flushed. */
 #define OUT_MAX 32768
+/* So many 4xx weigh what one 5xx does. */
+#define DEFERRALS 10
 
 void
 smtp_init(struct smtp *s, const struct smtp_config *conf, struct envelope *env)
@@ -98,10 +100,8 @@ close_session(struct smtp *s)
 }
 
 void
-smtp_say(struct smtp *s, const struct smtp_reply *r, struct buf *out)
+smtp_tell(struct smtp *s, const struct smtp_reply *r, struct buf *out)
 {
-	if (r->code >= 500 && s->errors++ >= s->conf->errors)
-		r = SMTP_REPLY(421, "4.7.0", "Too many errors");
 	if (r->code >= 400) {
 		s->refused = true;
 		s->reply_at = out->len;
@@ -109,6 +109,23 @@ smtp_say(struct smtp *s, const struct smtp_reply *r, struct buf *out)
 	smtp_reply_write(out, r, s->env->session);
 	if (r->code == 421)
 		close_session(s);
+}
+
+/* One refusal too many since the last message that was accepted. */
+static bool
+tries_too_often(struct smtp *s, unsigned code)
+{
+	if (code >= 500)
+		return s->errors++ >= s->conf->errors;
+	return code >= 400 && s->deferrals++ >= s->conf->errors * DEFERRALS;
+}
+
+void
+smtp_say(struct smtp *s, const struct smtp_reply *r, struct buf *out)
+{
+	if (tries_too_often(s, r->code))
+		r = SMTP_REPLY(421, "4.7.0", "Too many errors");
+	smtp_tell(s, r, out);
 }
 
 void

@@ -80,7 +80,7 @@ answer_message(struct smtp *s, const struct smtp_reply *no, struct buf *out)
 		n = strlen(id);
 		memcpy(text, id, n);
 		memcpy(text + n, " accepted", sizeof(" accepted"));
-		s->errors = 0;
+		s->errors = s->deferrals = 0;
 	}
 	smtp_say(s, no ? no : &yes, out);
 	if (s->state != SMTP_STATE_CLOSED)

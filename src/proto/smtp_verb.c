@@ -104,6 +104,7 @@ begin_transaction(struct smtp *s, const struct smtp_mail *mail)
 	s->env->serial++;
 	s->size_max = s->conf->message_size;
 	s->received = 0;
+	s->beyond = 0;
 	s->quirks = mail->quirk ? SMTP_QUIRK_SPACE : 0;
 	s->ask = SMTP_ASK_MAIL;
 }
@@ -126,6 +127,19 @@ run_mail(struct smtp *s, struct span args, struct buf *out)
 	begin_transaction(s, &mail);
 }
 
+/* The rest of an honest list comes again; its message must not be lost. */
+static void
+refuse_beyond(struct smtp *s, struct buf *out)
+{
+	const struct smtp_reply *no =
+	    SMTP_REPLY(452, "4.5.3", "Too many recipients");
+
+	if (s->beyond++ < s->conf->recipients)
+		smtp_tell(s, no, out);
+	else
+		smtp_say(s, no, out);
+}
+
 static void
 run_rcpt(struct smtp *s, struct span args, struct buf *out)
 {
@@ -134,8 +148,7 @@ run_rcpt(struct smtp *s, struct span args, struct buf *out)
 
 	s->state = SMTP_STATE_RCPT;
 	if (s->env->nrcpts >= s->conf->recipients) {
-		smtp_say(s, SMTP_REPLY(452, "4.5.3", "Too many recipients"),
-		    out);
+		refuse_beyond(s, out);
 		return;
 	}
 	/* kept until now, so that the caller could log what was refused */
