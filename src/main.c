@@ -29,7 +29,7 @@ static int
 usage(void)
 {
 	fputs("usage: smtpd [-dnVv] [-f file]\n"
-	      "       smtpd passwd user\n"
+	      "       smtpd passwd [--no-scram] user\n"
 	      "  -d       stay in the foreground, log to stderr\n"
 	      "  -f file  read this configuration (default " CONFIG_PATH ")\n"
 	      "  -n       check the configuration; with -v print it whole\n"

@@ -37,11 +37,13 @@ unsigned auth_users_count(const struct auth_users *u);
 
 /*
  * The line of a password file for this user, as `smtpd passwd` prints it.
- * 0, or -1: the password is longer than crypt(3) takes, or holds a NUL, or
- * this system has no yescrypt.
+ * scram: with the keys of SCRAM, which whoever has the file attacks more
+ * cheaply than the hash. 0, or -1: the password is longer than crypt(3)
+ * takes, or holds a NUL, or this system has no yescrypt.
  */
 #define AUTH_PASSWORD_MAX 511 /* octets */
-int auth_password_line(struct span user, struct span password, struct buf *out);
+int auth_password_line(struct span user, struct span password, bool scram,
+    struct buf *out);
 
 /* --- a worker's --- */
 

@@ -10,8 +10,9 @@
 #include "base/buf.h"
 #include "policy/auth.h"
 
-#define SCRAM_SALT_MAX   64
-#define SCRAM_ITERATIONS 4096 /* RFC 7677 section 4: at least */
+#define SCRAM_SALT_MAX       64
+#define SCRAM_ITERATIONS_MIN 4096   /* RFC 7677 section 4 */
+#define SCRAM_ITERATIONS     100000 /* of new keys */
 
 struct scram_keys {
 	unsigned iterations;

@@ -121,7 +121,7 @@ append_keys(struct span password, struct buf *out)
 
 	digest_random(k.salt, k.salt_len);
 	derive(password, &k);
-	buf_printf(out, "SCRAM-SHA-256$%u:", k.iterations);
+	buf_printf(out, ":SCRAM-SHA-256$%u:", k.iterations);
 	base64_encode((struct span){(char *)k.salt, k.salt_len}, out);
 	buf_append(out, "$", 1);
 	base64_encode((struct span){(char *)k.stored, 32}, out);
@@ -131,7 +131,8 @@ append_keys(struct span password, struct buf *out)
 }
 
 int
-auth_password_line(struct span user, struct span password, struct buf *out)
+auth_password_line(struct span user, struct span password, bool scram,
+    struct buf *out)
 {
 	struct crypt_data *data = calloc(1, sizeof(*data));
 	struct buf text = {0};
@@ -150,8 +151,9 @@ auth_password_line(struct span user, struct span password, struct buf *out)
 	good = hash && hash[0] != '*';
 	if (good) {
 		buf_append_span(out, user);
-		buf_printf(out, ":%s:", hash);
-		append_keys(password, out);
+		buf_printf(out, ":%s", hash);
+		if (scram)
+			append_keys(password, out);
 	}
 	buf_wipe(&text);
 	digest_wipe(data, sizeof(*data));

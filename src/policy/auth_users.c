@@ -184,7 +184,7 @@ parse_scram(struct span s, struct scram_keys *r)
 	if (split(&s, ':', &iterations) < 0 || split(&s, '$', &salt) < 0 ||
 	    split(&s, ':', &stored) < 0 ||
 	    ascii_parse_u64(iterations, 10000000, &n) < 0 ||
-	    n < SCRAM_ITERATIONS ||
+	    n < SCRAM_ITERATIONS_MIN ||
 	    decode(salt, r->salt, 1, SCRAM_SALT_MAX, &r->salt_len) < 0 ||
 	    decode(stored, r->stored, 32, 32, NULL) < 0 ||
 	    decode(s, r->server, 32, 32, NULL) < 0)

@@ -168,12 +168,12 @@ check_password(struct span password)
 }
 
 static int
-print_line(struct span user, const struct buf *password)
+print_line(struct span user, const struct buf *password, bool scram)
 {
 	struct buf line = {0};
 	int status = 0;
 
-	if (auth_password_line(user, buf_span(password), &line) < 0) {
+	if (auth_password_line(user, buf_span(password), scram, &line) < 0) {
 		status = fail("this system's crypt(3) knows no yescrypt");
 	} else {
 		buf_append(&line, "\n", 1);
@@ -188,21 +188,25 @@ print_line(struct span user, const struct buf *password)
 int
 passwd_main(int argc, char **argv)
 {
+	bool scram = argc < 2 || strcmp(argv[1], "--no-scram") != 0;
+	const char *user = argv[scram ? 1 : 2];
 	struct buf password = {0};
 	const char *bad;
 	int status;
 
-	if (argc != 2 || argv[1][0] == '-') {
-		fputs("usage: smtpd passwd user >> password-file\n", stderr);
+	if (argc != (scram ? 2 : 3) || user[0] == '-') {
+		fputs("usage: smtpd passwd [--no-scram] user >> "
+		      "password-file\n",
+		    stderr);
 		return USAGE;
 	}
-	bad = check_user(span_str(argv[1]));
+	bad = check_user(span_str(user));
 	if (!bad)
 		bad = isatty(STDIN_FILENO) ? ask_terminal(&password)
 					   : read_line(&password);
 	if (!bad)
 		bad = check_password(buf_span(&password));
-	status = bad ? fail(bad) : print_line(span_str(argv[1]), &password);
+	status = bad ? fail(bad) : print_line(span_str(user), &password, scram);
 	buf_wipe(&password);
 	return status;
 }

@@ -283,8 +283,22 @@ def test_passwd_refuses():
         r = subprocess.run([BINARY, "passwd", user], input=password + "\n",
                            capture_output=True, text=True, timeout=DEADLINE)
         assert r.returncode == 1 and not r.stdout and r.stderr
-    r = subprocess.run([BINARY, "passwd"], capture_output=True, text=True)
-    assert r.returncode == 64
+    for args in ([], ["--no-scram"], ["-x"], ["alice", "bob"],
+                 ["--no-scram", "alice", "bob"]):
+        r = subprocess.run([BINARY, "passwd", *args], capture_output=True,
+                           text=True, stdin=subprocess.DEVNULL)
+        assert r.returncode == 64
+
+
+def test_passwd_no_scram():
+    """FAULT B5: keys of 100,000 rounds, or none."""
+    r = subprocess.run([BINARY, "passwd", "alice"], input="x\n", text=True,
+                       capture_output=True)
+    assert ":$y$" in r.stdout and ":SCRAM-SHA-256$100000:" in r.stdout
+    r = subprocess.run([BINARY, "passwd", "--no-scram", "alice"], input="x\n",
+                       text=True, capture_output=True)
+    assert r.returncode == 0 and r.stdout.count(":") == 1
+    assert r.stdout.startswith("alice:$y$")
 
 
 def test_faults_name_file_and_line(tmp_path):

@@ -39,7 +39,7 @@ open_world(void **state)
 	assert_int_equal(loop_init(&loop), 0);
 	jobs = jobs_new(&loop, 2);
 	users = auth_users_new();
-	auth_password_line(SPAN_LIT("alice"), SPAN_LIT("secret"), &line);
+	auth_password_line(SPAN_LIT("alice"), SPAN_LIT("secret"), true, &line);
 	assert_null(auth_users_add(users, buf_span(&line)));
 	buf_free(&line);
 	/* a cheap hash, to be quick: SHA-256 of one block of rounds */

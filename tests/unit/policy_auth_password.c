@@ -159,7 +159,8 @@ check_line(const char *user, const char *password, struct span line)
 	auth_users_free(&u);
 }
 
-/* The hash and the keys, each alone, know the same password. */
+/* FAULT B5: the keys have their 100,000 rounds. The hash and the keys, each
+ * alone, know the same password. */
 static void
 line_is_good(const char *user, const char *password)
 {
@@ -167,12 +168,12 @@ line_is_good(const char *user, const char *password)
 	const char *at;
 
 	assert_int_equal(auth_password_line(span_str(user), span_str(password),
-			     &line),
+			     true, &line),
 	    0);
 	check_line(user, password, buf_span(&line));
 	buf_append(&line, "", 1);
 	assert_null(strchr(line.data, '\n'));
-	at = strstr(line.data, ":SCRAM-SHA-256$4096:");
+	at = strstr(line.data, ":SCRAM-SHA-256$100000:");
 	assert_non_null(at);
 	buf_append(&hash, line.data, (size_t)(at - line.data));
 	assert_memory_equal(hash.data + strlen(user), ":$y$", 4);
@@ -199,20 +200,38 @@ lines_of_passwd(void **state)
 	longest[AUTH_PASSWORD_MAX] = 'x';
 	longest[AUTH_PASSWORD_MAX + 1] = '\0';
 	assert_int_equal(auth_password_line(SPAN_LIT("dave"), span_str(longest),
-			     &once),
+			     true, &once),
 	    -1);
 	assert_int_equal(auth_password_line(SPAN_LIT("dave"), SPAN_LIT("a\0b"),
-			     &once),
+			     true, &once),
 	    -1);
 	assert_int_equal(once.len, 0);
 	/* every line has salts of its own, for either part */
-	auth_password_line(SPAN_LIT("eve"), SPAN_LIT("x"), &once);
-	auth_password_line(SPAN_LIT("eve"), SPAN_LIT("x"), &again);
+	auth_password_line(SPAN_LIT("eve"), SPAN_LIT("x"), true, &once);
+	auth_password_line(SPAN_LIT("eve"), SPAN_LIT("x"), true, &again);
 	assert_memory_not_equal(once.data + 8, again.data + 8, 20);
 	assert_memory_not_equal(once.data + once.len - 40,
 	    again.data + again.len - 40, 40);
 	buf_free(&once);
 	buf_free(&again);
+}
+
+/* FAULT B5: nothing weaker than the hash where nobody needs it. */
+static void
+without_keys(void **state)
+{
+	struct buf line = {0};
+
+	(void)state;
+	assert_int_equal(auth_password_line(SPAN_LIT("alice"),
+			     SPAN_LIT("secret"), false, &line),
+	    0);
+	check_line("alice", "secret", buf_span(&line));
+	buf_append(&line, "", 1);
+	assert_null(strstr(line.data, "SCRAM"));
+	assert_memory_equal(line.data, "alice:$y$", 9);
+	assert_null(strchr(line.data + 9, ':'));
+	buf_free(&line);
 }
 
 int
@@ -225,6 +244,7 @@ main(void)
 	    cmocka_unit_test(damaged),
 	    cmocka_unit_test(lengths),
 	    cmocka_unit_test(lines_of_passwd),
+	    cmocka_unit_test(without_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
