@@ -27,6 +27,9 @@ reply_to(enum auth_result result)
 		return SMTP_REPLY(501, "5.5.2", "That makes no sense");
 	case AUTH_DOWN:
 		return SMTP_REPLY(454, "4.7.0", "Nobody can log in now");
+	case AUTH_BUSY:
+		return SMTP_REPLY(454, "4.7.0",
+		    "Too many logins from your address at once");
 	case AUTH_UNKNOWN:
 		return SMTP_REPLY(504, "5.5.4", "No such mechanism here");
 	default:

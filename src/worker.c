@@ -191,7 +191,8 @@ open_services(struct worker *w)
 	deliver_on_broken(w->sessions.deliver, on_broken, w);
 	if (!st->conf->auth.users && !st->conf->auth.dovecot)
 		return 0;
-	w->sessions.auth = auth_new(&st->conf->auth, &w->loop, w->jobs);
+	w->sessions.auth =
+	    auth_new(&st->conf->auth, &w->loop, w->jobs, st->shared);
 	return w->sessions.auth ? 0 : fail("auth");
 }
 

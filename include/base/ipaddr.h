@@ -45,6 +45,9 @@ const char *ipaddr_format(const struct ipaddr *a, char out[IPADDR_STRLEN]);
 
 int ipaddr_equal(const struct ipaddr *a, const struct ipaddr *b);
 
+/* What is counted as one client: an IPv6 one owns its whole /64. */
+struct ipaddr ipaddr_client_net(const struct ipaddr *a);
+
 /*
  * "192.0.2.0/24", "2001:db8::/32", or an address alone (a host). Bits set
  * behind the prefix are refused: they are a typing error. 0 or -1.

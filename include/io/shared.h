@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/ipaddr.h"
+#include "io/shared_cells.h"
 
 #define SHARED_SLOTS 64
 
@@ -28,6 +29,12 @@ enum shared_counter {
 	SHARED_QUIRKS,    /* messages with a quirk */
 	SHARED_JOURNAL,   /* octets in journals, or reserved there: a level */
 	SHARED_COUNTERS
+};
+
+enum shared_table {
+	SHARED_LOGIN_ADDRESSES, /* failures to log in, by address */
+	SHARED_LOGIN_NAMES,     /* the same, by login */
+	SHARED_TABLES
 };
 
 struct shared;
@@ -59,5 +66,7 @@ void shared_leave(struct shared *s, unsigned slot, uint32_t cell);
  */
 bool shared_may_log(struct shared *s, const struct ipaddr *a, int64_t now,
     uint64_t *left_out);
+
+struct shared_cells shared_cells_of(struct shared *s, enum shared_table t);
 
 #endif

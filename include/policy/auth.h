@@ -15,6 +15,7 @@
 #include "base/ipaddr.h"
 #include "io/jobs.h"
 #include "io/loop.h"
+#include "io/shared.h"
 #include "proto/smtp_reply.h"
 
 /* --- the password file: read by the configuration, constant then --- */
@@ -64,12 +65,12 @@ struct auth_options {
 struct auth;
 
 /*
- * o must outlive it. Freed after its jobs, they after its exchanges. NULL
- * with errno: the path of the socket is too long. That nobody listens there
- * is logged, and tried again.
+ * o must outlive it. Freed after its jobs, they after its exchanges. shared:
+ * where all workers count failures. NULL with errno: the path of the socket
+ * is too long. That nobody listens there is logged, and tried again.
  */
 struct auth *auth_new(const struct auth_options *o, struct loop *loop,
-    struct jobs *jobs);
+    struct jobs *jobs, struct shared *shared);
 void auth_free(struct auth **a);
 
 /*
@@ -90,13 +91,14 @@ enum auth_result {
 	AUTH_MALFORMED, /* 501 5.5.2 */
 	AUTH_UNKNOWN,   /* no such mechanism here: 504 5.5.4 */
 	AUTH_DOWN,      /* who would know is away: 454 4.7.0 */
+	AUTH_BUSY,      /* too many of this address at once: 454 4.7.0 */
 };
 
 /* data is valid during the call. Never called before the call returns. */
 typedef void auth_fn(void *ctx, enum auth_result result, struct span data);
 
 struct auth_channel {
-	struct ipaddr client; /* failures slow down per address */
+	struct ipaddr client;
 	bool bound;           /* exporter is filled */
 	uint8_t exporter[32]; /* RFC 9266 */
 };
@@ -105,14 +107,16 @@ struct auth_channel {
  * Begins; message is the initial response, ptr NULL when there was none
  * (an empty one is not none). fn is called once per auth_start() and
  * auth_continue(); after anything but a challenge the exchange is over and
- * *x is NULL. A failure is answered late, by a delay per address.
+ * *x is NULL. A no is late, the more failures there were from this address
+ * and for this login: see auth_delay. Two messages of an address are looked
+ * at at once, and 16 wait.
  */
 void auth_start(struct auth *a, struct span mechanism,
     const struct auth_channel *channel, struct span message, auth_fn *fn,
     void *ctx, struct auth_exchange **x);
 void auth_continue(struct auth_exchange *x, struct span message);
 
-/* Silence; *x is NULL afterwards. */
+/* Silence; *x is NULL afterwards. What was begun counts as a failure. */
 void auth_cancel(struct auth_exchange **x);
 
 #endif

@@ -1,35 +1,42 @@
 /*
  * auth_delay: whoever fails often waits longer. policy/auth's own.
  *
- * A success changes nothing: whoever has one password would use it to guess
- * another at full speed, and only failures wait.
+ * Counted over all workers, by address (IPv6: per /64), for a minute, and by
+ * login over all addresses, for an hour: the one slows a guesser, the other
+ * one who has many addresses. A login is counted by its name, whether or not
+ * there is such a user. What waits is a no: who knows the password is never
+ * late, however often others have failed.
  *
- * A small table, one per worker; the time is an argument. Two addresses that
- * share a place share its count, which costs the second one a wait, and
- * nobody memory.
+ * A success forgives nothing but itself: whoever has one password would use
+ * it to guess another at full speed.
  */
 #ifndef POLICY_AUTH_DELAY_H
 #define POLICY_AUTH_DELAY_H
 
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/ipaddr.h"
-#include "base/siphash.h"
-
-#define AUTH_DELAY_PLACES 1024
+#include "io/shared.h"
 
 struct auth_delay {
-	uint8_t key[SIPHASH_KEY_LEN];
-	struct {
-		int64_t last; /* ms, of the last failure */
-		uint8_t failures;
-	} places[AUTH_DELAY_PLACES];
+	struct shared_cells addresses, logins;
 };
 
-void auth_delay_init(struct auth_delay *d);
+void auth_delay_init(struct auth_delay *d, struct shared *s);
 
-/* One more failure; how long its answer waits: 500 ms to 4 s. */
-int64_t auth_delay_failed(struct auth_delay *d, const struct ipaddr *a,
+/*
+ * One more try, which counts as a failure until it is taken back; how long
+ * its no waits, in ms: by address 500 to 4000, by login from the tenth on.
+ */
+int64_t auth_delay_address(const struct auth_delay *d, const struct ipaddr *a,
     int64_t now);
+int64_t auth_delay_login(const struct auth_delay *d, struct span login,
+    int64_t now);
+
+/* That try was none, or a good one. */
+void auth_delay_address_back(const struct auth_delay *d,
+    const struct ipaddr *a);
+void auth_delay_login_back(const struct auth_delay *d, struct span login);
 
 #endif

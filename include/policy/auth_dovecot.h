@@ -17,9 +17,8 @@ void auth_dovecot_free(struct auth_dovecot **d);
 /* What it offers that we know: enum auth_mechanism; 0 while it is down. */
 unsigned auth_dovecot_offers(const struct auth_dovecot *d);
 
-/* message as auth_start() takes it. */
-void auth_dovecot_start(struct auth_exchange *x, const char *mechanism,
-    struct span message);
+/* Its first step; message as auth_start() takes it. */
+void auth_dovecot_start(struct auth_exchange *x, struct span message);
 
 /* It is no longer wanted. */
 void auth_dovecot_forget(struct auth_exchange *x);

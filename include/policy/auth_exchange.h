@@ -17,12 +17,23 @@
 
 #define AUTH_LIST_MAX 64
 
+/* An address (IPv6: a /64) from which somebody is logging in. */
+struct auth_client {
+	struct ipaddr net;
+	unsigned busy;                 /* messages being looked at */
+	unsigned waits;                /* and those who wait for that */
+	struct auth_exchange *waiting; /* in the order of coming */
+	UT_hash_handle hh;             /* by net */
+};
+
 struct auth {
 	const struct auth_options *options;
 	struct loop *loop;
 	struct jobs *jobs;
 	struct auth_dovecot *dovecot; /* NULL: the password file */
 	struct auth_delay delay;
+	struct auth_client *clients;
+	struct auth_exchange *lingering; /* cancelled, their turn is not over */
 	unsigned exchanges;
 	struct auth_exchange *queue; /* waiting for a hash */
 	unsigned hashing;
@@ -35,12 +46,21 @@ typedef void auth_step_fn(struct auth_exchange *x, struct span message);
 struct auth_exchange {
 	struct auth *auth;
 	struct auth_exchange **owner;
-	struct auth_exchange *prev, *next; /* in the queue */
+	struct auth_exchange *prev, *next; /* on one list at most */
 	auth_fn *fn;
 	void *ctx;
 	struct auth_channel channel;
 	enum auth_mechanism mechanism;
+	const char *name; /* the mechanism's */
 	auth_step_fn *step;
+	struct auth_client *client; /* it has a turn, or waits for one */
+	bool waiting;
+	struct buf message; /* of who waits */
+	bool has_message;
+	bool counted; /* as a failure, until it is something else */
+	bool named;   /* the same for the login */
+	int64_t delay;
+	bool answered; /* the timer tells the result */
 	bool queued;
 	struct auth_check *check; /* the job, while it runs */
 	uint32_t id;              /* with Dovecot, of this connection; or 0 */
@@ -49,7 +69,7 @@ struct auth_exchange {
 	struct loop_event *timer;
 	enum auth_result result; /* when the timer fires */
 	struct buf data;         /* the challenge */
-	struct buf user;         /* a NUL behind it when it is known */
+	struct buf user;         /* a NUL behind it with a yes */
 	struct buf password;
 	struct auth_scram scram;
 };
@@ -68,6 +88,8 @@ void auth_answer_by(struct auth_exchange *x, enum auth_result result,
     int64_t ms);
 /* The user's name is in x->user. */
 void auth_answer_yes(struct auth_exchange *x);
+/* Who it wants to be is known. */
+void auth_name(struct auth_exchange *x, struct span user);
 /* data is a challenge; the answer to it is `next`'s. */
 void auth_challenge(struct auth_exchange *x, struct span data,
     auth_step_fn *next);
@@ -76,6 +98,11 @@ void auth_challenge(struct auth_exchange *x, struct span data,
 void auth_hash(struct auth_exchange *x);
 /* It is no longer wanted. */
 void auth_hash_forget(struct auth_exchange *x);
+
+/* Its step is taken with this message, as soon as its address has a turn;
+ * the turn is over when the answer is told. */
+void auth_turn_take(struct auth_exchange *x, struct span message);
+void auth_turn_end(struct auth_exchange *x);
 
 /* The first steps of each mechanism with a password file. */
 auth_step_fn auth_step_plain, auth_step_login, auth_step_scram;

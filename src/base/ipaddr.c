@@ -35,6 +35,16 @@ ipaddr_v6(const uint8_t bytes[16])
 	return a;
 }
 
+struct ipaddr
+ipaddr_client_net(const struct ipaddr *a)
+{
+	struct ipaddr net = *a;
+
+	if (a->family == IP_V6)
+		memset(net.bytes + 8, 0, 8);
+	return net;
+}
+
 /* A decimal number without leading zeros. */
 static int
 parse_decimal(struct span s, uint64_t max, uint8_t *r)

@@ -10,7 +10,6 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 
@@ -18,6 +17,7 @@
 
 #define CELLS 16384u /* a power of two; twice a busy server's sessions */
 #define PROBE 32u
+#define SETS  2048u /* of a table: 16,384 keys in 128 KiB */
 
 #define LOGGED     1024u /* addresses; two in one place are both logged */
 #define LOG_EVERY  1000  /* ms for one address, and for */
@@ -40,6 +40,7 @@ struct shared {
 	_Atomic uint64_t logged[LOGGED]; /* key's high 20 bits, ms */
 	_Atomic uint64_t log_window;     /* its first ms << 4, lines */
 	_Atomic uint64_t left_out;
+	struct shared_set tables[SHARED_TABLES][SETS];
 };
 
 struct shared *
@@ -97,7 +98,7 @@ cell_total(const struct cell *c)
 	return total;
 }
 
-/* Never 0. An IPv6 client owns its whole /64. */
+/* Never 0. */
 static uint64_t
 address_key(const struct shared *s, enum shared_counter of,
     const struct ipaddr *a)
@@ -105,10 +106,8 @@ address_key(const struct shared *s, enum shared_counter of,
 	struct {
 		struct ipaddr net;
 		uint8_t of;
-	} key = {*a, (uint8_t)of};
+	} key = {ipaddr_client_net(a), (uint8_t)of};
 
-	if (a->family == IP_V6)
-		memset(key.net.bytes + 8, 0, 8);
 	return siphash(s->hash_key, &key, sizeof(key)) | 1;
 }
 
@@ -199,4 +198,12 @@ shared_may_log(struct shared *s, const struct ipaddr *a, int64_t now,
 	else if (a)
 		s->left_out++;
 	return yes && (a || *left_out);
+}
+
+struct shared_cells
+shared_cells_of(struct shared *s, enum shared_table t)
+{
+	return (struct shared_cells){.hash_key = s->hash_key,
+	    .sets = s->tables[t],
+	    .nsets = SETS};
 }

@@ -3,14 +3,19 @@
  *
  * Owns the exchanges; the steps in between are auth_step's, the hashing is
  * auth_hash's, or auth_dovecot does it all. Each answer comes from a timer,
- * never from within the call that asked. A no is late by a delay that grows
- * with the failures of its address.
+ * never from within the call that asked.
+ *
+ * An exchange counts as a failure from its beginning, so that hanging up
+ * early hides none, until it turns out to be something else. Whoever hangs
+ * up keeps his turn until the no would have been told, or a guesser would
+ * not wait for it.
  */
 #include "policy/auth.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "base/ascii.h"
 #include "io/digest.h"
@@ -84,7 +89,8 @@ auth_make_lists(struct auth *a)
 }
 
 struct auth *
-auth_new(const struct auth_options *o, struct loop *loop, struct jobs *jobs)
+auth_new(const struct auth_options *o, struct loop *loop, struct jobs *jobs,
+    struct shared *shared)
 {
 	struct auth *a = calloc(1, sizeof(*a));
 
@@ -93,7 +99,7 @@ auth_new(const struct auth_options *o, struct loop *loop, struct jobs *jobs)
 	a->options = o;
 	a->loop = loop;
 	a->jobs = jobs;
-	auth_delay_init(&a->delay);
+	auth_delay_init(&a->delay, shared);
 	if (o->dovecot) {
 		a->dovecot = auth_dovecot_new(a, o->dovecot);
 		if (!a->dovecot)
@@ -102,19 +108,6 @@ auth_new(const struct auth_options *o, struct loop *loop, struct jobs *jobs)
 	if (a)
 		auth_make_lists(a);
 	return a;
-}
-
-void
-auth_free(struct auth **p)
-{
-	struct auth *a = *p;
-
-	*p = NULL;
-	if (!a)
-		return;
-	assert(!a->exchanges);
-	auth_dovecot_free(&a->dovecot);
-	free(a);
 }
 
 const char *
@@ -133,22 +126,50 @@ free_exchange(void *arg)
 	buf_wipe(&x->data);
 	buf_wipe(&x->user);
 	buf_wipe(&x->password);
+	buf_wipe(&x->message);
 	auth_scram_free(&x->scram);
 	digest_wipe(x, sizeof(*x));
 	free(x);
 }
 
-/* Nobody calls it any more; it is freed when this turn is over. */
+/* Nobody answers it any more. */
 static void
-let_go(struct auth_exchange *x)
+stop(struct auth_exchange *x)
 {
 	auth_hash_forget(x);
 	if (x->auth->dovecot)
 		auth_dovecot_forget(x);
+	buf_wipe(&x->password);
+}
+
+/* No guess was judged, or it was no guess. */
+static void
+take_back(const struct auth_exchange *x)
+{
+	const struct auth_delay *d = &x->auth->delay;
+
+	if (x->result != AUTH_YES && x->result != AUTH_DOWN &&
+	    x->result != AUTH_BUSY)
+		return;
+	if (x->counted)
+		auth_delay_address_back(d, &x->channel.client);
+	if (x->named)
+		auth_delay_login_back(d, buf_span(&x->user));
+}
+
+/* It is over, and freed when this turn of the loop is. */
+static void
+let_go(struct auth_exchange *x)
+{
+	stop(x);
+	take_back(x);
+	auth_turn_end(x);
+	if (x->owner)
+		*x->owner = NULL;
+	else
+		DL_DELETE(x->auth->lingering, x);
 	x->auth->exchanges--;
 	loop_event_free(&x->timer);
-	buf_wipe(&x->password);
-	*x->owner = NULL;
 	loop_defer(x->auth->loop, free_exchange, x);
 }
 
@@ -157,14 +178,18 @@ on_timer(void *ctx)
 {
 	struct auth_exchange *x = ctx;
 	struct span data = {NULL, 0};
+	bool heard = x->owner != NULL;
 
 	if (x->result == AUTH_CHALLENGE)
 		data = buf_span(&x->data);
 	else if (x->result == AUTH_YES)
-		data = (struct span){x->user.data, x->user.len - 1};
-	if (x->result != AUTH_CHALLENGE)
+		data = buf_span(&x->user);
+	if (x->result == AUTH_CHALLENGE)
+		auth_turn_end(x);
+	else
 		let_go(x);
-	x->fn(x->ctx, x->result, data);
+	if (heard)
+		x->fn(x->ctx, x->result, data);
 }
 
 void
@@ -177,19 +202,28 @@ auth_answer_by(struct auth_exchange *x, enum auth_result result, int64_t ms)
 void
 auth_answer(struct auth_exchange *x, enum auth_result result)
 {
-	int64_t delay = 0;
-
-	if (result == AUTH_NO)
-		delay = auth_delay_failed(&x->auth->delay, &x->channel.client,
-		    loop_now(x->auth->loop));
-	auth_answer_by(x, result, delay);
+	x->answered = true;
+	auth_answer_by(x, result, result == AUTH_NO ? x->delay : 0);
 }
 
 void
 auth_answer_yes(struct auth_exchange *x)
 {
 	buf_append(&x->user, "", 1);
+	x->user.len--;
 	auth_answer(x, AUTH_YES);
+}
+
+void
+auth_name(struct auth_exchange *x, struct span user)
+{
+	int64_t delay =
+	    auth_delay_login(&x->auth->delay, user, loop_now(x->auth->loop));
+
+	x->named = true;
+	if (x->delay < delay)
+		x->delay = delay;
+	buf_append_span(&x->user, user);
 }
 
 void
@@ -201,11 +235,46 @@ auth_challenge(struct auth_exchange *x, struct span data, auth_step_fn *next)
 	auth_answer(x, AUTH_CHALLENGE);
 }
 
-void
-auth_cancel(struct auth_exchange **x)
+/* It has a turn, and may be a guess that was wrong. */
+static bool
+must_linger(const struct auth_exchange *x)
 {
-	if (*x)
-		let_go(*x);
+	return x->client && !x->waiting &&
+	       (!x->answered || x->result == AUTH_NO);
+}
+
+void
+auth_cancel(struct auth_exchange **r)
+{
+	struct auth_exchange *x = *r;
+
+	*r = NULL;
+	if (!x)
+		return;
+	if (!must_linger(x)) {
+		let_go(x);
+		return;
+	}
+	stop(x);
+	if (!x->answered)
+		auth_answer(x, AUTH_NO);
+	x->owner = NULL;
+	DL_APPEND(x->auth->lingering, x);
+}
+
+void
+auth_free(struct auth **p)
+{
+	struct auth *a = *p;
+
+	*p = NULL;
+	if (!a)
+		return;
+	while (a->lingering)
+		let_go(a->lingering);
+	assert(!a->exchanges);
+	auth_dovecot_free(&a->dovecot);
+	free(a);
 }
 
 /* --- its beginning --- */
@@ -256,19 +325,22 @@ auth_start(struct auth *a, struct span mechanism,
 		return;
 	}
 	x->mechanism = mechanisms[i].bit;
-	if (a->dovecot)
-		auth_dovecot_start(x, mechanisms[i].name, message);
-	else if (message.ptr)
-		mechanisms[i].step(x, message);
+	x->name = mechanisms[i].name;
+	x->step = a->dovecot ? auth_dovecot_start : mechanisms[i].step;
+	x->delay =
+	    auth_delay_address(&a->delay, &channel->client, loop_now(a->loop));
+	x->counted = true;
+	if (a->dovecot || message.ptr)
+		auth_turn_take(x, message);
 	else
-		auth_challenge(x, span_str(mechanisms[i].prompt),
-		    mechanisms[i].step);
+		auth_challenge(x, span_str(mechanisms[i].prompt), x->step);
 }
 
 void
 auth_continue(struct auth_exchange *x, struct span message)
 {
 	/* the last answer was a challenge, and it was heard */
-	assert(!x->queued && !x->check && !x->asked);
-	x->step(x, message);
+	assert(!x->queued && !x->check && !x->asked && !x->client);
+	x->answered = false;
+	auth_turn_take(x, message);
 }

@@ -95,8 +95,7 @@ step_continue(struct auth_exchange *x, struct span message)
 }
 
 void
-auth_dovecot_start(struct auth_exchange *x, const char *mechanism,
-    struct span message)
+auth_dovecot_start(struct auth_exchange *x, struct span message)
 {
 	struct auth_dovecot *d = x->auth->dovecot;
 	char rip[IPADDR_STRLEN];
@@ -111,7 +110,7 @@ auth_dovecot_start(struct auth_exchange *x, const char *mechanism,
 	buf_reserve(&line, 256 + message.len * 2);
 	/* nologin: no other process of Dovecot will ask for this login */
 	buf_printf(&line, "AUTH\t%u\t%s\tservice=smtp\tnologin\tsecured", x->id,
-	    mechanism);
+	    x->name);
 	if (x->channel.client.family != IP_NONE)
 		buf_printf(&line, "\trip=%s",
 		    ipaddr_format(&x->channel.client, rip));
@@ -165,8 +164,9 @@ is_login(struct span s)
 	return s.len > 0 && s.len <= SASL_USER_MAX && utf8_valid(s);
 }
 
-static void
-on_ok(struct auth_dovecot *d, struct auth_exchange *x, struct span words)
+/* Empty: it says none, or what could be none. */
+static struct span
+login_in(struct span words)
 {
 	struct span user = {NULL, 0};
 
@@ -178,8 +178,16 @@ on_ok(struct auth_dovecot *d, struct auth_exchange *x, struct span words)
 		user = word;
 		span_skip(&user, sizeof("user=") - 1);
 	}
+	return is_login(user) ? user : (struct span){NULL, 0};
+}
+
+static void
+on_ok(struct auth_dovecot *d, struct auth_exchange *x, struct span words)
+{
+	struct span user = login_in(words);
+
 	remove_id(d, x);
-	if (!is_login(user)) {
+	if (!user.len) {
 		auth_answer(x, AUTH_DOWN);
 		return;
 	}
@@ -191,6 +199,7 @@ static void
 on_fail(struct auth_dovecot *d, struct auth_exchange *x, struct span words)
 {
 	enum auth_result result = AUTH_NO;
+	struct span user = login_in(words);
 
 	while (words.len) {
 		struct span word = next_word(&words);
@@ -200,6 +209,8 @@ on_fail(struct auth_dovecot *d, struct auth_exchange *x, struct span words)
 			result = AUTH_DOWN;
 	}
 	remove_id(d, x);
+	if (user.len && result == AUTH_NO)
+		auth_name(x, user);
 	auth_answer(x, result);
 }
 

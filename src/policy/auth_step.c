@@ -21,12 +21,12 @@ auth_step_plain(struct auth_exchange *x, struct span message)
 		auth_answer(x, AUTH_MALFORMED);
 		return;
 	}
+	auth_name(x, p.user);
 	/* nobody acts as somebody else */
 	if (p.authzid.len && !span_equal(p.authzid, p.user)) {
 		auth_answer(x, AUTH_NO);
 		return;
 	}
-	buf_append_span(&x->user, p.user);
 	buf_append_span(&x->password, p.password);
 	auth_hash(x);
 }
@@ -57,7 +57,7 @@ auth_step_login(struct auth_exchange *x, struct span message)
 		auth_answer(x, AUTH_MALFORMED);
 		return;
 	}
-	buf_append_span(&x->user, message);
+	auth_name(x, message);
 	auth_challenge(x, SPAN_LIT("Password:"), step_login_password);
 }
 
@@ -71,7 +71,6 @@ step_scram_end(struct auth_exchange *x, struct span message)
 		auth_answer(x, AUTH_MALFORMED);
 		return;
 	}
-	buf_append_span(&x->user, buf_span(&x->scram.user));
 	auth_answer_yes(x);
 }
 
@@ -111,5 +110,7 @@ auth_step_scram(struct auth_exchange *x, struct span message)
 	    auth_offers(a, AUTH_SCRAM_PLUS, x->channel.bound),
 	    x->channel.exporter, buf_span(&nonce));
 	buf_free(&nonce);
+	if (x->scram.user.len)
+		auth_name(x, buf_span(&x->scram.user));
 	go_on(x, r, buf_span(&x->scram.server_first), step_scram_final);
 }

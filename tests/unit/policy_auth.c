@@ -19,6 +19,7 @@
 
 static struct loop loop;
 static struct jobs *jobs;
+static struct shared *shared;
 static struct auth_users *users;
 static struct auth_options options;
 static struct auth *auth;
@@ -37,6 +38,7 @@ open_world(void **state)
 
 	(void)state;
 	assert_int_equal(loop_init(&loop), 0);
+	shared = shared_new();
 	jobs = jobs_new(&loop, 2);
 	users = auth_users_new();
 	auth_password_line(SPAN_LIT("alice"), SPAN_LIT("secret"), true, &line);
@@ -49,7 +51,7 @@ open_world(void **state)
 	options = (struct auth_options){.users = users,
 	    .mechanisms =
 		AUTH_PLAIN | AUTH_LOGIN | AUTH_SCRAM | AUTH_SCRAM_PLUS};
-	auth = auth_new(&options, &loop, jobs);
+	auth = auth_new(&options, &loop, jobs, shared);
 	return 0;
 }
 
@@ -185,7 +187,7 @@ lists(void **state)
 {
 	struct auth_options some = {.users = users,
 	    .mechanisms = AUTH_LOGIN | AUTH_SCRAM_PLUS};
-	struct auth *a = auth_new(&some, &loop, jobs);
+	struct auth *a = auth_new(&some, &loop, jobs, shared);
 	struct auth_users *hashes = auth_users_new();
 
 	(void)state;
@@ -200,7 +202,7 @@ lists(void **state)
 	assert_null(auth_users_add(hashes, SPAN_LIT("bob:$5$x$y")));
 	some = (struct auth_options){.users = hashes,
 	    .mechanisms = AUTH_PLAIN | AUTH_SCRAM};
-	a = auth_new(&some, &loop, jobs);
+	a = auth_new(&some, &loop, jobs, shared);
 	assert_string_equal(auth_list(a, true), "PLAIN");
 	auth_free(&a);
 	auth_users_free(&hashes);

@@ -22,9 +22,11 @@
 
 static struct loop loop;
 static struct jobs *jobs;
+static struct shared *shared;
 static struct auth_options options;
 static struct auth *auth;
 static int listener = -1, peer = -1;
+static uint8_t host; /* where the client's address ends */
 
 struct said {
 	unsigned count;
@@ -141,12 +143,13 @@ open_world(void **state)
 	assert_int_equal(scratch_setup(state), 0);
 	log_open(LOG_TO_SYSLOG, LOG_TEXT, LOG_ERROR);
 	assert_int_equal(loop_init(&loop), 0);
+	shared = shared_new();
 	jobs = jobs_new(&loop, 1);
 	listen_at("auth");
 	options = (struct auth_options){.dovecot = scratch_path("auth"),
 	    .mechanisms =
 		AUTH_PLAIN | AUTH_LOGIN | AUTH_SCRAM | AUTH_SCRAM_PLUS};
-	auth = auth_new(&options, &loop, jobs);
+	auth = auth_new(&options, &loop, jobs, shared);
 	assert_non_null(auth);
 	assert_string_equal(auth_list(auth, true), "");
 	settle();
@@ -195,7 +198,7 @@ static void
 start(struct said *s, const char *mechanism, const char *message, size_t n)
 {
 	struct auth_channel c = {.bound = true};
-	const uint8_t ip[4] = {192, 0, 2, 0};
+	const uint8_t ip[4] = {192, 0, 2, host};
 
 	c.client = ipaddr_v4(ip);
 	memset(s, 0, sizeof(*s));
@@ -204,17 +207,21 @@ start(struct said *s, const char *mechanism, const char *message, size_t n)
 	assert_int_equal(s->count, 0);
 }
 
-/* PLAIN with a message; the service has heard of it. */
+/* PLAIN with a message, each from an address of its own, so that none waits
+ * for another; the service has heard of it. */
 static void
 start_plain(struct said *s, unsigned id)
 {
+	static uint8_t last;
 	char want[128];
 
+	host = ++last ? last : ++last;
 	start(s, "PLAIN", "\0u\0p", 4);
 	snprintf(want, sizeof(want),
-	    "AUTH\t%u\tPLAIN\tservice=smtp\tnologin\tsecured\trip=192.0.2.0"
+	    "AUTH\t%u\tPLAIN\tservice=smtp\tnologin\tsecured\trip=192.0.2.%u"
 	    "\tresp=AHUAcA==",
-	    id);
+	    id, host);
+	host = 0;
 	hears(want);
 }
 
@@ -571,7 +578,7 @@ a_path_that_is_too_long(void **state)
 	(void)state;
 	memset(path, 'x', sizeof(path));
 	path[sizeof(path) - 1] = '\0';
-	assert_null(auth_new(&o, &loop, jobs));
+	assert_null(auth_new(&o, &loop, jobs, shared));
 }
 
 int

@@ -1,6 +1,6 @@
 /*
- * How much is hashed at once, by whom and for whom; on one thread that is
- * held up until the test lets it go.
+ * How much is hashed at once, by whom and for whom, and who waits for whom;
+ * on one thread that is held up until the test lets it go.
  */
 #include <pthread.h>
 #include <setjmp.h>
@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "policy/auth.h"
+#include "policy/auth_delay.h"
 
 /* RFC 7677 section 3: the password is "pencil". */
 #define SCRAM                                                                  \
@@ -23,6 +24,7 @@
 
 static struct loop loop;
 static struct jobs *jobs;
+static struct shared *shared;
 static struct auth_users *users;
 static struct auth_options options;
 static struct auth *auth;
@@ -58,15 +60,24 @@ await(unsigned n)
 }
 
 static void
-start(struct said *s, const char *mechanism, struct span message)
+start_from(uint8_t host, struct said *s, const char *mechanism,
+    struct span message)
 {
-	static uint8_t last;
-	const uint8_t ip[4] = {192, 0, 2, last++};
+	const uint8_t ip[4] = {192, 0, 2, host};
 	struct auth_channel c = {.client = ipaddr_v4(ip)};
 
 	*s = (struct said){.count = 0};
 	auth_start(auth, span_str(mechanism), &c, message, on_result, s, &s->x);
 	assert_int_equal(s->count, 0);
+}
+
+/* Each from an address of its own. */
+static void
+start(struct said *s, const char *mechanism, struct span message)
+{
+	static uint8_t last;
+
+	start_from(last++ % 200, s, mechanism, message);
 }
 
 /* --- a job that waits --- */
@@ -126,11 +137,12 @@ open_world(void **state)
 	(void)state;
 	answers = awaited = 0;
 	assert_int_equal(loop_init(&loop), 0);
+	shared = shared_new();
 	jobs = jobs_new(&loop, 1);
 	users = auth_users_new();
 	assert_null(auth_users_add(users, SPAN_LIT("user::" SCRAM)));
 	options = (struct auth_options){.users = users, .mechanisms = 15};
-	auth = auth_new(&options, &loop, jobs);
+	auth = auth_new(&options, &loop, jobs, shared);
 	return 0;
 }
 
@@ -305,6 +317,153 @@ cancelled_from_an_answer(void **state)
 	assert_null(victim.x);
 }
 
+/* --- turns --- */
+
+#define HOST 201
+
+/* What the next failure from HOST would wait, and that of a login. */
+static int64_t
+next_delay(const char *login)
+{
+	const uint8_t ip[4] = {192, 0, 2, HOST};
+	struct ipaddr a = ipaddr_v4(ip);
+	struct auth_delay d;
+
+	auth_delay_init(&d, shared);
+	return login ? auth_delay_login(&d, span_str(login), loop_now(&loop))
+		     : auth_delay_address(&d, &a, loop_now(&loop));
+}
+
+/* FAULT A9: two of an address at once, 16 behind them in order, no more; and
+ * others do not wait for them. */
+static void
+two_at_a_time(void **state)
+{
+	enum { MANY = 30 };
+	struct said s[MANY], other;
+
+	(void)state;
+	options.hashes = 100;
+	hold();
+	for (int i = 0; i < MANY; i++)
+		start_from(HOST, &s[i], "PLAIN", GOOD);
+	assert_int_equal(jobs_pending(jobs), 1 + 2);
+	await(MANY - 18);
+	for (int i = 18; i < MANY; i++) {
+		assert_int_equal(s[i].result, AUTH_BUSY);
+		assert_null(s[i].x);
+	}
+	start_from(HOST + 1, &other, "PLAIN", GOOD);
+	assert_int_equal(jobs_pending(jobs), 1 + 3);
+	let_go();
+	await(20);
+	assert_int_equal(other.result, AUTH_YES);
+	for (int i = 0; i < 18; i++) {
+		assert_int_equal(s[i].result, AUTH_YES);
+		assert_true(i < 2 || s[i].turn > s[i - 1].turn);
+	}
+	/* nobody of them was wrong */
+	assert_int_equal(next_delay(NULL), 500);
+}
+
+/* FAULT A9: whoever hangs up early waits as if he had waited, and counts. */
+static void
+a_cancelled_one_keeps_its_turn(void **state)
+{
+	struct said s[3];
+
+	(void)state;
+	options.hashes = 100;
+	hold();
+	for (int i = 0; i < 3; i++)
+		start_from(HOST, &s[i], "PLAIN", GOOD);
+	auth_cancel(&s[0].x);
+	auth_cancel(&s[1].x);
+	assert_int_equal(jobs_pending(jobs), 1 + 2);
+	let_go();
+	await(2);
+	assert_int_equal(s[2].result, AUTH_YES);
+	assert_int_equal(s[0].count + s[1].count, 0);
+	assert_int_equal(next_delay(NULL), 2000);
+}
+
+/* Of those in the line nobody is held up by one who leaves it. */
+static void
+leaving_the_line(void **state)
+{
+	struct said s[5];
+
+	(void)state;
+	hold();
+	for (int i = 0; i < 5; i++)
+		start_from(HOST, &s[i], "PLAIN", GOOD);
+	auth_cancel(&s[2].x);
+	auth_cancel(&s[4].x);
+	let_go();
+	await(4);
+	assert_int_equal(s[3].result, AUTH_YES);
+	assert_int_equal(s[2].count + s[4].count, 0);
+}
+
+/* A client that does not answer holds up nobody of its address. */
+static void
+a_challenge_takes_no_turn(void **state)
+{
+	struct said s[40], last;
+
+	(void)state;
+	for (int i = 0; i < 40; i++)
+		start_from(HOST, &s[i], "LOGIN", (struct span){NULL, 0});
+	await(40);
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(s[i].result, AUTH_CHALLENGE);
+	start_from(HOST, &last, "PLAIN", GOOD);
+	await(1);
+	assert_int_equal(last.result, AUTH_YES);
+	for (int i = 0; i < 40; i++)
+		auth_cancel(&s[i].x);
+	assert_int_equal(next_delay(NULL), 4000); /* they were begun */
+}
+
+/* FAULT A9: one count for all workers, and the same for a stranger's name. */
+static void
+workers_count_together(void **state)
+{
+	struct auth *mine = auth,
+		    *theirs = auth_new(&options, &loop, jobs, shared);
+	struct said s;
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		auth = i % 2 ? theirs : mine;
+		start(&s, i < 5 ? "PLAIN" : "SCRAM-SHA-256",
+		    i < 5 ? SPAN_LIT("\0user\0wrong")
+			  : SPAN_LIT("n,,n=user,r=a"));
+		auth_cancel(&s.x);
+		start(&s, i < 5 ? "PLAIN" : "SCRAM-SHA-256",
+		    i < 5 ? SPAN_LIT("\0nobody\0wrong")
+			  : SPAN_LIT("n,,n=nobody,r=a"));
+		auth_cancel(&s.x);
+	}
+	for (int i = 0; i < 2; i++) {
+		auth = i ? theirs : mine;
+		start_from(HOST, &s, "SCRAM-SHA-256", SPAN_LIT("x"));
+		await(1);
+		assert_int_equal(s.result, AUTH_MALFORMED);
+	}
+	assert_int_equal(next_delay(NULL), 2000);
+	assert_int_equal(next_delay("user"), 500);
+	assert_int_equal(next_delay("nobody"), 500);
+	auth = mine;
+	start_from(HOST + 1, &s, "PLAIN", GOOD); /* and alice gets in */
+	await(1);
+	assert_int_equal(s.result, AUTH_YES);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(next_delay("user"), 500);
+	assert_int_equal(next_delay("user"), 1000); /* no more, no less */
+	auth_free(&theirs);
+}
+
 int
 main(void)
 {
@@ -316,6 +475,11 @@ main(void)
 	    TEST(scram_costs_nothing),
 	    TEST(left_in_the_middle),
 	    TEST(cancelled_from_an_answer),
+	    TEST(two_at_a_time),
+	    TEST(a_cancelled_one_keeps_its_turn),
+	    TEST(leaving_the_line),
+	    TEST(a_challenge_takes_no_turn),
+	    TEST(workers_count_together),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
