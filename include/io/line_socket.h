@@ -38,6 +38,9 @@ void line_socket_free(struct line_socket **s);
 /* Takes what out holds, whatever comes of it; false: it is not up. */
 bool line_socket_write(struct line_socket *s, struct buf *out);
 
+/* Octets that it has not taken yet; 0 when it is down. */
+size_t line_socket_unsent(const struct line_socket *s);
+
 /* What it says makes no sense: it is down, with err, and tried again. */
 void line_socket_drop(struct line_socket *s, int err);
 

@@ -198,6 +198,12 @@ line_socket_write(struct line_socket *s, struct buf *out)
 	return s->fd >= 0;
 }
 
+size_t
+line_socket_unsent(const struct line_socket *s)
+{
+	return s->out.len;
+}
+
 /* --- up --- */
 
 static void

@@ -26,6 +26,10 @@
 #define PATIENCE 60000
 /* It closes the connection, which all share, on a line of 8 KiB. */
 #define MESSAGE_MAX 4096
+/* When it does not read, so much waits for it, of each session a line at
+ * most; who comes then hears so, and nobody else does. What is cancelled adds
+ * a short line for each that was sent. */
+#define UNSENT_MAX 65536
 
 struct auth_dovecot {
 	struct auth *auth;
@@ -63,6 +67,19 @@ remove_id(struct auth_dovecot *d, struct auth_exchange *x)
 	x->asked = false;
 }
 
+/* Can such a message be carried now? Else the answer is on its way. */
+static bool
+takes(struct auth_exchange *x, struct span message)
+{
+	if (message.len > MESSAGE_MAX)
+		auth_answer(x, AUTH_MALFORMED);
+	else if (line_socket_unsent(x->auth->dovecot->socket) > UNSENT_MAX)
+		auth_answer(x, AUTH_DOWN);
+	else
+		return true;
+	return false;
+}
+
 /* The line goes out, and the exchange waits; it is wiped either way. */
 static void
 ask(struct auth_exchange *x, struct buf *line, struct span message)
@@ -83,11 +100,12 @@ step_continue(struct auth_exchange *x, struct span message)
 {
 	struct buf line = {0};
 
-	/* no id: it went away in between */
-	if (!x->id || message.len > MESSAGE_MAX) {
-		auth_answer(x, x->id ? AUTH_MALFORMED : AUTH_DOWN);
+	if (!x->id) { /* it went away in between */
+		auth_answer(x, AUTH_DOWN);
 		return;
 	}
+	if (!takes(x, message))
+		return;
 	/* reserved whole, so that growing leaves no copies */
 	buf_reserve(&line, 32 + message.len * 2);
 	buf_printf(&line, "CONT\t%u\t", x->id);
@@ -101,10 +119,8 @@ auth_dovecot_start(struct auth_exchange *x, struct span message)
 	char rip[IPADDR_STRLEN];
 	struct buf line = {0};
 
-	if (message.len > MESSAGE_MAX) {
-		auth_answer(x, AUTH_MALFORMED);
+	if (!takes(x, message))
 		return;
-	}
 	x->id = ++d->last_id;
 	HASH_ADD(hh, d->table, id, sizeof(x->id), x);
 	buf_reserve(&line, 256 + message.len * 2);

@@ -26,7 +26,7 @@ static struct shared *shared;
 static struct auth_options options;
 static struct auth *auth;
 static int listener = -1, peer = -1;
-static uint8_t host; /* where the client's address ends */
+static uint16_t host; /* where the client's address ends */
 
 struct said {
 	unsigned count;
@@ -198,7 +198,8 @@ static void
 start(struct said *s, const char *mechanism, const char *message, size_t n)
 {
 	struct auth_channel c = {.bound = true};
-	const uint8_t ip[4] = {192, 0, 2, host};
+	const uint8_t ip[4] = {192, 0, (uint8_t)(2 + (host >> 8)),
+	    (uint8_t)host};
 
 	c.client = ipaddr_v4(ip);
 	memset(s, 0, sizeof(*s));
@@ -215,7 +216,8 @@ start_plain(struct said *s, unsigned id)
 	static uint8_t last;
 	char want[128];
 
-	host = ++last ? last : ++last;
+	last = last == 255 ? 1 : (uint8_t)(last + 1);
+	host = last;
 	start(s, "PLAIN", "\0u\0p", 4);
 	snprintf(want, sizeof(want),
 	    "AUTH\t%u\tPLAIN\tservice=smtp\tnologin\tsecured\trip=192.0.2.%u"
@@ -379,6 +381,49 @@ many_at_once(void **state)
 		snprintf(line, sizeof(line), "u%u", i);
 		assert_string_equal(s[i].data, line);
 	}
+}
+
+/* FAULT A10: it does not read, and so much comes that it will never be sent:
+ * those who do not fit hear so, and nobody loses what was begun before. */
+static void
+more_than_it_takes(void **state)
+{
+	enum { MANY = 1000 };
+	static struct said s[MANY];
+	static char message[4096];
+	struct said first;
+	unsigned down = 0;
+	char buffer[8192];
+
+	(void)state;
+	start_plain(&first, 1);
+	memset(message, 'x', sizeof(message));
+	for (unsigned i = 0; i < MANY; i++) {
+		host = (uint16_t)(256 + i);
+		start(&s[i], "PLAIN", message, sizeof(message));
+	}
+	host = 0;
+	settle();
+	for (unsigned i = 0; i < MANY; i++) {
+		down += s[i].count;
+		assert_true(!s[i].count || s[i].result == AUTH_DOWN);
+		assert_true(!i || s[i].count >= s[i - 1].count);
+	}
+	assert_true(down > MANY / 2 && down < MANY);
+	assert_int_equal(first.count, 0);
+	assert_string_not_equal(auth_list(auth, true), "");
+	say("OK\t1\tuser=u\n");
+	answered(&first, 1, AUTH_YES);
+	for (unsigned i = 0; i < MANY; i++)
+		auth_cancel(&s[i].x);
+	/* it reads again: all is as it was */
+	while (recv(peer, buffer, sizeof(buffer), MSG_DONTWAIT) > 0)
+		settle();
+	start(&first, "PLAIN", "\0u\0p", 4);
+	say("OK\t");
+	snprintf(buffer, sizeof(buffer), "%u\tuser=u\n", MANY - down + 2);
+	say(buffer);
+	answered(&first, 1, AUTH_YES);
 }
 
 /* A login that could be no login, and answers that answer nothing. */
@@ -592,6 +637,7 @@ main(void)
 	    WORLD(yes_and_no, open_shaken),
 	    WORLD(challenges, open_shaken),
 	    WORLD(many_at_once, open_shaken),
+	    WORLD(more_than_it_takes, open_shaken),
 	    WORLD(nonsense, open_shaken),
 	    WORLD(out_of_turn, open_shaken),
 	    WORLD(broken_challenge, open_shaken),
