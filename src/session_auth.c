@@ -23,8 +23,6 @@ static const struct smtp_reply *
 reply_to(enum auth_result result)
 {
 	switch (result) {
-	case AUTH_MALFORMED:
-		return SMTP_REPLY(501, "5.5.2", "That makes no sense");
 	case AUTH_DOWN:
 		return SMTP_REPLY(454, "4.7.0", "Nobody can log in now");
 	case AUTH_BUSY:
@@ -38,26 +36,30 @@ reply_to(enum auth_result result)
 }
 
 static void
-on_auth(void *ctx, enum auth_result result, struct span data)
+on_auth(void *ctx, const struct auth_outcome *o)
 {
+	const struct smtp_reply malformed = {501, "5.5.2", o->text};
 	struct session *s = ctx;
 
-	switch (result) {
+	switch (o->result) {
 	case AUTH_CHALLENGE:
 		s->asking = false;
-		smtp_challenge(&s->smtp, data, &s->all->out);
+		smtp_challenge(&s->smtp, o->data, &s->all->out);
 		session_continue(s);
 		break;
 	case AUTH_YES:
-		envelope_set_login(&s->env, data.ptr);
+		envelope_set_login(&s->env, o->data.ptr);
 		log_event(LOG_INFO, "logged-in",
 		    LOG_STR("session", s->env.session),
 		    LOG_IP("client", &s->env.client),
 		    LOG_STR("login", s->env.login));
 		session_answer(s, NULL);
 		break;
+	case AUTH_MALFORMED:
+		session_answer(s, &malformed);
+		break;
 	default:
-		session_answer(s, reply_to(result));
+		session_answer(s, reply_to(o->result));
 	}
 }
 

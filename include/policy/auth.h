@@ -88,14 +88,20 @@ enum auth_result {
 	AUTH_CHALLENGE, /* say `data` (334) and come again with the answer */
 	AUTH_YES,       /* `data` is the login, NUL-terminated too */
 	AUTH_NO,        /* wrong, or no such user: 535 5.7.8 */
-	AUTH_MALFORMED, /* 501 5.5.2 */
+	AUTH_MALFORMED, /* 501 5.5.2, in `text` */
 	AUTH_UNKNOWN,   /* no such mechanism here: 504 5.5.4 */
 	AUTH_DOWN,      /* who would know is away: 454 4.7.0 */
 	AUTH_BUSY,      /* too many of this address at once: 454 4.7.0 */
 };
 
-/* data is valid during the call. Never called before the call returns. */
-typedef void auth_fn(void *ctx, enum auth_result result, struct span data);
+struct auth_outcome {
+	enum auth_result result;
+	struct span data; /* of a challenge, or the login of a yes */
+	const char *text; /* malformed: in what way; constant */
+};
+
+/* Valid during the call. Never called before the call returns. */
+typedef void auth_fn(void *ctx, const struct auth_outcome *o);
 
 struct auth_channel {
 	struct ipaddr client;

@@ -68,6 +68,7 @@ struct auth_exchange {
 	UT_hash_handle hh;        /* by id */
 	struct loop_event *timer;
 	enum auth_result result; /* when the timer fires */
+	const char *text;        /* the same */
 	struct buf data;         /* the challenge */
 	struct buf user;         /* a NUL behind it with a yes */
 	struct buf password;
@@ -86,6 +87,8 @@ void auth_answer(struct auth_exchange *x, enum auth_result result);
 /* The same, in so many ms, if nothing else is answered before. */
 void auth_answer_by(struct auth_exchange *x, enum auth_result result,
     int64_t ms);
+/* What it sent makes no sense: in what way. */
+void auth_answer_malformed(struct auth_exchange *x, const char *text);
 /* The user's name is in x->user. */
 void auth_answer_yes(struct auth_exchange *x);
 /* Who it wants to be is known. */

@@ -3,7 +3,8 @@
  * and formatted. Nothing is computed here but their form; proofs are
  * policy/auth's. LOGIN has no messages worth a parser.
  *
- * Spans alias the message. 0, or -1 for a message that is not well-formed.
+ * Spans alias the message. 0, or -1 for a message that is not well-formed;
+ * of PLAIN NULL, or what is wrong, for the client to read.
  */
 #ifndef PROTO_SASL_H
 #define PROTO_SASL_H
@@ -23,7 +24,7 @@ struct sasl_plain {
 	struct span password;
 };
 /* NULs separate; each part is UTF-8; user and password are not empty. */
-int sasl_plain_parse(struct span message, struct sasl_plain *r);
+const char *sasl_plain_parse(struct span message, struct sasl_plain *r);
 
 enum scram_binding {
 	SCRAM_NONE,   /* "n": the client cannot bind */

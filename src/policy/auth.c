@@ -177,19 +177,19 @@ static void
 on_timer(void *ctx)
 {
 	struct auth_exchange *x = ctx;
-	struct span data = {NULL, 0};
+	struct auth_outcome o = {.result = x->result, .text = x->text};
 	bool heard = x->owner != NULL;
 
 	if (x->result == AUTH_CHALLENGE)
-		data = buf_span(&x->data);
+		o.data = buf_span(&x->data);
 	else if (x->result == AUTH_YES)
-		data = buf_span(&x->user);
+		o.data = buf_span(&x->user);
 	if (x->result == AUTH_CHALLENGE)
 		auth_turn_end(x);
 	else
 		let_go(x);
 	if (heard)
-		x->fn(x->ctx, x->result, data);
+		x->fn(x->ctx, &o);
 }
 
 void
@@ -204,6 +204,13 @@ auth_answer(struct auth_exchange *x, enum auth_result result)
 {
 	x->answered = true;
 	auth_answer_by(x, result, result == AUTH_NO ? x->delay : 0);
+}
+
+void
+auth_answer_malformed(struct auth_exchange *x, const char *text)
+{
+	x->text = text;
+	auth_answer(x, AUTH_MALFORMED);
 }
 
 void

@@ -72,7 +72,7 @@ static bool
 takes(struct auth_exchange *x, struct span message)
 {
 	if (message.len > MESSAGE_MAX)
-		auth_answer(x, AUTH_MALFORMED);
+		auth_answer_malformed(x, "That is too long");
 	else if (line_socket_unsent(x->auth->dovecot->socket) > UNSENT_MAX)
 		auth_answer(x, AUTH_DOWN);
 	else

@@ -16,9 +16,10 @@ void
 auth_step_plain(struct auth_exchange *x, struct span message)
 {
 	struct sasl_plain p;
+	const char *bad = sasl_plain_parse(message, &p);
 
-	if (sasl_plain_parse(message, &p) < 0) {
-		auth_answer(x, AUTH_MALFORMED);
+	if (bad) {
+		auth_answer_malformed(x, bad);
 		return;
 	}
 	auth_name(x, p.user);
@@ -36,14 +37,16 @@ auth_step_plain(struct auth_exchange *x, struct span message)
 static bool
 is_text(struct span s, size_t max)
 {
-	return s.len > 0 && s.len <= max && !memchr(s.ptr, '\0', s.len);
+	return s.len <= max && !memchr(s.ptr, '\0', s.len);
 }
 
 static void
 step_login_password(struct auth_exchange *x, struct span message)
 {
-	if (!is_text(message, SASL_PASSWORD_MAX)) {
-		auth_answer(x, AUTH_MALFORMED);
+	if (!message.len || !is_text(message, SASL_PASSWORD_MAX)) {
+		auth_answer_malformed(x,
+		    message.len ? "The password is too long or has a NUL"
+				: "The password is missing");
 		return;
 	}
 	buf_append_span(&x->password, message);
@@ -53,8 +56,10 @@ step_login_password(struct auth_exchange *x, struct span message)
 void
 auth_step_login(struct auth_exchange *x, struct span message)
 {
-	if (!is_text(message, SASL_USER_MAX)) {
-		auth_answer(x, AUTH_MALFORMED);
+	if (!message.len || !is_text(message, SASL_USER_MAX)) {
+		auth_answer_malformed(x,
+		    message.len ? "The user is too long or has a NUL"
+				: "The user is missing");
 		return;
 	}
 	auth_name(x, message);
@@ -68,7 +73,8 @@ static void
 step_scram_end(struct auth_exchange *x, struct span message)
 {
 	if (message.len) {
-		auth_answer(x, AUTH_MALFORMED);
+		auth_answer_malformed(x,
+		    "SCRAM was at its end: an empty line belongs here");
 		return;
 	}
 	auth_answer_yes(x);
@@ -76,12 +82,14 @@ step_scram_end(struct auth_exchange *x, struct span message)
 
 static void
 go_on(struct auth_exchange *x, enum scram_result r, struct span challenge,
-    auth_step_fn *next)
+    auth_step_fn *next, const char *malformed)
 {
 	if (r == SCRAM_GOOD)
 		auth_challenge(x, challenge, next);
+	else if (r == SCRAM_WRONG)
+		auth_answer(x, AUTH_NO);
 	else
-		auth_answer(x, r == SCRAM_WRONG ? AUTH_NO : AUTH_MALFORMED);
+		auth_answer_malformed(x, malformed);
 }
 
 static void
@@ -90,7 +98,8 @@ step_scram_final(struct auth_exchange *x, struct span message)
 	struct buf challenge = {0};
 	enum scram_result r = auth_scram_final(&x->scram, message, &challenge);
 
-	go_on(x, r, buf_span(&challenge), step_scram_end);
+	go_on(x, r, buf_span(&challenge), step_scram_end,
+	    "That is no client-final-message of SCRAM");
 	buf_wipe(&challenge);
 }
 
@@ -112,5 +121,6 @@ auth_step_scram(struct auth_exchange *x, struct span message)
 	buf_free(&nonce);
 	if (x->scram.user.len)
 		auth_name(x, buf_span(&x->scram.user));
-	go_on(x, r, buf_span(&x->scram.server_first), step_scram_final);
+	go_on(x, r, buf_span(&x->scram.server_first), step_scram_final,
+	    "That is no client-first-message of SCRAM");
 }

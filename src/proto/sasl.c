@@ -13,27 +13,41 @@
 #include "base/base64.h"
 #include "base/utf8.h"
 
-int
+static const char *
+plain_fault(const struct sasl_plain *p)
+{
+	if (!p->user.len)
+		return "The user is missing";
+	if (!p->password.len)
+		return "The password is missing";
+	if (p->user.len > SASL_USER_MAX || p->password.len > SASL_PASSWORD_MAX)
+		return "User or password is too long";
+	if (memchr(p->password.ptr, '\0', p->password.len))
+		return "The password has a NUL";
+	return NULL;
+}
+
+const char *
 sasl_plain_parse(struct span message, struct sasl_plain *r)
 {
 	const char *first =
 	    message.len ? memchr(message.ptr, '\0', message.len) : NULL;
-	const char *end, *second;
+	const char *end, *second = NULL;
 
-	if (!first)
-		return -1;
+	if (!message.len)
+		return "User and password are missing";
+	if (!utf8_valid(message))
+		return "User and password must be UTF-8";
 	end = message.ptr + message.len;
-	second = memchr(first + 1, '\0', (size_t)(end - first - 1));
+	if (first)
+		second = memchr(first + 1, '\0', (size_t)(end - first - 1));
 	if (!second)
-		return -1;
+		return "PLAIN wants a NUL before the user and another one "
+		       "before the password";
 	r->authzid = (struct span){message.ptr, (size_t)(first - message.ptr)};
 	r->user = (struct span){first + 1, (size_t)(second - first - 1)};
 	r->password = (struct span){second + 1, (size_t)(end - second - 1)};
-	if (!r->user.len || r->user.len > SASL_USER_MAX || !r->password.len ||
-	    r->password.len > SASL_PASSWORD_MAX || !utf8_valid(message) ||
-	    memchr(r->password.ptr, '\0', r->password.len))
-		return -1;
-	return 0;
+	return plain_fault(r);
 }
 
 /* Takes what stands up to the next comma, and the comma. */

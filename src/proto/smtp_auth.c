@@ -60,7 +60,7 @@ smtp_auth_begin(struct smtp *s, struct span args, struct buf *out)
 	s->has_sasl = sp != NULL;
 	if (initial.len == 1 && initial.ptr[0] == '=')
 		initial.len = 0;
-	if (!bad && !args.len)
+	if (!bad && !s->mechanism.len)
 		bad = SMTP_REPLY(501, "5.5.4", "Say AUTH and a mechanism");
 	if (!bad && decode(s, initial) < 0)
 		bad = SMTP_REPLY(501, "5.5.2", "That is no base64");

@@ -92,6 +92,9 @@ def test_only_where_it_belongs(d):
         assert c.ask("AUTH PLAIN !").status == "501 5.5.2"
         assert c.ask("AUTH PLAIN").lines == ["334 "]
         assert c.ask("*").code == 501
+        # FAULT C12: it says what is missing
+        assert " 5.5.2 User and password are missing [" in c.ask(
+            "AUTH PLAIN =").lines[0]
         assert c.ask("AUTH PLAIN " + plain(
             "alice", PASSWORDS["alice"])).status == "235 2.7.0"
         assert c.ask("AUTH PLAIN").status == "503 5.5.1"

@@ -28,6 +28,7 @@ struct said {
 	unsigned count;
 	enum auth_result result;
 	char data[512];
+	const char *text;
 	struct auth_exchange *x;
 };
 
@@ -67,12 +68,14 @@ close_world(void **state)
 }
 
 static void
-on_result(void *ctx, enum auth_result result, struct span data)
+on_result(void *ctx, const struct auth_outcome *o)
 {
+	struct span data = o->data;
 	struct said *s = ctx;
 
 	s->count++;
-	s->result = result;
+	s->result = o->result;
+	s->text = o->text;
 	assert_true(data.len < sizeof(s->data));
 	if (data.len)
 		memcpy(s->data, data.ptr, data.len);
@@ -206,6 +209,29 @@ lists(void **state)
 	assert_string_equal(auth_list(a, true), "PLAIN");
 	auth_free(&a);
 	auth_users_free(&hashes);
+}
+
+/* FAULT C12: in each mechanism, what is missing. */
+static void
+malformed(void **state)
+{
+	struct said s;
+
+	(void)state;
+	assert_int_equal(start(&s, "PLAIN", false, "", 0), AUTH_MALFORMED);
+	assert_string_equal(s.text, "User and password are missing");
+	start(&s, "PLAIN", false, NULL, 0);
+	assert_int_equal(more(&s, ""), AUTH_MALFORMED);
+	assert_string_equal(s.text, "User and password are missing");
+	start(&s, "LOGIN", false, "", 0);
+	assert_string_equal(s.text, "The user is missing");
+	start(&s, "LOGIN", false, "alice", 5);
+	assert_int_equal(more(&s, ""), AUTH_MALFORMED);
+	assert_string_equal(s.text, "The password is missing");
+	start(&s, "LOGIN", false, "a\0b", 3);
+	assert_string_equal(s.text, "The user is too long or has a NUL");
+	start(&s, "SCRAM-SHA-256", false, "", 0);
+	assert_string_equal(s.text, "That is no client-first-message of SCRAM");
 }
 
 /* --- SCRAM, from the client's side --- */
@@ -412,6 +438,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(plain),
 	    cmocka_unit_test(login),
+	    cmocka_unit_test(malformed),
 	    cmocka_unit_test(unknown),
 	    cmocka_unit_test(lists),
 	    cmocka_unit_test(scram_exchanges),

@@ -180,17 +180,18 @@ close_world(void **state)
 /* --- the client --- */
 
 static void
-on_result(void *ctx, enum auth_result result, struct span data)
+on_result(void *ctx, const struct auth_outcome *o)
 {
+	struct span data = o->data;
 	struct said *s = ctx;
 
 	s->count++;
-	s->result = result;
+	s->result = o->result;
 	assert_true(data.len < sizeof(s->data));
 	if (data.len)
 		memcpy(s->data, data.ptr, data.len);
 	s->data[data.len] = '\0';
-	if (result == AUTH_YES) /* promised to be a string */
+	if (o->result == AUTH_YES) /* promised to be a string */
 		assert_int_equal(data.ptr[data.len], '\0');
 }
 

@@ -39,13 +39,12 @@ struct said {
 static unsigned answers, awaited;
 
 static void
-on_result(void *ctx, enum auth_result result, struct span data)
+on_result(void *ctx, const struct auth_outcome *o)
 {
 	struct said *s = ctx;
 
-	(void)data;
 	s->count++;
-	s->result = result;
+	s->result = o->result;
 	s->turn = ++answers;
 	if (answers == awaited)
 		loop_stop(&loop);
@@ -291,10 +290,10 @@ left_in_the_middle(void **state)
 static struct said victim;
 
 static void
-on_result_cancel(void *ctx, enum auth_result result, struct span data)
+on_result_cancel(void *ctx, const struct auth_outcome *o)
 {
 	auth_cancel(&victim.x);
-	on_result(ctx, result, data);
+	on_result(ctx, o);
 }
 
 static void

@@ -32,11 +32,11 @@ plain(void **state)
 	struct sasl_plain p;
 
 	(void)state;
-	assert_int_equal(sasl_plain_parse(MESSAGE("\0tim\0tan"), &p), 0);
+	assert_null(sasl_plain_parse(MESSAGE("\0tim\0tan"), &p));
 	assert_int_equal(p.authzid.len, 0);
 	assert_true(span_equal(p.user, SPAN_LIT("tim")));
 	assert_true(span_equal(p.password, SPAN_LIT("tan")));
-	assert_int_equal(sasl_plain_parse(MESSAGE("a\0b\0c d"), &p), 0);
+	assert_null(sasl_plain_parse(MESSAGE("a\0b\0c d"), &p));
 	assert_true(span_equal(p.authzid, SPAN_LIT("a")));
 	assert_true(span_equal(p.password, SPAN_LIT("c d")));
 }
@@ -54,17 +54,33 @@ plain_malformed(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(sasl_plain_parse(message(bad[i].text,
-						      bad[i].n),
-				     &p),
-		    -1);
+		assert_non_null(
+		    sasl_plain_parse(message(bad[i].text, bad[i].n), &p));
 	memset(large, 'x', sizeof(large));
 	large[0] = '\0';
 	large[SASL_USER_MAX + 1] = '\0';
-	assert_int_equal(sasl_plain_parse(message(large, 300), &p), 0);
+	assert_null(sasl_plain_parse(message(large, 300), &p));
 	large[SASL_USER_MAX + 1] = 'x';
 	large[SASL_USER_MAX + 2] = '\0';
-	assert_int_equal(sasl_plain_parse(message(large, 300), &p), -1);
+	assert_non_null(sasl_plain_parse(message(large, 300), &p));
+}
+
+/* FAULT C12: what is missing is named. */
+static void
+plain_says_what_is_wrong(void **state)
+{
+	struct sasl_plain p;
+
+	(void)state;
+	assert_string_equal(sasl_plain_parse(MESSAGE(""), &p),
+	    "User and password are missing");
+	assert_string_equal(sasl_plain_parse(MESSAGE("\0\0p"), &p),
+	    "The user is missing");
+	assert_string_equal(sasl_plain_parse(MESSAGE("\0u\0"), &p),
+	    "The password is missing");
+	assert_string_equal(sasl_plain_parse(MESSAGE("u\0p"), &p),
+	    "PLAIN wants a NUL before the user and another one before the "
+	    "password");
 }
 
 static void
@@ -210,6 +226,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(plain),
 	    cmocka_unit_test(plain_malformed),
+	    cmocka_unit_test(plain_says_what_is_wrong),
 	    cmocka_unit_test(first),
 	    cmocka_unit_test(first_malformed),
 	    cmocka_unit_test(final),

@@ -297,6 +297,7 @@ auth_faults(void **state)
 	say(&t, "AUTH LOGIN\r\nno base64\r\nNOOP\r\n", 1,
 	    "334 bW9yZT8=\r\n" NO(
 		"501 5.5.2 That is no base64") "250 2.0.0 Ok\r\n");
+	say(&t, "AUTH  LOGIN\r\n", 1, NO("501 5.5.4 Say AUTH and a mechanism"));
 	say(&t, "AUTH LOGIN ====\r\n", 1, NO("501 5.5.2 That is no base64"));
 	say(&t, "AUTH LOGIN\r\na\nb\r\nNOOP\r\n", 1,
 	    "334 bW9yZT8=\r\n" NO(
