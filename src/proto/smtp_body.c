@@ -118,9 +118,12 @@ enum smtp_body_step
 smtp_body_dot(struct smtp_body *b, struct span *in, struct span *out)
 {
 	const char *p = in->ptr;
-	const char *end = in->ptr + in->len;
+	const char *end;
 
 	*out = (struct span){NULL, 0};
+	if (!in->len) /* perhaps without a pointer to add to */
+		return SMTP_BODY_MORE;
+	end = p + in->len;
 	while (p < end) {
 		switch (b->state) {
 		case LINE_START:
@@ -165,6 +168,8 @@ smtp_body_bdat(struct smtp_body *b, struct span *in, struct span *out)
 	*out = (struct span){NULL, 0};
 	if (b->chunk == 0)
 		return SMTP_BODY_END;
+	if (!in->len)
+		return SMTP_BODY_MORE;
 	end = p + (in->len < b->chunk ? in->len : (size_t)b->chunk);
 	while (p < end)
 		p = b->state == LINE_CR ? read_after_cr(b, p)

@@ -144,14 +144,16 @@ handle(struct drive *d, enum smtp_step step, struct span in)
 static void
 step_all(struct drive *d)
 {
-	char *copy = malloc(d->in.len ? d->in.len : 1);
+	/* nothing is NULL here, as it is for a caller that goes on unasked */
+	char *copy = d->in.len ? malloc(d->in.len) : NULL;
 	struct span in = {copy, d->in.len};
 	struct span before;
 	enum smtp_step step;
 
-	if (!copy)
+	if (d->in.len && !copy)
 		abort();
-	memcpy(copy, d->in.data ? d->in.data : "", d->in.len);
+	if (copy)
+		memcpy(copy, d->in.data, d->in.len);
 	d->shown = in;
 	d->smtp.line = (struct span){NULL, 0};
 	do {
@@ -267,6 +269,7 @@ drive_run(struct drive *d, struct span octets, enum drive_cut cut, uint64_t rng)
 		part.len = drive_next_cut(cut, &rng, octets.len);
 		span_skip(&octets, part.len);
 		drive_feed(d, part);
+		drive_feed(d, (struct span){NULL, 0});
 	}
 	drive_settle(d);
 }

@@ -294,6 +294,34 @@ bdat_zero_takes_nothing(void **state)
 	assert_int_equal(in.len, 6);
 }
 
+/*
+ * FAULT B6: a caller that goes on with nothing has no pointer to add to. A
+ * test for clang's sanitizer: in every state, and nothing is changed by it.
+ */
+static void
+nothing_is_nothing(void **state)
+{
+	static const char s[] = "a\r\n.\r\rb\r\n.\r\n";
+	struct smtp_body b;
+	struct span in, out;
+
+	(void)state;
+	smtp_body_init(&b, 0);
+	for (size_t i = 0; i < sizeof(s) - 1; i++) {
+		struct smtp_body before = b;
+
+		in = (struct span){NULL, 0};
+		assert_int_equal(smtp_body_dot(&b, &in, &out), SMTP_BODY_MORE);
+		b.chunk = 1;
+		assert_int_equal(smtp_body_bdat(&b, &in, &out), SMTP_BODY_MORE);
+		b.chunk = 0;
+		assert_memory_equal(&b, &before, sizeof(b));
+		in = (struct span){s + i, 1};
+		while (smtp_body_dot(&b, &in, &out) == SMTP_BODY_SPAN)
+			;
+	}
+}
+
 int
 main(void)
 {
@@ -305,6 +333,7 @@ main(void)
 	    cmocka_unit_test(bdat_counts),
 	    cmocka_unit_test(bdat_line_over_two_chunks),
 	    cmocka_unit_test(bdat_zero_takes_nothing),
+	    cmocka_unit_test(nothing_is_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
