@@ -9,4 +9,14 @@
 
 int utf8_valid(struct span s);
 
+/*
+ * The octets of the character above U+007F that s begins with. 0: there is no
+ * well-formed one, or it steers how a line is shown: a C1 control, a line or
+ * paragraph separator, a mark of direction.
+ */
+size_t utf8_char(struct span s);
+
+/* Well-formed, and all of it above U+007F has a utf8_char(). */
+int utf8_shows(struct span s);
+
 #endif

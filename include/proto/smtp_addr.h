@@ -19,7 +19,8 @@
 
 /*
  * A reverse or forward path. Strings are NUL-terminated, never NULL, hold
- * no control octet, and live in the arena they were parsed into.
+ * no control character and none that steers how a line is shown, and
+ * live in the arena they were parsed into.
  */
 struct smtp_path {
 	const char *local;  /* quotes and backslashes undone; "" in <> */
@@ -37,8 +38,8 @@ enum smtp_path_kind {
 
 /*
  * Parses "<...>" (all of s, brackets included). 0, or -1 for a syntax error,
- * an impossible literal, octets above 127 that are not UTF-8, or a part that
- * is too long. Copies go into the arena.
+ * an impossible literal, octets above 127 that utf8_shows() does not let by,
+ * or a part that is too long. Copies go into the arena.
  */
 int smtp_path_parse(struct span s, enum smtp_path_kind kind,
     struct arena *arena, struct smtp_path *r);

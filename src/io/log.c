@@ -68,20 +68,6 @@ log_level(void)
 
 /* --- values --- */
 
-/* Octets of the well-formed character at s, 0 if there is none to keep. */
-static size_t
-utf8_char(struct span s)
-{
-	for (size_t n = 2; n <= 4 && n <= s.len; n++)
-		if (utf8_valid((struct span){s.ptr, n}))
-			/* U+0080 to U+009F are controls: terminals obey them */
-			return s.ptr[0] == '\xc2' &&
-				       (unsigned char)s.ptr[1] < 0xa0
-				   ? 0
-				   : n;
-	return 0;
-}
-
 static void
 put_escape(struct buf *out, enum log_format format, char c)
 {

@@ -181,7 +181,7 @@ smtp_path_parse(struct span s, enum smtp_path_kind kind, struct arena *arena,
 {
 	struct smtp_path path = {.eightbit = has_eightbit(s)};
 
-	if (!utf8_valid(s) || !take_char(&s, '<') || !s.len ||
+	if (!utf8_shows(s) || !take_char(&s, '<') || !s.len ||
 	    s.ptr[s.len - 1] != '>')
 		return -1;
 	s.len--;
@@ -201,7 +201,7 @@ smtp_mailbox_parse(struct span s, struct arena *arena, struct smtp_path *r)
 {
 	struct smtp_path path = {.eightbit = has_eightbit(s)};
 
-	if (!utf8_valid(s) || parse_mailbox(s, arena, &path))
+	if (!utf8_shows(s) || parse_mailbox(s, arena, &path))
 		return -1;
 	*r = path;
 	return 0;

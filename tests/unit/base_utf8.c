@@ -193,6 +193,30 @@ texts(void **state)
 	assert_false(utf8_valid(SPAN_LIT("\xff\xfe")));
 }
 
+/* FAULT C9: of all code points just these stay out of headers and logs. */
+static void
+what_steers_is_not_shown(void **state)
+{
+	(void)state;
+	for (uint32_t c = 0x80; c <= 0x10ffff; c++) {
+		int steers = c < 0xa0 || c == 0x61c || c == 0x200e ||
+			     c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+			     (c >= 0x2066 && c <= 0x2069);
+		char s[6] = "x";
+		size_t n = encode(c, (unsigned char *)s + 1);
+		int well = valid((unsigned char *)s + 1, n);
+
+		assert_int_equal(utf8_char((struct span){s + 1, n}),
+		    well && !steers ? n : 0);
+		assert_int_equal(utf8_shows((struct span){s, n + 1}),
+		    well && !steers);
+	}
+	assert_int_equal(utf8_char((struct span){NULL, 0}), 0);
+	assert_int_equal(utf8_char(SPAN_LIT("a")), 0);
+	assert_true(utf8_shows((struct span){NULL, 0}));
+	assert_true(utf8_shows(SPAN_LIT("a\x1b\0")));
+}
+
 int
 main(void)
 {
@@ -202,6 +226,7 @@ main(void)
 	    cmocka_unit_test(four_octets),
 	    cmocka_unit_test(never_reads_beyond),
 	    cmocka_unit_test(texts),
+	    cmocka_unit_test(what_steers_is_not_shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,14 +132,15 @@ known_lines(void **state)
 	    LOG_STR("e", NULL), LOG_SPAN("f", ((struct span){NULL, 0})),
 	    LOG_STR("g", ""), LOG_STR("h", "a@b.c"), LOG_STR("i", "a=b"),
 	    LOG_STR("j", "\"\\\n\r\t\x01\x7f"),
-	    LOG_STR("k", "\xc3\xa9\xff\xc2\x9b"), LOG_ERRNO(ENOENT), LOG_END};
+	    LOG_STR("k", "\xc3\xa9\xff\xc2\x9b\xe2\x80\xa8"), LOG_ERRNO(ENOENT),
+	    LOG_END};
 
 	(void)state;
 	assert_line(LOG_TEXT, fields,
 	    "2026-11-24T08:11:56.123Z warn event a=192.0.2.1 b=2001::1 "
 	    "c=18446744073709551615 d=-9223372036854775808 g=\"\" h=a@b.c "
 	    "i=\"a=b\" j=\"\\\"\\\\\\n\\r\\t\\x01\\x7f\" "
-	    "k=\"\xc3\xa9\\xff\\xc2\\x9b\" "
+	    "k=\"\xc3\xa9\\xff\\xc2\\x9b\\xe2\\x80\\xa8\" "
 	    "error=\"No such file or directory\"");
 	assert_line(LOG_JSON, fields,
 	    "{\"time\":\"2026-11-24T08:11:56.123Z\",\"level\":\"warn\","
@@ -147,7 +148,7 @@ known_lines(void **state)
 	    "\"c\":18446744073709551615,\"d\":-9223372036854775808,"
 	    "\"g\":\"\",\"h\":\"a@b.c\",\"i\":\"a=b\","
 	    "\"j\":\"\\\"\\\\\\n\\r\\t\\u0001\\u007f\","
-	    "\"k\":\"\xc3\xa9\\u00ff\\u00c2\\u009b\","
+	    "\"k\":\"\xc3\xa9\\u00ff\\u00c2\\u009b\\u00e2\\u0080\\u00a8\","
 	    "\"error\":\"No such file or directory\"}");
 }
 
