@@ -71,6 +71,8 @@ enum smtp_quirk {
 	SMTP_QUIRK_SPACE = 1,     /* a space after FROM: or TO: */
 	SMTP_QUIRK_LONG_LINE = 2, /* a text line over 1,000 octets */
 	SMTP_QUIRK_BARE = 4,      /* bare CR or LF, kept */
+	SMTP_QUIRK_NAME = 8,      /* a HELO name that RFC 5321 has not */
+	SMTP_QUIRK_SENDER = 16,   /* a sender, the same */
 };
 
 /* Constant; one per listener. */
@@ -122,6 +124,7 @@ struct smtp {
 	bool last;    /* this BDAT is the last one */
 	bool begun;   /* a BDAT of this message was taken or refused */
 	bool draining;
+	bool odd_name;  /* of the last HELO or EHLO */
 	bool pipelined; /* octets stood behind this command */
 	bool refused;   /* SMTP_REFUSED is due */
 	bool rewind;    /* the last RCPT left something in the arena */

@@ -28,11 +28,12 @@ struct smtp_path {
 			       with its brackets */
 	bool literal;       /* domain is an address literal */
 	bool eightbit;      /* has octets above 127: needs SMTPUTF8 */
+	bool odd;           /* dots or hyphens where no RFC has them */
 };
 
 /* What stands between the angle brackets may be: */
 enum smtp_path_kind {
-	SMTP_PATH_REVERSE, /* a mailbox, or nothing (<>) */
+	SMTP_PATH_REVERSE, /* a mailbox, perhaps an odd one, or nothing (<>) */
 	SMTP_PATH_FORWARD, /* a mailbox, or "postmaster" in any case */
 };
 
@@ -60,11 +61,21 @@ bool smtp_path_is_postmaster(const struct smtp_path *p);
 /*
  * A domain: labels of letters, digits, '-', '_' and octets above 127, not
  * empty, at most 63 octets each and 255 in all, one dot between; no dot at
- * the end. '_' is no host name but is met in real HELO names and domains.
+ * the end, no hyphen at either end of a label. '_' is no host name but is
+ * met in real HELO names and domains.
  */
 bool smtp_domain_valid(struct span s);
+/* The same with hyphens anywhere, as senders and HELO names have them. */
+bool smtp_domain_met(struct span s);
 
 /* "[192.0.2.1]" or "[IPv6:...]", brackets included. 0 or -1. */
 int smtp_literal_parse(struct span s, struct ipaddr *r);
+/* The same, an IPv6 address also without its tag or with a zone. */
+int smtp_literal_met(struct span s, struct ipaddr *r);
+
+#define SMTP_LITERAL_MAX (IPADDR_STRLEN + sizeof("[IPv6:]"))
+/* As smtp_literal_parse() reads it. Returns out. */
+const char *smtp_literal_format(const struct ipaddr *ip,
+    char out[SMTP_LITERAL_MAX]);
 
 #endif

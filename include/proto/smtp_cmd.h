@@ -42,7 +42,17 @@ const struct smtp_reply *smtp_cmd_mail(struct span args, struct arena *arena,
 const struct smtp_reply *smtp_cmd_rcpt(struct span args, struct arena *arena,
     bool utf8, struct smtp_rcpt *r);
 const struct smtp_reply *smtp_cmd_bdat(struct span args, struct smtp_bdat *r);
-/* A domain or an address literal. */
-const struct smtp_reply *smtp_cmd_helo(struct span args);
+/* Of HELO and EHLO. */
+struct smtp_helo {
+	struct span name; /* as it may stand in a header; in args or in text */
+	bool quirk;       /* a dot behind it, hyphens, a literal to mend */
+	char text[SMTP_LITERAL_MAX];
+};
+/*
+ * A domain or an address literal. client: NULL, or whose literal the name is
+ * where the argument is neither.
+ */
+const struct smtp_reply *smtp_cmd_helo(struct span args,
+    const struct ipaddr *client, struct smtp_helo *r);
 
 #endif

@@ -8,6 +8,7 @@
  */
 #include "proto/smtp_addr.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/ascii.h"
@@ -19,6 +20,7 @@
 struct local {
 	char text[SMTP_LOCAL_MAX];
 	size_t len;
+	bool odd;
 };
 
 static bool
@@ -82,10 +84,16 @@ dot_string_len(struct span s)
 	return n;
 }
 
+/* A sender's may have dots anywhere: some hosts gave out such addresses. */
 static int
-take_dot_string(struct span *s, struct local *l)
+take_dot_string(struct span *s, enum smtp_path_kind kind, struct local *l)
 {
 	l->len = dot_string_len(*s);
+	while (kind == SMTP_PATH_REVERSE && l->len < s->len &&
+	       (s->ptr[l->len] == '.' || is_atext(s->ptr[l->len]))) {
+		l->len++;
+		l->odd = true;
+	}
 	if (!l->len || l->len > sizeof(l->text))
 		return -1;
 	memcpy(l->text, s->ptr, l->len);
@@ -112,11 +120,11 @@ take_quoted_string(struct span *s, struct local *l)
 }
 
 static int
-take_local(struct span *s, struct local *l)
+take_local(struct span *s, enum smtp_path_kind kind, struct local *l)
 {
 	if (take_char(s, '"'))
 		return take_quoted_string(s, l);
-	return take_dot_string(s, l);
+	return take_dot_string(s, kind, l);
 }
 
 /* A-d-l ":", which RFC 5321 appendix C tells us to ignore. */
@@ -139,7 +147,7 @@ skip_route(struct span *s)
 		comma = memchr(host.ptr, ',', host.len);
 		if (comma)
 			host.len = (size_t)(comma - host.ptr);
-		if (!smtp_domain_valid(host))
+		if (!smtp_domain_met(host))
 			return -1;
 		span_skip(&route, 1 + host.len);
 	} while (take_char(&route, ','));
@@ -148,21 +156,27 @@ skip_route(struct span *s)
 
 /* Mailbox; all of s. */
 static int
-parse_mailbox(struct span s, struct arena *arena, struct smtp_path *r)
+parse_mailbox(struct span s, enum smtp_path_kind kind, struct arena *arena,
+    struct smtp_path *r)
 {
 	struct local local;
 	struct ipaddr ip;
 	bool literal;
 
 	local.len = 0;
-	if (take_local(&s, &local) || !take_char(&s, '@'))
+	local.odd = false;
+	if (take_local(&s, kind, &local) || !take_char(&s, '@'))
 		return -1;
 	literal = smtp_literal_parse(s, &ip) == 0;
-	if (!literal && !smtp_domain_valid(s))
-		return -1;
+	if (!literal && !smtp_domain_valid(s)) {
+		if (kind != SMTP_PATH_REVERSE || !smtp_domain_met(s))
+			return -1;
+		local.odd = true;
+	}
 	r->local = arena_dup(arena, (struct span){local.text, local.len});
 	r->domain = arena_dup(arena, s);
 	r->literal = literal;
+	r->odd = local.odd;
 	return 0;
 }
 
@@ -189,7 +203,7 @@ smtp_path_parse(struct span s, enum smtp_path_kind kind, struct arena *arena,
 		path.local = arena_dup(arena, s);
 		path.domain = arena_dup(arena, SPAN_LIT(""));
 	} else if ((s.len && s.ptr[0] == '@' && skip_route(&s)) ||
-		   parse_mailbox(s, arena, &path)) {
+		   parse_mailbox(s, kind, arena, &path)) {
 		return -1;
 	}
 	*r = path;
@@ -201,7 +215,7 @@ smtp_mailbox_parse(struct span s, struct arena *arena, struct smtp_path *r)
 {
 	struct smtp_path path = {.eightbit = has_eightbit(s)};
 
-	if (!utf8_shows(s) || parse_mailbox(s, arena, &path))
+	if (!utf8_shows(s) || parse_mailbox(s, SMTP_PATH_FORWARD, arena, &path))
 		return -1;
 	*r = path;
 	return 0;
@@ -254,7 +268,7 @@ is_label_char(char c)
 }
 
 bool
-smtp_domain_valid(struct span s)
+smtp_domain_met(struct span s)
 {
 	size_t label = 0;
 
@@ -272,11 +286,27 @@ smtp_domain_valid(struct span s)
 	return label > 0;
 }
 
-int
-smtp_literal_parse(struct span s, struct ipaddr *r)
+bool
+smtp_domain_valid(struct span s)
 {
+	char before = '.';
+
+	for (size_t i = 0; i < s.len; before = s.ptr[i++]) {
+		char behind = i + 1 < s.len ? s.ptr[i + 1] : '.';
+
+		if (s.ptr[i] == '-' && (before == '.' || behind == '.'))
+			return false;
+	}
+	return smtp_domain_met(s);
+}
+
+/* met: a zone is dropped, and the tag may be missing. */
+static int
+parse_literal(struct span s, bool met, struct ipaddr *r)
+{
+	const char *zone;
 	const struct span tag = SPAN_LIT("IPv6:");
-	bool tagged;
+	bool tagged, colons;
 
 	if (!take_char(&s, '[') || !s.len || s.ptr[s.len - 1] != ']')
 		return -1;
@@ -285,8 +315,34 @@ smtp_literal_parse(struct span s, struct ipaddr *r)
 	    s.len >= tag.len && ascii_equal((struct span){s.ptr, tag.len}, tag);
 	if (tagged)
 		span_skip(&s, tag.len);
+	colons = s.len && memchr(s.ptr, ':', s.len);
+	zone = met && colons ? memchr(s.ptr, '%', s.len) : NULL;
+	if (zone)
+		s.len = (size_t)(zone - s.ptr);
 	/* only an IPv6 address has colons, and only it has the tag */
-	if (!s.len || tagged != (memchr(s.ptr, ':', s.len) != NULL))
+	if (tagged != colons && !(met && colons))
 		return -1;
 	return ipaddr_parse(s, r);
+}
+
+int
+smtp_literal_parse(struct span s, struct ipaddr *r)
+{
+	return parse_literal(s, false, r);
+}
+
+int
+smtp_literal_met(struct span s, struct ipaddr *r)
+{
+	return parse_literal(s, true, r);
+}
+
+const char *
+smtp_literal_format(const struct ipaddr *ip, char out[SMTP_LITERAL_MAX])
+{
+	char text[IPADDR_STRLEN];
+
+	snprintf(out, SMTP_LITERAL_MAX, "[%s%s]",
+	    ip->family == IP_V6 ? "IPv6:" : "", ipaddr_format(ip, text));
+	return out;
 }

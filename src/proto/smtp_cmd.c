@@ -223,12 +223,26 @@ smtp_cmd_bdat(struct span args, struct smtp_bdat *r)
 }
 
 const struct smtp_reply *
-smtp_cmd_helo(struct span args)
+smtp_cmd_helo(struct span args, const struct ipaddr *client,
+    struct smtp_helo *r)
 {
 	struct ipaddr ip;
+	bool literal;
 
+	r->name = args;
+	r->quirk = false;
 	if (smtp_domain_valid(args) || smtp_literal_parse(args, &ip) == 0)
 		return NULL;
-	return SMTP_REPLY(501, "5.5.4",
-	    "Say your host name or an address literal behind it");
+	r->quirk = true;
+	if (args.len && args.ptr[args.len - 1] == '.')
+		r->name.len--;
+	if (smtp_domain_met(r->name))
+		return NULL;
+	literal = smtp_literal_met(args, &ip) == 0;
+	if (!literal && (!client || !args.len))
+		return SMTP_REPLY(501, "5.5.4",
+		    "Say your host name or an address literal behind it");
+	r->name =
+	    span_str(smtp_literal_format(literal ? &ip : client, r->text));
+	return NULL;
 }

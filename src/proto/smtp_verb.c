@@ -30,25 +30,33 @@ struct verb {
 	const char *refusal; /* 503 in all other states */
 };
 
-static void
-hello(struct smtp *s, struct span name, bool esmtp)
+/*
+ * False: refused. Whoever submits may call itself anything: it logs in, and
+ * what its library calls it is nothing that its user could mend.
+ */
+static bool
+hello(struct smtp *s, struct span args, bool esmtp, struct buf *out)
 {
-	envelope_set_helo(s->env, name, esmtp);
+	struct smtp_helo helo;
+	const struct smtp_reply *bad = smtp_cmd_helo(args,
+	    s->conf->submission ? &s->env->client : NULL, &helo);
+
+	if (bad) {
+		smtp_say(s, bad, out);
+		return false;
+	}
+	envelope_set_helo(s->env, helo.name, esmtp);
+	s->odd_name = helo.quirk;
 	smtp_end_transaction(s);
 	s->state = SMTP_STATE_READY;
+	return true;
 }
 
 static void
 run_helo(struct smtp *s, struct span args, struct buf *out)
 {
-	const struct smtp_reply *bad = smtp_cmd_helo(args);
-
-	if (bad) {
-		smtp_say(s, bad, out);
-		return;
-	}
-	hello(s, args, false);
-	buf_printf(out, "250 %s\r\n", s->conf->hostname);
+	if (hello(s, args, false, out))
+		buf_printf(out, "250 %s\r\n", s->conf->hostname);
 }
 
 static bool
@@ -61,13 +69,8 @@ may_log_in(const struct smtp *s)
 static void
 run_ehlo(struct smtp *s, struct span args, struct buf *out)
 {
-	const struct smtp_reply *bad = smtp_cmd_helo(args);
-
-	if (bad) {
-		smtp_say(s, bad, out);
+	if (!hello(s, args, true, out))
 		return;
-	}
-	hello(s, args, true);
 	buf_printf(out, "250-%s at your service\r\n", s->conf->hostname);
 	buf_append_str(out, "250-PIPELINING\r\n");
 	buf_printf(out, "250-SIZE %llu\r\n",
@@ -105,7 +108,9 @@ begin_transaction(struct smtp *s, const struct smtp_mail *mail)
 	s->size_max = s->conf->message_size;
 	s->received = 0;
 	s->beyond = 0;
-	s->quirks = mail->quirk ? SMTP_QUIRK_SPACE : 0;
+	s->quirks = (mail->quirk ? SMTP_QUIRK_SPACE : 0u) |
+		    (mail->path.odd ? SMTP_QUIRK_SENDER : 0u) |
+		    (s->odd_name ? SMTP_QUIRK_NAME : 0u);
 	s->ask = SMTP_ASK_MAIL;
 }
 

@@ -82,16 +82,15 @@ void
 trace_received(struct buf *out, const struct envelope *e, const char *hostname,
     int64_t when, const char *eol)
 {
-	char ip[IPADDR_STRLEN];
+	char ip[SMTP_LITERAL_MAX];
 	char id[MESSAGE_ID_MAX];
 	char date[TRACE_DATE_MAX];
 
 	envelope_message_id(e, id);
 	trace_date(when, date);
-	buf_printf(out, "Received: from %s ([%s%s])%s",
-	    e->helo ? e->helo : "unknown",
-	    e->client.family == IP_V6 ? "IPv6:" : "",
-	    ipaddr_format(&e->client, ip), eol);
+	buf_printf(out, "Received: from %s (%s)%s",
+	    e->helo ? e->helo : "unknown", smtp_literal_format(&e->client, ip),
+	    eol);
 	buf_printf(out, "\tby %s with ", hostname);
 	put_with(out, e);
 	buf_printf(out, " id %s", id);

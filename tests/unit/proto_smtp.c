@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -347,6 +348,50 @@ test_quirks(void **state)
 	drive_free(&d);
 }
 
+/* FAULT C5, C8: what was taken all the same is counted and mended. */
+static void
+test_odd_names(void **state)
+{
+	static const struct {
+		const char *said, *helo;
+		bool submission, odd;
+	} names[] = {
+	    {"host.lan", "host.lan", false, false},
+	    {"host.lan.", "host.lan", false, true},
+	    {"-host-.lan", "-host-.lan", false, true},
+	    {"[192.0.2.7]", "[192.0.2.7]", false, false},
+	    {"[2001:db8::19]", "[IPv6:2001:db8::19]", false, true},
+	    {"[IPv6:fe80::1%eth0]", "[IPv6:fe80::1]", false, true},
+	    {"host.lan.", "host.lan", true, true},
+	    {"[fe80::1%a b]", "[IPv6:fe80::1]", true, true},
+	    {"My (old) PC", "[IPv6:2001:db8::1]", true, true},
+	    {"<script>", "[IPv6:2001:db8::1]", true, true},
+	    {"host..", "[IPv6:2001:db8::1]", true, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct smtp_config c = conf;
+		struct drive d = {.answer = say_once};
+		char text[80];
+
+		c.submission = names[i].submission;
+		drive_init(&d, &c);
+		ipaddr_parse(SPAN_LIT("2001:db8::1"), &d.env.client);
+		snprintf(text, sizeof(text), "HELO %s\r\n", names[i].said);
+		talk(&d, text, GREETING HELLO);
+		assert_string_equal(d.env.helo, names[i].helo);
+		envelope_set_login(&d.env, "alice");
+		drive_feed(&d, span_str("MAIL FROM:<a@example.com>\r\n"));
+		assert_int_equal(d.smtp.quirks,
+		    names[i].odd ? SMTP_QUIRK_NAME : 0);
+		drive_feed(&d, span_str("RSET\r\nMAIL FROM:<a.@b-.com>\r\n"));
+		assert_int_equal(d.smtp.quirks,
+		    SMTP_QUIRK_SENDER | (names[i].odd ? SMTP_QUIRK_NAME : 0));
+		drive_free(&d);
+	}
+}
+
 /* More replies than are held at once: it says so, and loses none. */
 static void
 test_flush(void **state)
@@ -386,6 +431,7 @@ main(void)
 	    cmocka_unit_test(test_limit_size),
 	    cmocka_unit_test(test_where_we_are),
 	    cmocka_unit_test(test_quirks),
+	    cmocka_unit_test(test_odd_names),
 	    cmocka_unit_test(test_flush),
 	};
 

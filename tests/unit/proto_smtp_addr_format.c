@@ -129,7 +129,7 @@ static void
 inverse_for_random_ones(void **state)
 {
 	static const char *const domains[] = {"b", "example.org", "[192.0.2.1]",
-	    "[IPv6:2001:db8::1]", "x_y.z-"};
+	    "[IPv6:2001:db8::1]", "x-y_.z"};
 	unsigned quoted = 0;
 
 	(void)state;
@@ -303,16 +303,25 @@ domain_limits(void **state)
 static void
 domains(void **state)
 {
-	static const char *const good[] = {"a", "1", "a.b", "A.B-c.d_e", "-",
-	    "_", "_a.-b", "xn--mgba.org", "123.456", "m\xc3\xbcnchen.de"};
+	static const char *const good[] = {"a", "1", "a.b", "A.B-c.d_e", "a--b",
+	    "_", "_a.b", "xn--mgba.org", "123.456", "m\xc3\xbcnchen.de"};
+	static const char *const hyphens[] = {"-", "-a", "a-", "a-.b", "a.-b"};
 	static const char *const bad[] = {"", ".", "a.", ".a", "a..b", "a b",
 	    "a@b", "a/b", "a:b", "[1.2.3.4]", "a\x7f", "a\n", "a\xc3\xa9 "};
 
 	(void)state;
-	for (size_t i = 0; i < COUNT(good); i++)
+	for (size_t i = 0; i < COUNT(good); i++) {
 		assert_true(smtp_domain_valid(span_str(good[i])));
-	for (size_t i = 0; i < COUNT(bad); i++)
+		assert_true(smtp_domain_met(span_str(good[i])));
+	}
+	for (size_t i = 0; i < COUNT(bad); i++) {
 		assert_false(smtp_domain_valid(span_str(bad[i])));
+		assert_false(smtp_domain_met(span_str(bad[i])));
+	}
+	for (size_t i = 0; i < COUNT(hyphens); i++) {
+		assert_false(smtp_domain_valid(span_str(hyphens[i])));
+		assert_true(smtp_domain_met(span_str(hyphens[i])));
+	}
 	assert_false(smtp_domain_valid(SPAN_LIT("a\0b")));
 	assert_false(smtp_domain_valid((struct span){NULL, 0}));
 }
@@ -346,6 +355,35 @@ literals(void **state)
 	assert_int_equal(smtp_literal_parse((struct span){NULL, 0}, &ip), -1);
 }
 
+/* FAULT C5: what clients say of themselves, and how it should be written. */
+static void
+literals_met(void **state)
+{
+	static const char *const good[][2] = {
+	    {"[192.0.2.1]", "[192.0.2.1]"},
+	    {"[2001:DB8::19]", "[IPv6:2001:db8::19]"},
+	    {"[IPv6:fe80::1%eth0]", "[IPv6:fe80::1]"},
+	    {"[fe80::1%]", "[IPv6:fe80::1]"},
+	    {"[::ffff:192.0.2.1]", "[192.0.2.1]"},
+	};
+	static const char *const bad[] = {"", "[", "[]", "[%]", "[:%eth0]",
+	    "[192.0.2.1%eth0]", "[IPv6:192.0.2.1]", "[2001:db8::19",
+	    "2001:db8::19]", "[%eth0:]", "[IPv6:%1]"};
+	char out[SMTP_LITERAL_MAX];
+	struct ipaddr ip = {0};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(good); i++) {
+		assert_int_equal(smtp_literal_met(span_str(good[i][0]), &ip),
+		    0);
+		assert_string_equal(smtp_literal_format(&ip, out), good[i][1]);
+		assert_int_equal(smtp_literal_parse(span_str(out), &ip), 0);
+	}
+	for (size_t i = 0; i < COUNT(bad); i++)
+		if (!smtp_literal_met(span_str(bad[i]), &ip))
+			fail_msg("taken: %s", bad[i]);
+}
+
 static void
 null_and_postmaster(void **state)
 {
@@ -376,6 +414,7 @@ main(void)
 	    cmocka_unit_test(domain_limits),
 	    cmocka_unit_test(domains),
 	    cmocka_unit_test(literals),
+	    cmocka_unit_test(literals_met),
 	    cmocka_unit_test(null_and_postmaster),
 	};
 
