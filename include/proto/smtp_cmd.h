@@ -16,7 +16,7 @@
 #include "proto/smtp_addr.h"
 #include "proto/smtp_reply.h"
 
-/* MAIL FROM:<path> parameters (RFC 5321 4.1.1.2, 1870, 6152, 6531). */
+/* MAIL FROM:<path> parameters (RFC 5321 4.1.1.2, 1870, 4954, 6152, 6531). */
 struct smtp_mail {
 	struct smtp_path path;
 	uint64_t size; /* SIZE=, 0 when absent */
@@ -36,8 +36,12 @@ struct smtp_bdat {
 	bool last;
 };
 
-const struct smtp_reply *smtp_cmd_mail(struct span args, struct arena *arena,
-    struct smtp_mail *r);
+/*
+ * auth: AUTH is offered, so AUTH= may be there: it is read and dropped, since
+ * nobody is trusted to say who else has logged in (RFC 4954 section 5).
+ */
+const struct smtp_reply *smtp_cmd_mail(struct span args, bool auth,
+    struct arena *arena, struct smtp_mail *r);
 /* utf8: whether MAIL said SMTPUTF8; without it an eight-bit path is 553. */
 const struct smtp_reply *smtp_cmd_rcpt(struct span args, struct arena *arena,
     bool utf8, struct smtp_rcpt *r);

@@ -110,19 +110,49 @@ param_utf8(struct span value, struct smtp_mail *r)
 	return NULL;
 }
 
+static bool
+is_hex(char c)
+{
+	return ascii_is_digit(c) || (c >= 'A' && c <= 'F');
+}
+
+/* xtext (RFC 3461 section 4); the brackets of "<>" are such octets, too. */
+static const struct smtp_reply *
+param_auth(struct span value, struct smtp_mail *r)
+{
+	(void)r;
+	if (!value.len)
+		return bad_value();
+	for (size_t i = 0; i < value.len; i++) {
+		char c = value.ptr[i];
+
+		if (c < '!' || c > '~' || c == '=')
+			return bad_value();
+		if (c != '+')
+			continue;
+		if (value.len - i < 3 || !is_hex(value.ptr[i + 1]) ||
+		    !is_hex(value.ptr[i + 2]))
+			return bad_value();
+		i += 2;
+	}
+	return NULL;
+}
+
 static const struct mail_param {
 	const char *name;
 	bool has_value;
+	bool with_auth; /* only where AUTH is offered */
 	const struct smtp_reply *(*parse)(struct span, struct smtp_mail *);
 } mail_params[] = {
-    {"SIZE", true, param_size},
-    {"BODY", true, param_body},
-    {"SMTPUTF8", false, param_utf8},
+    {"SIZE", true, false, param_size},
+    {"BODY", true, false, param_body},
+    {"SMTPUTF8", false, false, param_utf8},
+    {"AUTH", true, true, param_auth},
 };
 #define MAIL_PARAMS (sizeof(mail_params) / sizeof(mail_params[0]))
 
 static const struct smtp_reply *
-mail_param(struct span word, unsigned *seen, struct smtp_mail *r)
+mail_param(struct span word, bool auth, unsigned *seen, struct smtp_mail *r)
 {
 	const char *eq = memchr(word.ptr, '=', word.len);
 	struct span name = word;
@@ -134,7 +164,8 @@ mail_param(struct span word, unsigned *seen, struct smtp_mail *r)
 		value.len = word.len - name.len - 1;
 	}
 	for (unsigned i = 0; i < MAIL_PARAMS; i++) {
-		if (!ascii_equal_str(name, mail_params[i].name))
+		if (!ascii_equal_str(name, mail_params[i].name) ||
+		    (mail_params[i].with_auth && !auth))
 			continue;
 		if (*seen & (1u << i))
 			return SMTP_REPLY(501, "5.5.4",
@@ -148,7 +179,7 @@ mail_param(struct span word, unsigned *seen, struct smtp_mail *r)
 }
 
 static const struct smtp_reply *
-mail_param_list(struct span args, struct smtp_mail *r)
+mail_param_list(struct span args, bool auth, struct smtp_mail *r)
 {
 	unsigned seen = 0;
 
@@ -161,7 +192,7 @@ mail_param_list(struct span args, struct smtp_mail *r)
 			    "Garbage behind the path");
 		skip_spaces(&args);
 		word = next_word(&args);
-		bad = mail_param(word, &seen, r);
+		bad = mail_param(word, auth, &seen, r);
 		if (bad)
 			return bad;
 	}
@@ -169,7 +200,8 @@ mail_param_list(struct span args, struct smtp_mail *r)
 }
 
 const struct smtp_reply *
-smtp_cmd_mail(struct span args, struct arena *arena, struct smtp_mail *r)
+smtp_cmd_mail(struct span args, bool auth, struct arena *arena,
+    struct smtp_mail *r)
 {
 	const struct smtp_reply *bad;
 	struct span path;
@@ -180,7 +212,7 @@ smtp_cmd_mail(struct span args, struct arena *arena, struct smtp_mail *r)
 	path = next_path(&args);
 	if (smtp_path_parse(path, SMTP_PATH_REVERSE, arena, &r->path))
 		return SMTP_REPLY(501, "5.1.7", "Bad sender address syntax");
-	bad = mail_param_list(args, r);
+	bad = mail_param_list(args, auth, r);
 	if (!bad && r->path.eightbit && !r->utf8)
 		bad = SMTP_REPLY(553, "5.6.7", "This address needs SMTPUTF8");
 	return bad;

@@ -19,7 +19,8 @@
 enum {
 	ARGS_NONE = 1,   /* an argument is 501 */
 	ARGS_FREE = 2,   /* octets above 127 are the handler's */
-	NOT_OFFERED = 4, /* known, and not served: 502 */
+	ARGS_UTF8 = 4,   /* the same with SMTPUTF8 behind them (RFC 6531) */
+	NOT_OFFERED = 8, /* known, and not served: 502 */
 };
 
 struct verb {
@@ -121,7 +122,8 @@ run_mail(struct smtp *s, struct span args, struct buf *out)
 	struct smtp_mail mail;
 
 	if (!bad)
-		bad = smtp_cmd_mail(args, &s->env->arena, &mail);
+		bad = smtp_cmd_mail(args, s->env->login != NULL, &s->env->arena,
+		    &mail);
 	if (!bad && mail.size > s->conf->message_size)
 		bad = SMTP_REPLY(552, "5.3.4", "Message too big");
 	if (bad) {
@@ -308,7 +310,7 @@ static const struct verb verbs[] = {
     {"QUIT", run_quit, IN_ANY | IN(REFUSED), ARGS_NONE, ""},
     {"RSET", run_rset, IN_ANY, ARGS_NONE, ""},
     {"NOOP", run_noop, IN_ANY, ARGS_FREE, ""},
-    {"VRFY", run_vrfy, IN_ANY, 0, ""},
+    {"VRFY", run_vrfy, IN_ANY, ARGS_UTF8, ""},
     {"HELP", run_help, IN_ANY, ARGS_FREE, ""},
     {"EXPN", NULL, 0, NOT_OFFERED, ""},
     {"STARTTLS", run_starttls, IN_ANY, ARGS_NONE, ""},
@@ -331,6 +333,17 @@ find_verb(struct span name)
 	return NULL;
 }
 
+static bool
+says_utf8(struct span args)
+{
+	const struct span word = SPAN_LIT(" SMTPUTF8");
+
+	if (args.len < word.len)
+		return false;
+	span_skip(&args, args.len - word.len);
+	return ascii_equal(args, word);
+}
+
 static const struct smtp_reply *
 args_refusal(const struct verb *v, struct span args)
 {
@@ -342,7 +355,8 @@ args_refusal(const struct verb *v, struct span args)
 			    "Control octet in the argument");
 		eightbit = eightbit || (unsigned char)args.ptr[i] > 127;
 	}
-	if (eightbit && !(v->flags & ARGS_FREE))
+	if (eightbit && !(v->flags & ARGS_FREE) &&
+	    !(v->flags & ARGS_UTF8 && says_utf8(args)))
 		return SMTP_REPLY(501, "5.5.4", "Eight-bit argument");
 	if (args.len && (v->flags & ARGS_NONE))
 		return SMTP_REPLY(501, "5.5.4", "No argument belongs here");

@@ -189,6 +189,38 @@ def test_who_may_send_what(d):
             c.ask("RSET")
 
 
+def test_mail_auth(d):
+    """WIRE 14: AUTH= of MAIL is read and dropped once somebody logged in.
+
+    FAULT C1: it was 555, and Exim bounced its mail.
+    """
+    with log_in(d) as c:
+        for auth, status in (("<>", "250 2.1.0"),
+                             ("alice+40example.org", "250 2.1.0"),
+                             ("alice+4", "501 5.5.4")):
+            reply = c.ask(f"MAIL FROM:<alice@example.org> AUTH={auth}")
+            assert reply.status == status, auth
+            c.ask("RSET")
+
+
+def test_any_name_submits(d):
+    """WIRE 8: whoever submits may be called anything that can be printed.
+
+    FAULT C5: nodemailer, msmtp and Ruby were refused for their names.
+    """
+    for name, stands in (("My (old) PC", "[127.0.0.1]"),
+                         ("[IPv6:fe80::1%eth0]", "[IPv6:fe80::1]"),
+                         ("host.lan.", "host.lan")):
+        with secure(d) as c:
+            assert c.ask(f"EHLO {name}").code == 250, name
+            assert c.ask("AUTH PLAIN " + plain(
+                "alice", PASSWORDS["alice"])).code == 235
+            id = c.deliver("x\r\n", sender="alice@example.org").id
+        received = d.message("alice@example.org", id).received
+        assert received.startswith(
+            f"Received: from {stands} ([127.0.0.1])\n"), received
+
+
 def test_senders_file(submissions):
     d = submissions(senders="alice: sales@example.com, @shop.example\n"
                             "mallory:\n")

@@ -16,6 +16,14 @@ drive_expect(struct drive *d, bool holds, const char *what)
 
 /* --- replies --- */
 
+/* RFC 2034 section 4: every refusal has one, but in the greeting. */
+static bool
+status_fits(struct span line)
+{
+	return line.len > 9 && line.ptr[4] == line.ptr[0] &&
+	       line.ptr[5] == '.' && line.ptr[7] == '.';
+}
+
 unsigned
 drive_count_replies(struct drive *d, unsigned *refusals)
 {
@@ -37,6 +45,8 @@ drive_count_replies(struct drive *d, unsigned *refusals)
 		    "one code across a reply");
 		drive_expect(d, s.ptr[3] == '-' || s.ptr[3] == ' ',
 		    "its 4th octet");
+		drive_expect(d, s.ptr[0] < '4' || !n || status_fits(s),
+		    "an enhanced code of the reply's class");
 		code = s.ptr[3] == '-' ? s.ptr : NULL;
 		n += !code;
 		*refusals += s.ptr[0] >= '4';
