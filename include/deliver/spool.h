@@ -3,8 +3,10 @@
  * unnamed file in the spool directory. A job writes one block while the next
  * one gathers; when both are full the caller stops reading.
  *
- * Lines may be converted on the way in: CRLF becomes LF when every
- * destination is a Maildir (the Maildir convention).
+ * Lines end in LF from here on (the Maildir convention): CRLF becomes LF, and
+ * a bare LF that was let in is a line end. A CR in it is a bare one. What would
+ * go on with the last of the lines on top of it - with a blank, or with a bare
+ * CR, which is one on every way out - has an empty line of ours in front.
  */
 #ifndef DELIVER_SPOOL_H
 #define DELIVER_SPOOL_H
@@ -30,7 +32,6 @@ struct spool_options {
 	/* for the unnamed file; open until no job is left, because a freed
 	 * spool's last write may still run */
 	int dirfd;
-	bool lf;       /* CRLF becomes LF */
 	size_t memory; /* octets before it becomes a file */
 	int64_t when;  /* seconds since 1970: when it began */
 	/* NULL: no lines; else called by spool_write() with what follows */

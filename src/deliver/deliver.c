@@ -44,14 +44,12 @@ deliver_size_max(const struct envelope *e)
 	return max;
 }
 
-/* Line ends as Maildirs have them: there is no other destination. */
 struct spool *
 deliver_spool(struct deliver *d, const struct envelope *e)
 {
 	const struct deliver_options *o = d->options;
 	struct spool_options s = {.jobs = d->jobs,
 	    .dirfd = d->tmp,
-	    .lf = true,
 	    .memory = SPOOL_MEMORY,
 	    .when = loop_wall(d->loop) / 1000,
 	    .env = e,

@@ -9,7 +9,7 @@
  *
  * The unnamed file is opened, written and counted by the jobs, one at a time;
  * the spool and its jobs share it, so that either may go first. Never blocks
- * the loop, never interprets what it holds but for CRLF.
+ * the loop, never interprets what it holds but for CRLF and its first octet.
  */
 #include "deliver/spool.h"
 
@@ -254,22 +254,43 @@ write_done(struct job *job, void *ctx)
 	}
 }
 
+/* The seam to the lines on top; room for two more octets is reserved. */
+static char *
+put_first(const struct spool *s, char *out, char first)
+{
+	bool goes_on = first == ' ' || first == '\t' || first == '\r';
+
+	if (!s->file && out == s->block.data && goes_on)
+		*out++ = '\n';
+	return out;
+}
+
+static char *
+put_cr(const struct spool *s, char *out)
+{
+	out = put_first(s, out, '\r');
+	*out++ = '\r';
+	return out;
+}
+
 /*
  * CRLF becomes LF, all else stays. A CR at the end of in waits for the octet
  * behind it. Runs between CRs are copied whole.
  */
 static void
-append_lf(struct spool *s, struct span in)
+append(struct spool *s, struct span in)
 {
-	char *out = buf_reserve(&s->block, in.len + 1);
+	char *out = buf_reserve(&s->block, in.len + 2);
 	const char *cr;
 	size_t n;
 
 	while (in.len) {
 		if (s->cr && in.ptr[0] != '\n')
-			*out++ = '\r';
+			out = put_cr(s, out);
 		cr = memchr(in.ptr, '\r', in.len);
 		n = cr ? (size_t)(cr - in.ptr) : in.len;
+		if (n)
+			out = put_first(s, out, in.ptr[0]);
 		memcpy(out, in.ptr, n);
 		out += n;
 		s->cr = cr != NULL;
@@ -284,10 +305,7 @@ spool_write(struct spool *s, struct span data)
 	assert(!s->finished);
 	if (s->error)
 		return true;
-	if (s->o.lf)
-		append_lf(s, data);
-	else
-		buf_append_span(&s->block, data);
+	append(s, data);
 	submit_if_worth(s);
 	s->refused = !has_room(s);
 	return !s->refused;
@@ -304,8 +322,11 @@ void
 spool_finish(struct spool *s, void (*ready)(void *ctx), void *ctx)
 {
 	assert(!s->finished);
-	if (s->cr)
-		buf_append(&s->block, "\r", 1);
+	if (s->cr) {
+		char *out = put_cr(s, buf_reserve(&s->block, 2));
+
+		s->block.len = (size_t)(out - s->block.data);
+	}
 	s->cr = false;
 	s->finished = true;
 	s->ready = ready;
