@@ -44,7 +44,7 @@ struct config_listen {
 /* A client block: what is different for a network. First match wins. */
 struct config_client {
 	struct ipnet net;
-	bool keep_bare;
+	bool normalize;
 };
 
 struct config {
@@ -99,8 +99,8 @@ void config_free(struct config **c);
 void config_keep(struct config *c, const struct config *old,
     config_fault_fn *fault, void *ctx);
 
-/* Whether bare newlines are kept for this client. */
-bool config_keep_bare(const struct config *c, const struct ipaddr *client);
+/* Whether bare newlines are taken from this client, as line ends. */
+bool config_normalize(const struct config *c, const struct ipaddr *client);
 
 /* The effective configuration of a file, every key, for -n -v. */
 void config_print(const struct config *c, FILE *f);

@@ -39,6 +39,8 @@ struct config_key {
 	const char *doc; /* what the manual says is the default, if no def */
 	uint64_t min, max;
 	const char *words[CONFIG_WORDS];
+	const char
+	    *gone[2];  /* a word of earlier versions, and what it is now */
 	size_t offset; /* of the object in the section's struct */
 	const char *help;
 };

@@ -60,7 +60,7 @@ struct config_domain_block {
 
 /* data of a client block */
 struct config_client_block {
-	unsigned bare_newline; /* 0 reject, 1 keep */
+	unsigned bare_newline; /* 0 reject, 1 normalize */
 };
 
 /* What config_load() hands out is the first member of this. */

@@ -164,11 +164,11 @@ config_keep(struct config *c, const struct config *old, config_fault_fn *fault,
 }
 
 bool
-config_keep_bare(const struct config *c, const struct ipaddr *client)
+config_normalize(const struct config *c, const struct ipaddr *client)
 {
 	for (unsigned i = 0; i < c->nclients; i++) {
 		if (ipnet_contains(&c->clients[i].net, client))
-			return c->clients[i].keep_bare;
+			return c->clients[i].normalize;
 	}
 	return false;
 }

@@ -239,7 +239,7 @@ add_client(struct config_all *all, struct config_faults *f,
     const struct config_block *b)
 {
 	const struct config_client_block *data = b->data;
-	struct config_client c = {.keep_bare = data->bare_newline == 1};
+	struct config_client c = {.normalize = data->bare_newline == 1};
 
 	if (ipnet_parse(span_str(b->title), &c.net) < 0) {
 		config_error(f, b->file, b->line,

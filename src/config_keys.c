@@ -228,7 +228,8 @@ static const struct config_key client_keys[] = {
     {.name = "bare-newline",
 	.type = KEY_WORD,
 	.def = "reject",
-	.words = {"reject", "keep"},
+	.words = {"reject", "normalize"},
+	.gone = {"keep", "normalize"},
 	.offset = CLIENT(bare_newline),
 	.help = "messages with a CR or LF that is not part of a CRLF"},
 };

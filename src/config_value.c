@@ -168,6 +168,8 @@ set_word(struct setter *s, struct span text)
 		n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s",
 		    i ? ", " : "", word);
 	}
+	if (s->key->gone[0] && ascii_equal_str(text, s->key->gone[0]))
+		return refuse(s, "write %s", s->key->gone[1]);
 	return refuse(s, "write one of: %s", all);
 }
 

@@ -286,7 +286,7 @@ init(struct session *s, const struct config_listen *l,
 	s->env.client = *client;
 	s->env.port = port;
 	smtp_init(&s->smtp, &l->smtp, &s->env);
-	s->smtp.keep_bare = config_keep_bare(s->all->conf, client);
+	s->smtp.normalize = config_normalize(s->all->conf, client);
 	if (s->all->draining)
 		smtp_drain(&s->smtp);
 	s->time = (struct deadline){.drain = s->all->draining,

@@ -70,7 +70,7 @@ enum smtp_state {
 enum smtp_quirk {
 	SMTP_QUIRK_SPACE = 1,     /* a space after FROM: or TO: */
 	SMTP_QUIRK_LONG_LINE = 2, /* a text line over 1,000 octets */
-	SMTP_QUIRK_BARE = 4,      /* bare CR or LF, kept */
+	SMTP_QUIRK_BARE = 4,      /* bare CR or LF, taken */
 	SMTP_QUIRK_NAME = 8,      /* a HELO name that RFC 5321 has not */
 	SMTP_QUIRK_SENDER = 16,   /* a sender, the same */
 };
@@ -118,11 +118,11 @@ struct smtp {
 	unsigned errors;           /* 5xx since the last accepted message */
 	unsigned deferrals;        /* and 4xx */
 	unsigned beyond;           /* RCPTs past the limit of recipients */
-	bool keep_bare;            /* bare-newline = keep for this client */
-	bool skip;    /* the rest of a refused line is being skipped */
-	bool skip_cr; /* and its last octet was a CR */
-	bool last;    /* this BDAT is the last one */
-	bool begun;   /* a BDAT of this message was taken or refused */
+	bool normalize; /* bare-newline = normalize for this client */
+	bool skip;      /* the rest of a refused line is being skipped */
+	bool skip_cr;   /* and its last octet was a CR */
+	bool last;      /* this BDAT is the last one */
+	bool begun;     /* a BDAT of this message was taken or refused */
 	bool draining;
 	bool odd_name;  /* of the last HELO or EHLO */
 	bool pipelined; /* octets stood behind this command */

@@ -26,8 +26,8 @@ void trace_date(int64_t when, char out[TRACE_DATE_MAX]);
 
 /*
  * Counts the Received: lines of a message's header, fed in any pieces, up
- * to the empty line (CRLF CRLF; LF LF too where bare LF are kept). A zeroed
- * struct is a new count.
+ * to the empty line (CRLF CRLF; LF LF too where a bare LF is a line end). A
+ * zeroed struct is a new count.
  */
 struct trace_hops {
 	uint8_t matched; /* octets of "received:" seen at a line's start */

@@ -205,7 +205,7 @@ body_fault(const struct smtp *s)
 {
 	if (s->refusal.code)
 		return &s->refusal;
-	if (s->scan.bare && !s->keep_bare)
+	if (s->scan.bare && !s->normalize)
 		return SMTP_REPLY(550, "5.6.0", "Bare CR or LF in the message");
 	if (s->scan.overlong)
 		return SMTP_REPLY(554, "5.6.0", "A line is too long");

@@ -35,7 +35,7 @@ run(struct drive *d, const struct smtp_config *conf, const uint8_t *data,
     size_t n, enum drive_cut cut)
 {
 	drive_init(d, conf);
-	d->smtp.keep_bare = data[0] & 1;
+	d->smtp.normalize = data[0] & 1;
 	drive_run(d, (struct span){(const char *)data + 2, n - 2}, cut, n);
 }
 

@@ -82,7 +82,7 @@ def test_builtin(tmp_path):
     (2, "hostname = mx.example.org\nhostname = mx.example.net\n"),
     (1, 'listen "nowhere" { }\n'),
     (1, 'listen "127.0.0.1:99999" { }\n'),
-    (2, '\nclient "10.0.0.1/8" { bare-newline = keep }\n'),
+    (2, '\nclient "10.0.0.1/8" { bare-newline = normalize }\n'),
     (3, 'domain "example.org" {\n users = { alice }\n'
         ' deliver = "mbox:/var/mail"\n}\n'),
     (3, 'domain "example.org" {\n users = { alice }\n'

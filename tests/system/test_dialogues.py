@@ -10,7 +10,7 @@ DIALOGUES = transcript.load_all()
 def daemon_of(dialogue, world):
     config = dict(dialogue.config)
     role = config.pop("role", "mx")
-    d = world(dialogue.keep, **config)
+    d = world(dialogue.normalize, **config)
     return d, d.submission if role == "submission" else d.port
 
 

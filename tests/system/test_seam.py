@@ -49,16 +49,41 @@ def test_a_body_that_begins_with_a_blank(start, journal, send):
     assert d.message("alice@example.org", plain).body == b"x: y\n"
 
 
+NORMALIZE = 'client "127.0.0.0/8" { bare-newline = normalize }'
+
+
+@pytest.mark.parametrize("journal", [JOURNAL, NO_JOURNAL])
+def test_bare_newlines(start, journal):
+    """WIRE 24: a bare LF is a line end in the Maildir, a bare CR an octet.
+
+    FAULT C13: in memory, and in a file of its own.
+    """
+    d = start(journal=journal, extra=NORMALIZE)
+    with d.client() as c:
+        for n in 1, 30000:
+            body = b"a\nb\rc\r\n\n" * n + b"\n.\n.\r.\r\r\n"
+            for send in by_data, by_bdat:
+                m = d.message("alice@example.org",
+                              send(c, body, "alice@example.org"))
+                assert m.body == body.replace(b"\r\n", b"\n")
+        # on every way out it is a blank: it does not go on with our lines
+        for body in b"\r a\r\n", b"\r\r\nx\r\n":
+            m = d.message("alice@example.org",
+                          by_data(c, body, "alice@example.org"))
+            assert m.body == b"\n" + body.replace(b"\r\n", b"\n")
+
+
 def test_held_and_delivered_later(start):
-    """FAULT C2: the same for mail that had to wait."""
-    d = start()
+    """FAULT C2, C13: the same for mail that had to wait."""
+    d = start(extra=NORMALIZE)
+    body = BODIES[1] + b"a\nb\rc\r\n"
     with d.client() as c:
         assert c.deliver("first\r\n", "bob@example.org").code == 250
         d.settled()
         undo = without_permission(d.mail / "example.org" / "bob")
-        id = c.deliver(BODIES[0], "bob@example.org").id
+        id = c.deliver(body, "bob@example.org").id
         wait_for("its being held", lambda: held(d))
         undo()
         wait_for("its delivery",
                  lambda: not held(d) and len(d.files("bob@example.org")) == 2)
-    check(d.message("bob@example.org", id), BODIES[0])
+    check(d.message("bob@example.org", id), body)

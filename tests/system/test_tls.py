@@ -56,7 +56,7 @@ class Secured(Factory):
 
     chain = None  # of the last daemon's first certificate
 
-    def __call__(self, names=("mx.example.org",), keep=False, limits="",
+    def __call__(self, names=("mx.example.org",), normalize=False, limits="",
                  top="", extra=""):
         folder = self.folder()
         implicit, submissions = free_port(), free_port()
@@ -68,8 +68,8 @@ class Secured(Factory):
                    "role = submission }\n",
             extra=extra + "".join(
                 certificate(folder, *n.split()) for n in names)
-            + ('client "127.0.0.0/8" { bare-newline = keep }'
-               if keep else ""))
+            + ('client "127.0.0.0/8" { bare-newline = normalize }'
+               if normalize else ""))
         d.implicit, d.submissions = implicit, submissions
         return d.start()
 
@@ -121,7 +121,7 @@ def test_dialogue(dialogue, way, how, secured):
     config = dict(dialogue.config)
     role = config.pop("role", "mx")
     size = config.pop("message-size", None)
-    d = secured(keep=dialogue.keep,
+    d = secured(normalize=dialogue.normalize,
                 top=f"message-size = {size}" if size else "",
                 limits="\n".join(f"{k} = {v}" for k, v in config.items()))
     ports = {"starttls": (d.port, d.submission),

@@ -39,7 +39,7 @@ class Dialogue:
     def __init__(self, path):
         self.name = path.stem
         self.config = {}
-        self.keep = False
+        self.normalize = False
         self.closes = False
         self.batches = []  # (lines that are sent, patterns that answer)
         self.bodies = []
@@ -57,8 +57,8 @@ class Dialogue:
         self.config[key] = value
 
     def read_client(self, text, _):
-        assert text == "bare-newline=keep"
-        self.keep = True
+        assert text == "bare-newline=normalize"
+        self.normalize = True
 
     def read_C(self, text, last):
         if last != "C":

@@ -121,7 +121,9 @@ static const struct {
     {"client \"192.0.2.1/24\" { }\n", 1, "no bits set behind its prefix"},
     {"client \"example.org\" { }\n", 1, "write a network"},
     {"client \"::/0\" { }\nclient \"::/0\" { }\n", 2, "there already"},
-    {"client \"::/0\" { bare-newline = drop }\n", 1, "reject, keep"},
+    {"client \"::/0\" { bare-newline = drop }\n", 1, "reject, normalize"},
+    /* FAULT C13: what it was called, and meant something else */
+    {"client \"::/0\" { bare-newline = keep }\n", 1, ": write normalize"},
 
     /* twice */
     {"threads = 4\nworkers = 2\nthreads = 4\n", 3, "in line 1 of"},

@@ -139,7 +139,7 @@ print_reads_back(void **state)
 	    "journal { reserve = 0% } log { to = syslog format = json }\n"
 	    "postmaster = \"\\\"a b\\\"@example.net\"\n"
 	    "listen \"*:2525\" { tls = off } listen \"[::1]:26\" { }\n"
-	    "client \"192.0.2.0/24\" { bare-newline = keep }\n"
+	    "client \"192.0.2.0/24\" { bare-newline = normalize }\n"
 	    "client \"::/0\" { }\n"
 	    "domain \"example.net\" { users = { \"a\", b, 'c', d, '$x' }\n"
 	    "aliases = { \"\\\"a b\\\": a\", \"abuse: b, c\" }\n"

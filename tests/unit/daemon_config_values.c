@@ -133,12 +133,12 @@ every_value(void **state)
 }
 
 static bool
-keeps(const struct config *c, const char *client)
+normalizes(const struct config *c, const char *client)
 {
 	struct ipaddr a;
 
 	assert_int_equal(ipaddr_parse(span_str(client), &a), 0);
-	return config_keep_bare(c, &a);
+	return config_normalize(c, &a);
 }
 
 static void
@@ -148,20 +148,20 @@ clients_first_match(void **state)
 	struct loaded l;
 
 	(void)state;
-	load_good(&l,
-	    HOST DOMAIN "client \"192.0.2.7\" { }\n"
-			"client \"192.0.2.0/24\" { bare-newline = keep }\n"
-			"client \"192.0.0.0/16\" { bare-newline = reject }\n"
-			"client \"2001:db8::/32\" { bare-newline = keep }\n");
+	load_good(&l, HOST DOMAIN
+	    "client \"192.0.2.7\" { }\n"
+	    "client \"192.0.2.0/24\" { bare-newline = normalize }\n"
+	    "client \"192.0.0.0/16\" { bare-newline = reject }\n"
+	    "client \"2001:db8::/32\" { bare-newline = normalize }\n");
 	assert_int_equal(l.config->nclients, 4);
-	assert_false(keeps(l.config, "192.0.2.7"));
-	assert_true(keeps(l.config, "192.0.2.8"));
-	assert_true(keeps(l.config, "::ffff:192.0.2.8"));
-	assert_false(keeps(l.config, "192.0.3.8"));
-	assert_false(keeps(l.config, "198.51.100.1"));
-	assert_true(keeps(l.config, "2001:db8:1::1"));
-	assert_false(keeps(l.config, "2001:db9::1"));
-	assert_false(config_keep_bare(l.config, &none));
+	assert_false(normalizes(l.config, "192.0.2.7"));
+	assert_true(normalizes(l.config, "192.0.2.8"));
+	assert_true(normalizes(l.config, "::ffff:192.0.2.8"));
+	assert_false(normalizes(l.config, "192.0.3.8"));
+	assert_false(normalizes(l.config, "198.51.100.1"));
+	assert_true(normalizes(l.config, "2001:db8:1::1"));
+	assert_false(normalizes(l.config, "2001:db9::1"));
+	assert_false(config_normalize(l.config, &none));
 	config_free(&l.config);
 }
 

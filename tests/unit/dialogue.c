@@ -140,8 +140,8 @@ read_line(struct dialogue *d, struct span s, bool more)
 		return add_body(d, s, more);
 	if (dialogue_skip(&s, SPAN_LIT("config: ")))
 		return set_config(d, s);
-	if (span_equal(s, SPAN_LIT("client: bare-newline=keep"))) {
-		d->keep_bare = true;
+	if (span_equal(s, SPAN_LIT("client: bare-newline=normalize"))) {
+		d->normalize = true;
 		return NULL;
 	}
 	return "not a line of a dialogue";

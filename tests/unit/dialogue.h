@@ -4,7 +4,7 @@
  *	# WIRE 13, 34: what it shows     the numbers that it covers
  *	config: message-size=65536       also line, recipients, errors,
  *	                                 role=submission
- *	client: bare-newline=keep
+ *	client: bare-newline=normalize
  *	C: text                          sent, with CRLF behind it
  *	S: 250 2.1.0 ...                 one reply line; ... is any rest
  *	S: 250-*                         any number of such lines
@@ -46,7 +46,7 @@ struct dialogue_reply {
 
 struct dialogue {
 	struct smtp_config conf;
-	bool keep_bare;
+	bool normalize;
 	bool closes;
 	struct buf sent;
 	size_t lines[DIALOGUE_MAX]; /* where each C: line ends in sent */

@@ -62,7 +62,7 @@ start(struct drive *d, const struct dialogue *t, bool late)
 {
 	*d = (struct drive){.answer = world, .late = late};
 	drive_init(d, &t->conf);
-	d->smtp.keep_bare = t->keep_bare;
+	d->smtp.normalize = t->normalize;
 }
 
 static void

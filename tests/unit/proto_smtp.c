@@ -342,7 +342,7 @@ test_quirks(void **state)
 	assert_int_equal(d.smtp.quirks, 0);
 	drive_feed(&d, span_str("RCPT TO: <b@example.org>\r\n"));
 	assert_int_equal(d.smtp.quirks, SMTP_QUIRK_SPACE);
-	d.smtp.keep_bare = true;
+	d.smtp.normalize = true;
 	drive_feed(&d, span_str("DATA\r\nx\ny\r\n.\r\n"));
 	assert_int_equal(d.smtp.quirks, SMTP_QUIRK_SPACE | SMTP_QUIRK_BARE);
 	drive_free(&d);
