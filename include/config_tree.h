@@ -111,7 +111,10 @@ struct config_item config_where(const struct config_block *b, const char *key);
 void config_list_add(struct arena *a, struct config_list *l,
     struct config_item item);
 
-/* Appends a whole file. 0, or -1 with errno; EFBIG over CONFIG_FILE_MAX. */
+/*
+ * Appends a whole file, without a byte order mark at its start. 0, or -1 with
+ * errno; EFBIG over CONFIG_FILE_MAX.
+ */
 int config_read(const char *path, struct buf *out);
 
 /*

@@ -80,9 +80,23 @@ read_all(int fd, struct buf *out)
 	}
 }
 
+/* Some editors put a byte order mark in front: it is no part of any name. */
+static void
+drop_bom(struct buf *b, size_t from)
+{
+	static const char bom[3] = {'\xef', '\xbb', '\xbf'};
+
+	if (b->len - from < sizeof(bom) ||
+	    memcmp(b->data + from, bom, sizeof(bom)) != 0)
+		return;
+	b->len -= sizeof(bom);
+	memmove(b->data + from, b->data + from + sizeof(bom), b->len - from);
+}
+
 int
 config_read(const char *path, struct buf *out)
 {
+	size_t from = out->len;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	int r, saved;
 
@@ -92,5 +106,7 @@ config_read(const char *path, struct buf *out)
 	saved = errno;
 	close(fd);
 	errno = saved;
+	if (r == 0)
+		drop_bom(out, from);
 	return r;
 }

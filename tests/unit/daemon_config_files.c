@@ -3,6 +3,7 @@
  * at all: the parser must survive what it refuses, and go on as if new.
  */
 #include "daemon_config.h"
+#include "policy/auth_users.h"
 
 #define EXAMPLE "smtpd.conf.example"
 #define ROUNDS  3000
@@ -81,6 +82,55 @@ include_itself(void **state)
 			return;
 	}
 	fail();
+}
+
+/*
+ * FAULT D7: a byte order mark at the start of any file hides no key and no
+ * name; elsewhere it is what it looks like.
+ */
+static void
+byte_order_marks(void **state)
+{
+	static const char bom[] = "\xef\xbb\xbf", mark[] = "\xef\xbb\xbf"
+							   "drain = 7m\n";
+	static const char pass[] =
+	    "\xef\xbb\xbf"
+	    "al:$y$j9T$kxjeqRUa8v.iRoZ8gJh2k.$"
+	    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n";
+	static const char *const lists[][2] = {{"users", "alice\n"},
+	    {"aliases", "abuse: alice\n"}, {"senders", "al: @a.test\n"}};
+	struct smtp_path from = {.local = "x", .domain = "a.test"};
+	struct buf text = {0};
+	struct loaded l;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		buf_printf(&text, "%s%s", bom, lists[i][1]);
+		write_file(lists[i][0], text.data, text.len);
+		text.len = 0;
+	}
+	write_file("drain.conf", mark, sizeof(mark) - 1);
+	write_file("passwords", pass, sizeof(pass) - 1);
+	buf_printf(&text,
+	    "%s" HOST "include(\"drain.conf\")\n"
+	    "auth { password-file = \"%s/passwords\"\n"
+	    "senders-file = \"%s/senders\" }\n"
+	    "domain \"example.org\" { users-file = \"%s/users\"\n"
+	    "aliases-file = \"%s/aliases\"\n"
+	    "aliases = { \"postmaster: alice\" } }\n%c",
+	    bom, test_dir, test_dir, test_dir, test_dir, '\0');
+	load_good(&l, text.data);
+	buf_free(&text);
+	assert_int_equal(l.config->drain, 7 * 60000);
+	assert_non_null(auth_users_find(l.config->auth.users, SPAN_LIT("al")));
+	assert_int_equal(senders_look(l.config->senders, "al", &from),
+	    SENDERS_YES);
+	config_free(&l.config);
+	load_text(&l, HOST "\xef\xbb\xbf" DOMAIN);
+	assert_int_equal(l.errors, 1);
+	write_file("empty", bom, sizeof(bom) - 1);
+	load_good(&l, HOST DOMAIN "include(\"empty\")\n");
+	config_free(&l.config);
 }
 
 /* Everything but the first line, which names the file. */
@@ -313,6 +363,7 @@ main(void)
 	    cmocka_unit_test(include_faults),
 	    cmocka_unit_test(include_broken),
 	    cmocka_unit_test(include_itself),
+	    cmocka_unit_test(byte_order_marks),
 	    cmocka_unit_test(print_reads_back),
 	    cmocka_unit_test(print_names_every_key),
 	    cmocka_unit_test(example_loads),
