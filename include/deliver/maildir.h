@@ -45,7 +45,7 @@ bool maildir_component_valid(const char *s);
 /* cur, new or tmp: what every mailbox has inside. */
 bool maildir_reserved(struct span name);
 
-/* Is there a directory at rel below the root? 1, 0, or -1 with errno. */
+/* Is there a Maildir, with cur/ in it, at rel? 1, 0, or -1 with errno. */
 int maildir_exists(const struct maildir_root *r, const char *rel);
 
 /*

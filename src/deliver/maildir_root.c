@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -43,10 +45,20 @@ maildir_component_valid(const char *s)
 	return !maildir_reserved(span_str(s));
 }
 
+/* cur/ is what every reader asks for; a directory alone may be anything. */
 int
 maildir_exists(const struct maildir_root *r, const char *rel)
 {
-	return beneath_is_dir(r->fd, rel);
+	char *cur;
+	int there, saved;
+
+	if (asprintf(&cur, "%s/cur", rel) < 0)
+		abort();
+	there = beneath_is_dir(r->fd, cur);
+	saved = errno;
+	free(cur);
+	errno = saved;
+	return there;
 }
 
 /* An O_PATH descriptor cannot be fsynced. */

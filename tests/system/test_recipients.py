@@ -103,7 +103,7 @@ def live(base):
     domain = d.mail / "example.org"
     (d.path / "outside").mkdir()
     (d.path / "outside" / "new").mkdir()
-    for name in ("dora", "dora/lists", "cur", "new", "tmp", ".hidden",
+    for name in ("dora", "dora/lists/cur", "dora/keys", "cur", "new", "tmp", ".hidden",
                  "a", "a/b", LONG[:200], LONG):
         (domain / name).mkdir(parents=True, exist_ok=True)
     (domain / "link").symlink_to(d.path / "outside")
@@ -152,11 +152,13 @@ def test_users_are_directories(live):
 
 
 @pytest.mark.parametrize("detail, folder", [
-    ("lists", "dora/lists"), ("other", "dora"), ("..", "dora"),
+    ("lists", "dora/lists"), ("keys", "dora"), ("other", "dora"),
+    ("..", "dora"),
     ("../a", "dora"), (".", "dora"), ("new", "dora"), ("lists/x", "dora"),
 ])
 def test_detail_folders(live, detail, folder):
-    """WIRE 20: a detail is a folder only where it exists, and never a path."""
+    """FAULT C10: a detail is a folder only where that exists and has cur/;
+    it is never a path."""
     with live.client() as c:
         c.ask("MAIL FROM:<a@example.com>")
         reply = c.ask(f'RCPT TO:<"dora+{detail}"@example.org>')

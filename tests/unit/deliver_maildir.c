@@ -512,6 +512,10 @@ test_exists(void **state)
 	scratch_mkdir("mail/u");
 	scratch_touch("mail/f");
 	assert_int_equal(symlink("u", "mail/l"), 0);
+	assert_int_equal(maildir_exists(&r, "u"), 0);
+	assert_int_equal(maildir_exists(&r, "."), 0);
+	scratch_mkdir("mail/u/cur");
+	scratch_mkdir("mail/cur");
 	assert_int_equal(maildir_exists(&r, "u"), 1);
 	assert_int_equal(maildir_exists(&r, "."), 1);
 	assert_int_equal(maildir_exists(&r, "v"), 0);

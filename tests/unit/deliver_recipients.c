@@ -464,6 +464,7 @@ live(const char *address)
 	return recipients_live(r, &p);
 }
 
+/* FAULT C10: a directory without cur/ is no folder, whatever its name. */
 static void
 test_folders(void **state)
 {
@@ -478,6 +479,12 @@ test_folders(void **state)
 	scratch_mkdir("mail/example.org/alice");
 	scratch_mkdir("mail/example.org/alice/.list");
 	scratch_mkdir("mail/example.org/.list");
+	scratch_mkdir("mail/example.org/.list/cur");
+	assert_goes("alice+list@example.org", "example.org/alice");
+	scratch_touch("mail/example.org/alice/.list/cur");
+	assert_goes("alice+list@example.org", "example.org/alice");
+	assert_int_equal(unlink("mail/example.org/alice/.list/cur"), 0);
+	scratch_mkdir("mail/example.org/alice/.list/cur");
 	scratch_touch("mail/example.org/alice/.file");
 	assert_int_equal(symlink(".list", "mail/example.org/alice/.link"), 0);
 	assert_goes("alice+list@example.org", "example.org/alice/.list");
