@@ -10,12 +10,15 @@
 #include "config_tree.h"
 
 #define MAILDIR "maildir:"
+/* Aliases lead to many mailboxes; all of a message have this many, at most. */
+#define TARGETS_PER_RECIPIENT 10
 
 static struct recipients *
 new_recipients(const struct config_all *all)
 {
 	struct recipients_options o = {.delimiter = all->delimiter,
-	    .fold = !all->keep_case};
+	    .fold = !all->keep_case,
+	    .targets = TARGETS_PER_RECIPIENT * all->recipients};
 
 	if (getrandom(o.key, sizeof(o.key), 0) != sizeof(o.key))
 		abort();

@@ -31,6 +31,7 @@ struct recipients_options {
 	uint8_t key[SIPHASH_KEY_LEN]; /* random */
 	char delimiter;               /* 0: no subaddressing */
 	bool fold;                    /* local parts fold ASCII case */
+	unsigned targets;             /* of a transaction, at most */
 };
 
 struct recipients *recipients_new(const struct recipients_options *o);
@@ -95,6 +96,17 @@ struct target {
 	const char *address; /* formatted, for Delivered-To */
 	const struct mail_domain *domain;
 	struct target *next;
+	struct target *below[2]; /* the set's own */
+};
+
+/*
+ * A set, unique by root and path, in the order in which they were found.
+ * Zeroed is empty; all that is in it lives in one arena.
+ */
+struct targets {
+	struct target *first, *last;
+	unsigned n;
+	uint64_t size; /* the smallest limit of their domains; 0: none */
 };
 
 enum rcpt_result {
@@ -108,12 +120,12 @@ enum rcpt_result {
 bool recipients_live(const struct recipients *r, const struct smtp_path *p);
 
 /*
- * Resolves p. On RCPT_OK its mailboxes are put behind *list, unique by
- * root and path, in the order in which they were found; an address that is
- * there already is not added again. All strings live in arena a.
+ * Resolves p. On RCPT_OK its mailboxes are in *found, which was empty. Arena
+ * a gets them and all that was needed on the way: one for this call alone;
+ * what is to stay is merged.
  */
 enum rcpt_result recipients_resolve(const struct recipients *r,
-    const struct smtp_path *p, struct arena *a, struct target **list);
+    const struct smtp_path *p, struct arena *a, struct targets *found);
 
 /*
  * May this login say that it is `from`? Yes for its own address (the login,
@@ -123,8 +135,12 @@ enum rcpt_result recipients_resolve(const struct recipients *r,
 bool recipients_owns(const struct recipients *r, const char *login,
     const struct smtp_path *from);
 
-/* Copies the targets of from that list lacks into arena a. */
-void targets_merge(struct target **list, const struct target *from,
-    struct arena *a);
+/*
+ * Copies the targets of from that *s lacks into arena a, where *s is, or is
+ * made when it is NULL; the first address that led to a mailbox stays. False,
+ * and nothing has changed: there would be more than the options allow.
+ */
+bool targets_merge(const struct recipients *r, struct targets **s,
+    const struct targets *from, struct arena *a);
 
 #endif

@@ -16,6 +16,9 @@
 #include "deliver/recipients.h"
 #include "deliver/template.h"
 
+/* Spreads a pointer over all bits, the uppermost first. */
+#define POINTER_MIX UINT64_C(0x9e3779b97f4a7c15)
+
 struct alias_target {
 	struct smtp_path path;
 	struct alias_target *next;
@@ -84,8 +87,7 @@ struct walk {
 	struct arena *arena;
 	const char *address; /* for the targets found */
 	bool dry;
-	struct target *found, **found_end;
-	unsigned nfound;
+	struct targets found;
 	const struct smtp_path *culprit; /* the target that failed, or NULL */
 	const struct mail_name *path[RECIPIENTS_DEPTH_MAX];
 	unsigned depth;
@@ -100,8 +102,10 @@ enum walk_result walk_local(struct walk *w, const struct mail_domain *d,
 enum walk_result walk_alias(struct walk *w, const struct mail_domain *d,
     const struct mail_name *alias);
 
-/* Is this mailbox in the list? */
-bool targets_have(const struct target *list, const struct maildir_root *root,
-    const char *path);
+bool targets_have(const struct recipients *r, const struct targets *s,
+    const struct maildir_root *root, const char *path);
+/* A copy of t, its strings as they are; nothing if it is there. */
+void targets_add(const struct recipients *r, struct targets *s,
+    const struct target *t, struct arena *a);
 
 #endif

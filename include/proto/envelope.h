@@ -14,7 +14,7 @@
 #include "base/ipaddr.h"
 #include "proto/smtp_addr.h"
 
-struct target; /* deliver/recipients.h: resolved destinations */
+struct targets; /* deliver/recipients.h: resolved destinations */
 
 struct envelope_rcpt {
 	struct smtp_path path;
@@ -41,7 +41,7 @@ struct envelope {
 	bool utf8;
 	unsigned nrcpts; /* accepted */
 	struct envelope_rcpt *rcpts, **rcpts_end;
-	struct target *targets; /* in the arena; for whoever resolves */
+	struct targets *targets; /* in the arena; for whoever resolves */
 };
 
 /* "<session>.<serial>", with room for its NUL. */

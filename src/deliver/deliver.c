@@ -33,15 +33,7 @@ deliver_owns(const struct deliver *d, const char *login,
 uint64_t
 deliver_size_max(const struct envelope *e)
 {
-	uint64_t max = 0;
-
-	for (const struct target *t = e->targets; t; t = t->next) {
-		uint64_t n = mail_domain_size(t->domain);
-
-		if (n && (!max || n < max))
-			max = n;
-	}
-	return max;
+	return e->targets ? e->targets->size : 0;
 }
 
 struct spool *

@@ -16,7 +16,7 @@ struct lookup {
 	const struct recipients *recipients;
 	struct arena arena;
 	struct smtp_path path;
-	struct target *found;
+	struct targets found;
 	enum rcpt_result result;
 	int error;
 	struct envelope *e; /* for the loop, if it was not cancelled */
@@ -56,27 +56,28 @@ answer(const struct envelope *e, const struct smtp_path *path,
 
 /* Something is held for one of them, so all of them wait. */
 static bool
-any_held(const struct held *held, const struct target *found)
+any_held(const struct held *held, const struct targets *found)
 {
 	bool any = false;
 
 	if (held && held_any(held))
-		for (const struct target *t = found; t && !any; t = t->next)
+		for (const struct target *t = found->first; t && !any;
+		     t = t->next)
 			any = held_has(held, t->root->path, t->path);
 	return any;
 }
 
 /* Takes what was found into the envelope, or says why not. */
 static void
-take(const struct held *held, struct envelope *e, const struct target *found,
-    deliver_fn *fn, void *ctx)
+take(const struct recipients *r, const struct held *held, struct envelope *e,
+    const struct targets *found, deliver_fn *fn, void *ctx)
 {
-	if (any_held(held, found)) {
+	if (any_held(held, found))
 		fn(ctx, SMTP_REPLY(452, "4.2.2", "Mailbox full"));
-		return;
-	}
-	targets_merge(&e->targets, found, &e->arena);
-	fn(ctx, NULL);
+	else if (!targets_merge(r, &e->targets, found, &e->arena))
+		fn(ctx, SMTP_REPLY(452, "4.5.3", "Too many recipients"));
+	else
+		fn(ctx, NULL);
 }
 
 static void
@@ -97,7 +98,7 @@ lookup_done(struct job *job, void *ctx)
 
 	(void)ctx;
 	if (l->result == RCPT_OK)
-		take(l->held, l->e, l->found, l->fn, l->ctx);
+		take(l->recipients, l->held, l->e, &l->found, l->fn, l->ctx);
 	else
 		answer(l->e, &l->path, l->result, l->error, l->fn, l->ctx);
 }
@@ -115,17 +116,16 @@ static void
 look_up_now(const struct recipients *r, const struct held *held,
     struct envelope *e, const struct smtp_path *path, deliver_fn *fn, void *ctx)
 {
-	struct target *found = NULL;
-	struct target **list = &e->targets;
+	struct arena scratch = {0};
+	struct targets found = {0};
 	enum rcpt_result result;
 
-	if (held && held_any(held)) /* seldom: else without a copy */
-		list = &found;
-	result = recipients_resolve(r, path, &e->arena, list);
+	result = recipients_resolve(r, path, &scratch, &found);
 	if (result == RCPT_OK)
-		take(held, e, found, fn, ctx);
+		take(r, held, e, &found, fn, ctx);
 	else
 		answer(e, path, result, 0, fn, ctx);
+	arena_reset(&scratch);
 }
 
 uint64_t

@@ -14,16 +14,6 @@
 
 #define HOSTNAME_MAX 160 /* in a file name, of 255 octets in all */
 
-static unsigned
-count_targets(const struct target *t)
-{
-	unsigned n = 0;
-
-	for (; t; t = t->next)
-		n++;
-	return n;
-}
-
 static void
 copy_init(struct message *m, struct message_copy *c, const struct target *t)
 {
@@ -51,11 +41,11 @@ message_init(struct message *m, const struct envelope *e, struct spool **spool,
 	envelope_message_id(e, m->id);
 	trace_return_path(&m->return_path, e, "\n");
 	trace_received(&m->received, e, hostname, m->when, "\n");
-	m->ncopies = count_targets(e->targets);
+	m->ncopies = e->targets->n;
 	assert(m->ncopies);
 	c = m->copies =
 	    arena_alloc(&m->arena, m->ncopies * sizeof(m->copies[0]));
-	for (const struct target *t = e->targets; t; t = t->next)
+	for (const struct target *t = e->targets->first; t; t = t->next)
 		copy_init(m, c++, t);
 }
 
@@ -64,7 +54,7 @@ message_head(struct buf *out, const struct envelope *e, const char *hostname,
     int64_t when)
 {
 	trace_return_path(out, e, "\n");
-	trace_delivered_to(out, e->targets->address, "\n");
+	trace_delivered_to(out, e->targets->first->address, "\n");
 	trace_received(out, e, hostname, when, "\n");
 }
 

@@ -41,34 +41,45 @@ has_mailbox(const struct recipients *r, const struct mail_domain *d,
 	return d->users_from || (n && n->user);
 }
 
-/* Does the alias lead to the user's mailbox in this domain? */
+/* Is one of these mailboxes the user's in this domain? */
 static bool
-alias_leads_to(const struct recipients *r, const struct mail_domain *d,
-    const struct mail_name *alias, const struct mail_domain *home,
-    const char *user, struct arena *a)
+has_target(const struct recipients *r, const struct targets *found,
+    const struct mail_domain *home, const char *user, struct arena *a)
 {
-	struct walk from, to;
+	struct arena_mark before = arena_mark(a);
+	const struct target *t;
+	struct walk w;
+	bool yes;
 
-	walk_init(&from, r, a, "", true);
-	walk_init(&to, r, a, "", true);
-	if (!has_mailbox(r, home, user) ||
-	    walk_alias(&from, d, alias) != WALK_OK ||
-	    walk_local(&to, home, user) != WALK_OK || !to.found)
+	if (!found->n || !has_mailbox(r, home, user))
 		return false;
-	return targets_have(from.found, to.found->root, to.found->path);
+	walk_init(&w, r, a, "", true);
+	t = walk_local(&w, home, user) == WALK_OK ? w.found.first : NULL;
+	yes = t && targets_have(r, found, t->root, t->path);
+	arena_rewind(a, before);
+	return yes;
+}
+
+/* What an alias leads to; nothing when it is none. */
+static struct targets
+alias_targets(const struct recipients *r, const struct mail_domain *d,
+    const struct mail_name *n, struct arena *a)
+{
+	struct walk w;
+
+	walk_init(&w, r, a, "", true);
+	if (!n || n->user || !n->targets || walk_alias(&w, d, n) != WALK_OK)
+		return (struct targets){0};
+	return w.found;
 }
 
 static bool
 owns(const struct recipients *r, const struct mail_domain *home,
     const char *user, const struct mail_domain *d, const char *key,
-    struct arena *a)
+    const struct targets *found, struct arena *a)
 {
-	const struct mail_name *n = recipients_name(r, d, key);
-
-	if (home == d && is_user(r, d, user, key, a))
-		return true;
-	return n && !n->user && n->targets &&
-	       alias_leads_to(r, d, n, home, user, a);
+	return (home == d && is_user(r, d, user, key, a)) ||
+	       has_target(r, found, home, user, a);
 }
 
 bool
@@ -79,12 +90,14 @@ recipients_owns(const struct recipients *r, const char *login,
 	    from->literal ? NULL : recipients_domain(r, from->domain);
 	struct arena a = {0};
 	struct smtp_path address;
+	struct targets found;
 	const char *key;
 	bool yes = false;
 
 	if (!d)
 		return false;
 	key = recipients_key(r, from->local, &a);
+	found = alias_targets(r, d, recipients_name(r, d, key), &a);
 	if (strchr(login, '@')) {
 		const struct mail_domain *home =
 		    smtp_mailbox_parse(span_str(login), &a, &address) == 0
@@ -93,13 +106,13 @@ recipients_owns(const struct recipients *r, const char *login,
 
 		yes =
 		    home && owns(r, home, recipients_key(r, address.local, &a),
-				d, key, &a);
+				d, key, &found, &a);
 	} else {
 		const char *user = recipients_key(r, login, &a);
 
 		for (const struct mail_domain *home = r->domains; home && !yes;
 		     home = home->hh.next)
-			yes = owns(r, home, user, d, key, &a);
+			yes = owns(r, home, user, d, key, &found, &a);
 	}
 	arena_reset(&a);
 	return yes;

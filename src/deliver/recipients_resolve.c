@@ -1,6 +1,6 @@
 /*
  * recipients_resolve: an address of a client to the mailboxes of a message.
- * All or nothing: a list is changed only when every target was found.
+ * All or nothing: there are targets only when every one was found.
  */
 #include <string.h>
 
@@ -53,31 +53,6 @@ format_address(const struct smtp_path *p, const struct mail_domain *d,
 	return r;
 }
 
-/* The end of the list, for appending. */
-static struct target **
-list_end(struct target **list)
-{
-	while (*list)
-		list = &(*list)->next;
-	return list;
-}
-
-static void
-append_missing(struct target **list, struct target *found)
-{
-	struct target **end = list_end(list);
-	struct target *next;
-
-	for (; found; found = next) {
-		next = found->next;
-		if (targets_have(*list, found->root, found->path))
-			continue;
-		found->next = NULL;
-		*end = found;
-		end = &found->next;
-	}
-}
-
 static enum rcpt_result
 rcpt_result(enum walk_result r)
 {
@@ -98,10 +73,9 @@ rcpt_result(enum walk_result r)
 
 enum rcpt_result
 recipients_resolve(const struct recipients *r, const struct smtp_path *p,
-    struct arena *a, struct target **list)
+    struct arena *a, struct targets *found)
 {
 	const struct mail_domain *d = domain_of(r, p);
-	struct arena_mark before = arena_mark(a);
 	enum rcpt_result result;
 	struct walk w;
 
@@ -110,28 +84,6 @@ recipients_resolve(const struct recipients *r, const struct smtp_path *p,
 	walk_init(&w, r, a, format_address(p, d, a), false);
 	result = rcpt_result(walk_local(&w, d, p->local));
 	if (result == RCPT_OK)
-		append_missing(list, w.found);
-	else
-		arena_rewind(a, before);
+		*found = w.found;
 	return result;
-}
-
-void
-targets_merge(struct target **list, const struct target *from, struct arena *a)
-{
-	struct target **end = list_end(list);
-
-	for (; from; from = from->next) {
-		struct target *t;
-
-		if (targets_have(*list, from->root, from->path))
-			continue;
-		t = arena_alloc(a, sizeof(*t));
-		*t = *from;
-		t->path = arena_dup(a, span_str(from->path));
-		t->address = arena_dup(a, span_str(from->address));
-		t->next = NULL;
-		*end = t;
-		end = &t->next;
-	}
 }

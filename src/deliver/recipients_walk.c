@@ -20,9 +20,10 @@
 
 #define SEEN_MAX 1000 /* aliases in one walk */
 
+/* A tree that branches by the bits of the alias's address. */
 struct walk_seen {
 	const struct mail_name *alias;
-	struct walk_seen *next;
+	struct walk_seen *below[2];
 };
 
 struct found {
@@ -38,18 +39,6 @@ walk_init(struct walk *w, const struct recipients *r, struct arena *arena,
 {
 	*w = (struct walk){.r = r, .arena = arena, .address = address};
 	w->dry = dry;
-	w->found_end = &w->found;
-}
-
-bool
-targets_have(const struct target *list, const struct maildir_root *root,
-    const char *path)
-{
-	for (; list; list = list->next) {
-		if (list->root == root && !strcmp(list->path, path))
-			return true;
-	}
-	return false;
 }
 
 /* Has users-from this directory? 1, 0 or -1. */
@@ -125,18 +114,13 @@ find(struct walk *w, const struct mail_domain *d, const char *local,
 static enum walk_result
 add_target(struct walk *w, const struct mail_domain *d, const char *path)
 {
-	struct target *t;
+	const struct target t = {.root = d->root,
+	    .path = path,
+	    .address = w->address,
+	    .domain = d};
 
-	if (targets_have(w->found, d->root, path))
-		return WALK_OK;
-	if (w->nfound == RECIPIENTS_EXPAND_MAX)
-		return WALK_WIDE;
-	t = arena_alloc(w->arena, sizeof(*t));
-	*t = (struct target){d->root, path, w->address, d, NULL};
-	*w->found_end = t;
-	w->found_end = &t->next;
-	w->nfound++;
-	return WALK_OK;
+	targets_add(w->r, &w->found, &t, w->arena);
+	return w->found.n > RECIPIENTS_EXPAND_MAX ? WALK_WIDE : WALK_OK;
 }
 
 /* The user's mailbox, or the folder of the detail where that exists. */
@@ -165,16 +149,17 @@ add_user(struct walk *w, const struct mail_domain *d, const char *user,
 static bool
 was_seen(struct walk *w, const struct mail_name *alias)
 {
-	struct walk_seen *s;
+	struct walk_seen **at = &w->seen;
+	uint64_t bits = (uintptr_t)alias * POINTER_MIX;
 
-	for (s = w->seen; s; s = s->next) {
-		if (s->alias == alias)
-			return true;
+	while (*at && (*at)->alias != alias) {
+		at = &(*at)->below[bits >> 63];
+		bits <<= 1;
 	}
-	s = arena_alloc(w->arena, sizeof(*s));
-	s->alias = alias;
-	s->next = w->seen;
-	w->seen = s;
+	if (*at)
+		return true;
+	*at = arena_alloc(w->arena, sizeof(**at));
+	(*at)->alias = alias;
 	w->nseen++;
 	return false;
 }

@@ -204,6 +204,28 @@ def test_symbolic_link(start):
     assert d.leftovers() == []
 
 
+MANY = f"""
+domain "example.org" {{{{
+	users = {{{{ {", ".join(f"u{i}" for i in range(1001))} }}}}
+	aliases = {{{{ "postmaster: u0", "abuse: u0", {", ".join(
+    f'"a{i}: ' + ", ".join(f"u{j}" for j in range(100 * i, 100 * i + 100))
+    + '"' for i in range(10))} }}}}
+	deliver = "maildir:{{mail}}/%d/%u"
+}}}}
+"""
+
+
+def test_mailboxes_of_one_message(start):
+    """FAULT A3: ten times `recipients`; who comes later has the next one."""
+    d = start(limits="recipients = 100", domains=MANY)
+    with d.client() as c:
+        c.begin(*(f"a{i}@example.org" for i in range(10)))
+        assert c.ask("RCPT TO:<u1000@example.org>").status == "452 4.5.3"
+        assert c.ask("RCPT TO:<u999@example.org>").code == 250
+        c.ask("RSET")
+        c.begin("u1000@example.org")
+
+
 def test_modes(start):
     """Folders 0700, files 0600, owned by the user."""
     d = start()

@@ -172,16 +172,15 @@ resolve(const struct config *c, const char *local, const char *domain,
 {
 	struct smtp_path p = {.local = local, .domain = domain};
 	struct arena a = {0};
-	struct target *list = NULL;
-	unsigned n = 0;
+	struct targets found = {0};
 
 	path[0] = '\0';
-	if (recipients_resolve(c->deliver.recipients, &p, &a, &list) == RCPT_OK)
-		snprintf(path, 256, "%s/%s", list->root->path, list->path);
-	for (; list; list = list->next)
-		n++;
+	if (recipients_resolve(c->deliver.recipients, &p, &a, &found) ==
+	    RCPT_OK)
+		snprintf(path, 256, "%s/%s", found.first->root->path,
+		    found.first->path);
 	arena_reset(&a);
-	return n;
+	return found.n;
 }
 
 static void

@@ -146,7 +146,9 @@ static char reply[256]; /* "" is yes */
 static void
 make_recipients(void)
 {
-	struct recipients_options o = {.delimiter = '+', .fold = true};
+	struct recipients_options o = {.delimiter = '+',
+	    .fold = true,
+	    .targets = 1000};
 	char user[16];
 
 	options.recipients = recipients_new(&o);
@@ -760,8 +762,8 @@ test_rcpt(void **state)
 	/* on a thread, because of the folder */
 	rcpt("u0+list");
 	assert_string_equal(reply, "");
-	assert_string_equal(env.targets->path, "example.org/u0");
-	assert_string_equal(env.targets->address, "u0+list@example.org");
+	assert_string_equal(env.targets->first->path, "example.org/u0");
+	assert_string_equal(env.targets->first->address, "u0+list@example.org");
 	assert_int_equal(deliver_pending(deliver), 0);
 }
 
@@ -802,23 +804,25 @@ test_rcpt_again(void **state)
 static void
 test_size_max(void **state)
 {
-	struct mail_domain *other = NULL;
-	struct target t = {.next = NULL};
+	static const char *const names[] = {"any.org", "large.org", "small.org",
+	    "other.org"};
+	static const unsigned own[] = {0, 1000, 10, 100};
+	static const unsigned all[] = {0, 1000, 10, 10};
+	struct smtp_path p = {.local = "u"};
 
 	(void)state;
 	assert_int_equal(deliver_size_max(&env), 0);
-	rcpts(1);
-	assert_int_equal(deliver_size_max(&env), 0);
-	recipients_limit_size(org, 1000);
-	assert_int_equal(deliver_size_max(&env), 1000);
-	assert_null(recipients_add_domain(options.recipients, "small.org",
-	    "/m/%u", &other));
-	t.domain = other;
-	env.targets->next = &t;
-	assert_int_equal(deliver_size_max(&env), 1000);
-	recipients_limit_size(other, 10);
-	assert_int_equal(deliver_size_max(&env), 10);
-	env.targets->next = NULL;
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		struct mail_domain *d = NULL;
+
+		assert_null(recipients_add_domain(options.recipients, names[i],
+		    "/m/%d/%u", &d));
+		assert_null(recipients_add_user(options.recipients, d, "u"));
+		recipients_limit_size(d, own[i]);
+		p.domain = names[i];
+		deliver_rcpt(deliver, &env, &p, on_reply, &replies);
+		assert_int_equal(deliver_size_max(&env), all[i]);
+	}
 }
 
 static void

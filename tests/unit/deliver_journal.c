@@ -78,7 +78,7 @@ on_tick(void *ctx)
 static int
 start(void **state)
 {
-	struct recipients_options o = {.fold = true};
+	struct recipients_options o = {.fold = true, .targets = 1000};
 	bool created;
 
 	if (scratch_setup(state))

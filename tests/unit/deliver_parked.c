@@ -83,7 +83,9 @@ is_known(void)
 static int
 start(void **state)
 {
-	struct recipients_options o = {.delimiter = '+', .fold = true};
+	struct recipients_options o = {.delimiter = '+',
+	    .fold = true,
+	    .targets = 1000};
 	struct smtp_path user = {.local = "u", .domain = "example.org"};
 	struct mail_domain *org;
 	const char *what = NULL;

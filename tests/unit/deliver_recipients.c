@@ -19,12 +19,14 @@
 static struct recipients *r;
 static struct mail_domain *org; /* example.org */
 static struct arena arena;
-static struct target *list;
+static struct targets *list;
 
 static void
 start(bool fold, char delimiter, const char *template)
 {
-	struct recipients_options o = {.delimiter = delimiter, .fold = fold};
+	struct recipients_options o = {.delimiter = delimiter,
+	    .fold = fold,
+	    .targets = 1000};
 
 	memcpy(o.key, "0123456789abcdef", sizeof(o.key));
 	r = recipients_new(&o);
@@ -70,8 +72,14 @@ static enum rcpt_result
 resolve(const char *address)
 {
 	struct smtp_path p = parse(address);
+	struct arena scratch = {0};
+	struct targets found = {0};
+	enum rcpt_result result = recipients_resolve(r, &p, &scratch, &found);
 
-	return recipients_resolve(r, &p, &arena, &list);
+	if (result == RCPT_OK)
+		assert_true(targets_merge(r, &list, &found, &arena));
+	arena_reset(&scratch);
+	return result;
 }
 
 /* The list so far, as "path path"; and it is emptied. */
@@ -81,7 +89,7 @@ assert_targets(const char *expected)
 	char text[4096] = "";
 	size_t n = 0;
 
-	for (const struct target *t = list; t; t = t->next)
+	for (const struct target *t = list->first; t; t = t->next)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s",
 		    n ? " " : "", t->path);
 	assert_string_equal(text, expected);
@@ -290,7 +298,7 @@ test_postmaster(void **state)
 	assert_goes("postmaster", "example.org/alice");
 	assert_null(recipients_postmaster(r, "root@two.org"));
 	assert_int_equal(resolve("PostMaster"), RCPT_OK);
-	assert_string_equal(list->address, "PostMaster@example.org");
+	assert_string_equal(list->first->address, "PostMaster@example.org");
 	assert_targets("two.org/root");
 	assert_goes("Postmaster@example.org", "two.org/root");
 	alias("postmaster: alice");
@@ -324,13 +332,14 @@ test_addresses(void **state)
 	user("b");
 	alias("all: a, b");
 	assert_int_equal(resolve("\"All+x y\"@EXAMPLE.org"), RCPT_OK);
-	assert_string_equal(list->address, "\"All+x y\"@EXAMPLE.org");
-	assert_string_equal(list->next->address, "\"All+x y\"@EXAMPLE.org");
+	assert_string_equal(list->first->address, "\"All+x y\"@EXAMPLE.org");
+	assert_string_equal(list->first->next->address,
+	    "\"All+x y\"@EXAMPLE.org");
 	/* the first address that leads to a mailbox stays */
 	assert_int_equal(resolve("A@example.org"), RCPT_OK);
-	assert_string_equal(list->address, "\"All+x y\"@EXAMPLE.org");
-	assert_ptr_equal(list->domain, org);
-	assert_ptr_equal(list->root, recipients_root(r, 0));
+	assert_string_equal(list->first->address, "\"All+x y\"@EXAMPLE.org");
+	assert_ptr_equal(list->first->domain, org);
+	assert_ptr_equal(list->first->root, recipients_root(r, 0));
 	assert_targets("a b");
 }
 
@@ -350,8 +359,8 @@ test_unique_by_mailbox(void **state)
 	assert_goes("all@example.org", "a a");
 	assert_int_equal(resolve("a@two.org"), RCPT_OK);
 	assert_int_equal(resolve("all@example.org"), RCPT_OK);
-	assert_string_equal(list->address, "a@two.org");
-	assert_string_equal(list->next->address, "all@example.org");
+	assert_string_equal(list->first->address, "a@two.org");
+	assert_string_equal(list->first->next->address, "all@example.org");
 	assert_targets("a a");
 }
 
@@ -422,23 +431,18 @@ test_catch_all(void **state)
 static void
 test_merge(void **state)
 {
-	struct arena other = {0};
-	struct target *more = NULL;
-	struct smtp_path p;
-
 	(void)state;
 	start(true, '+', "/m/%u");
 	user("a");
 	user("b");
 	alias("all: b, a");
 	assert_int_equal(resolve("a@example.org"), RCPT_OK);
-	p = parse("all@example.org");
-	assert_int_equal(recipients_resolve(r, &p, &other, &more), RCPT_OK);
-	targets_merge(&list, more, &arena);
-	targets_merge(&list, more, &arena);
-	arena_reset(&other);
-	assert_string_equal(list->address, "a@example.org");
-	assert_string_equal(list->next->address, "all@example.org");
+	assert_int_equal(resolve("all@example.org"), RCPT_OK);
+	assert_int_equal(resolve("all@example.org"), RCPT_OK);
+	assert_int_equal(list->n, 2);
+	assert_string_equal(list->first->address, "a@example.org");
+	assert_string_equal(list->first->next->address, "all@example.org");
+	assert_ptr_equal(list->first->next, list->last);
 	assert_targets("a b");
 }
 
