@@ -63,7 +63,7 @@ COMPILE = $(CC) -std=gnu11 $(CFLAGS) $(MODE) $(WARN) -Iinclude -D_GNU_SOURCE \
 LINK = $(CC) $(CFLAGS) $(MODE) $(LDMODE) -pthread $(LDFLAGS)
 
 # By hand: libevent_openssl.pc would pull monolithic -levent in beside core.
-LIBS = -levent_core -lconfuse -lssl -lcrypto -lcrypt -lresolv
+LIBS = -levent_core -lconfuse -lssl -lcrypto -lcrypt -lidn2 -lresolv
 
 # --- smtpd: one library per floor, so that tests link only their own ---
 
@@ -81,9 +81,9 @@ LIB_policy  = $(BUILD)/libpolicy.a $(BUILD)/libproto.a $(LIB_io)
 LIB_deliver = $(BUILD)/libdeliver.a $(BUILD)/libproto.a $(LIB_io)
 LIB_daemon  = $(BUILD)/libdaemon.a $(BUILD)/libdeliver.a $(LIB_policy)
 
-LIBS_io      = -levent_core -lssl -lcrypto
-LIBS_policy  = -levent_core -lssl -lcrypto -lcrypt
-LIBS_deliver = -levent_core -lssl -lcrypto
+LIBS_io      = -levent_core -lssl -lcrypto -lidn2
+LIBS_policy  = -levent_core -lssl -lcrypto -lcrypt -lidn2
+LIBS_deliver = -levent_core -lssl -lcrypto -lidn2
 LIBS_daemon  = $(LIBS)
 
 .PHONY: all build
@@ -168,8 +168,8 @@ endif
 
 # --- make run, make check: they install what they need, then do it ---
 
-NEED_BUILD = gcc libc6-dev libevent-dev libconfuse-dev libcrypt-dev libssl-dev \
-	uthash-dev
+NEED_BUILD = gcc libc6-dev libevent-dev libconfuse-dev libcrypt-dev libidn2-dev \
+	libssl-dev uthash-dev
 NEED_CHECK = $(NEED_BUILD) clang clang-format clang-tidy cppcheck curl \
 	e2fsprogs gsasl iproute2 libclang-rt-dev libcmocka-dev libnet-ssleay-perl \
 	mandoc mount msmtp openssl procps python3 python3-pytest strace swaks \

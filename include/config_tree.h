@@ -54,6 +54,7 @@ struct config_certificate_block {
 struct config_domain_block {
 	char *users_file, *users_from, *catch_all, *aliases_file, *deliver;
 	uint64_t message_size; /* 0: none of its own */
+	const char *key; /* of the title, as idn_key() makes it; or NULL */
 	struct mail_domain *domain;
 	struct config_list aliases; /* of the file */
 };

@@ -8,6 +8,7 @@
 
 #include "base/ascii.h"
 #include "config_tree.h"
+#include "io/idn.h"
 
 #define MAILDIR "maildir:"
 /* Aliases lead to many mailboxes; all of a message have this many, at most. */
@@ -119,16 +120,18 @@ fill_size(const struct config_all *all, struct config_faults *f,
 		    "counts first: raise that one too");
 }
 
-/* One domain is there once; the case of its letters does not matter. */
+/* One domain is there once, in whatever spelling. */
 static const struct config_block *
 find_domain(const struct config_all *all, const struct config_block *end,
-    const char *name)
+    const char *key)
 {
 	const struct config_block *b = all->blocks;
 
 	for (; b != end; b = b->next) {
+		const struct config_domain_block *data = b->data;
+
 		if (b->section == &config_sections[SECTION_DOMAIN] &&
-		    ascii_equal_str(span_str(b->title), name))
+		    data->key && strcmp(data->key, key) == 0)
 			return b;
 	}
 	return NULL;
@@ -150,25 +153,39 @@ check_anybody(struct config_faults *f, const struct config_block *b)
 	    b->title);
 }
 
+/* Sets the key; false, and none, when the block has no name of its own. */
 static bool
-is_new_name(const struct config_all *all, struct config_faults *f,
+set_key(struct config_all *all, struct config_faults *f,
     const struct config_block *b)
 {
-	const struct config_block *other = find_domain(all, b, b->title);
+	struct config_domain_block *data = b->data;
+	const struct config_block *other;
+	char key[IDN_MAX + 1];
 
-	if (other)
-		config_error(f, b->file, b->line,
-		    "domain \"%.80s\" is there already, in line %u of %s: join "
-		    "them",
-		    b->title, other->line, other->file);
-	else if (!smtp_domain_valid(span_str(b->title)))
+	if (!smtp_domain_valid(span_str(b->title))) {
 		config_error(f, b->file, b->line,
 		    "domain \"%.80s\": write a domain name, such as "
 		    "\"example.org\"",
 		    b->title);
-	else
-		return true;
-	return false;
+		return false;
+	}
+	if (idn_key(span_str(b->title), key) < 0) {
+		config_error(f, b->file, b->line,
+		    "domain \"%.80s\": IDNA2008 has no such name: write it "
+		    "as it is registered, or as DNS has it, with xn--",
+		    b->title);
+		return false;
+	}
+	other = find_domain(all, b, key);
+	if (other) {
+		config_error(f, b->file, b->line,
+		    "domain \"%.80s\" is there already, in line %u of %s, as "
+		    "\"%.80s\": join them",
+		    b->title, other->line, other->file, other->title);
+		return false;
+	}
+	data->key = arena_dup(&all->arena, span_str(key));
+	return true;
 }
 
 static void
@@ -179,7 +196,7 @@ add_domain(struct config_all *all, struct config_faults *f,
 	struct config_item at = config_where(b, "deliver");
 	const char *why;
 
-	if (!is_new_name(all, f, b))
+	if (!set_key(all, f, b))
 		return;
 	why = recipients_add_domain(all->pub.deliver.recipients, b->title,
 	    data->deliver + strlen(MAILDIR), &data->domain);
@@ -220,8 +237,11 @@ find_alias(const struct config_list *l, const char *name)
 static struct config_item
 locate(const struct config_all *all, const char *domain, const char *name)
 {
+	char key[IDN_MAX + 1];
 	const struct config_block *b =
-	    domain ? find_domain(all, NULL, domain) : NULL;
+	    domain && idn_key(span_str(domain), key) == 0
+		? find_domain(all, NULL, key)
+		: NULL;
 	const struct config_domain_block *data;
 	const struct config_item *item;
 

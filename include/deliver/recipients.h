@@ -82,7 +82,7 @@ unsigned recipients_check(const struct recipients *r,
 /* Every root, for making, chown and opening: until it returns NULL. */
 struct maildir_root *recipients_root(struct recipients *r, unsigned i);
 
-/* Is this a domain of ours? NULL if not. Case of ASCII is ignored. */
+/* Is this a domain of ours, in whatever spelling? NULL if not. */
 const struct mail_domain *recipients_domain(const struct recipients *r,
     const char *name);
 const char *mail_domain_name(const struct mail_domain *d);

@@ -2,8 +2,9 @@
  * tables: what recipients are made of. For src/deliver/recipients*.c alone;
  * all that is said in recipients.h about order and lifetime holds here.
  *
- * Names are kept in the form in which they are looked up: folded, where the
- * options say so; "postmaster" always is (RFC 5321 4.5.1).
+ * Names are kept in the form in which they are looked up: local parts folded,
+ * where the options say so; "postmaster" always is (RFC 5321 4.5.1). Domains
+ * as io/idn.h makes them.
  */
 #ifndef DELIVER_TABLES_H
 #define DELIVER_TABLES_H
@@ -20,7 +21,8 @@
 #define POINTER_MIX UINT64_C(0x9e3779b97f4a7c15)
 
 struct alias_target {
-	struct smtp_path path;
+	struct smtp_path path; /* as written */
+	const char *domain;    /* in the form in which it is looked up */
 	struct alias_target *next;
 };
 
@@ -33,7 +35,8 @@ struct mail_name {
 };
 
 struct mail_domain {
-	const char *name; /* in lower case */
+	const char *name; /* as written, in lower case: %d */
+	const char *key;  /* in the form in which it is looked up */
 	uint64_t size;
 	struct template template;
 	struct maildir_root *root;

@@ -19,7 +19,10 @@ void senders_free(struct senders **s);
 const char *senders_add(struct senders *s, struct span line);
 
 enum senders_verdict { SENDERS_NO, SENDERS_YES, SENDERS_UNLISTED };
-/* The null sender is always SENDERS_YES. ASCII case is ignored. */
+/*
+ * The null sender is always SENDERS_YES. ASCII case is ignored, and so is the
+ * spelling of domains.
+ */
 enum senders_verdict senders_look(const struct senders *s, const char *login,
     const struct smtp_path *from);
 

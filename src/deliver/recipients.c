@@ -13,6 +13,7 @@
 
 #include "base/ascii.h"
 #include "deliver/tables.h"
+#include "io/idn.h"
 
 struct recipients *
 recipients_new(const struct recipients_options *o)
@@ -117,14 +118,13 @@ intern_root(struct recipients *r, const char *path)
 static struct mail_domain *
 find_domain(const struct recipients *r, const char *name)
 {
-	char key[SMTP_DOMAIN_MAX + 1];
-	size_t len = strlen(name);
+	char key[IDN_MAX + 1];
 	struct mail_domain *d;
+	size_t len;
 
-	if (len > SMTP_DOMAIN_MAX)
+	if (idn_key(span_str(name), key) < 0)
 		return NULL;
-	memcpy(key, name, len);
-	ascii_fold(key, len);
+	len = strlen(key);
 	HASH_FIND_BYHASHVALUE(hh, r->domains, key, len, hash(r, key, len), d);
 	return d;
 }
@@ -134,10 +134,12 @@ recipients_add_domain(struct recipients *r, const char *name,
     const char *template, struct mail_domain **domain_r)
 {
 	struct mail_domain *d = arena_alloc(&r->arena, sizeof(*d));
+	char key[IDN_MAX + 1];
 	const char *bad;
 
 	d->name = dup_folded(&r->arena, name, true);
-	if (!smtp_domain_valid(span_str(name)))
+	if (!smtp_domain_valid(span_str(name)) ||
+	    idn_key(span_str(name), key) < 0)
 		return "is not a domain name: write it as in example.org";
 	if (find_domain(r, name))
 		return "is there already: a domain has one block";
@@ -149,8 +151,9 @@ recipients_add_domain(struct recipients *r, const char *name,
 		       "path without %d";
 	d->root = intern_root(r, d->template.root);
 	r->live |= d->template.detail;
-	HASH_ADD_KEYPTR_BYHASHVALUE(hh, r->domains, d->name, strlen(d->name),
-	    hash(r, d->name, strlen(d->name)), d);
+	d->key = arena_dup(&r->arena, span_str(key));
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, r->domains, d->key, strlen(d->key),
+	    hash(r, d->key, strlen(d->key)), d);
 	*domain_r = d;
 	return NULL;
 }

@@ -7,6 +7,7 @@
 
 #include "base/ascii.h"
 #include "deliver/tables.h"
+#include "io/idn.h"
 
 /* The index of the first c outside quotes, or s.len. */
 static size_t
@@ -109,11 +110,17 @@ recipients_users_from(struct recipients *r, struct mail_domain *d,
 /* domain NULL: only a whole address will do. */
 static int
 parse_target(struct span s, const char *domain, struct arena *a,
-    struct smtp_path *r)
+    struct alias_target *r)
 {
-	if (!smtp_mailbox_parse(s, a, r))
-		return 0;
-	return domain ? parse_local(s, domain, a, r) : -1;
+	char key[IDN_MAX + 1];
+
+	if (smtp_mailbox_parse(s, a, &r->path) < 0 &&
+	    (!domain || parse_local(s, domain, a, &r->path) < 0))
+		return -1;
+	if (idn_key(span_str(r->path.domain), key) < 0)
+		return -1;
+	r->domain = arena_dup(a, span_str(key));
+	return 0;
 }
 
 static const char *
@@ -132,7 +139,7 @@ parse_targets(struct recipients *r, struct mail_domain *d, struct span s,
 		if (!one.len)
 			return "needs a target on both sides of each comma: "
 			       "write \"name: target, target\"";
-		if (parse_target(one, d->name, &r->arena, &t->path) < 0)
+		if (parse_target(one, d->name, &r->arena, t) < 0)
 			return "has a target that is no address: write a local "
 			       "part, or local@domain";
 		*list = t;
@@ -176,7 +183,7 @@ add_nameless(struct recipients *r, const char *domain, const char *address,
 
 	if (*alias)
 		return "is there already";
-	if (parse_target(span_str(address), domain, &r->arena, &t->path) < 0)
+	if (parse_target(span_str(address), domain, &r->arena, t) < 0)
 		return domain ? "must be a local part, or local@domain"
 			      : "must be an address, as in root@example.org";
 	*alias = arena_alloc(&r->arena, sizeof(**alias));

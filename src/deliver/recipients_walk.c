@@ -177,7 +177,7 @@ is_on_path(const struct walk *w, const struct mail_name *alias)
 static enum walk_result
 walk_target(struct walk *w, const struct alias_target *t)
 {
-	const struct mail_domain *d = recipients_domain(w->r, t->path.domain);
+	const struct mail_domain *d = recipients_domain(w->r, t->domain);
 	enum walk_result r = d ? walk_local(w, d, t->path.local) : WALK_FOREIGN;
 
 	if (r != WALK_OK && !w->culprit)

@@ -42,6 +42,39 @@ def test_resolution(smtpd, address, expected):
         f"{user}@example.org" for user in expected]
 
 
+UMLAUT = """
+domain "BÜCHER.example" {{
+	users = {{ "alice", "postmaster" }}
+	aliases = {{ "abuse: alice@xn--bcher-kva.example" }}
+	deliver = "maildir:{mail}/%d/%u"
+}}
+"""
+
+
+@pytest.fixture(scope="module")
+def umlaut(base):
+    from conftest import Factory
+    factory = Factory(base)
+    yield factory(domains=UMLAUT)
+    factory.end()
+
+
+@pytest.mark.parametrize("domain", [
+    "bücher.example", "BÜCHER.example", "bu\u0308cher.EXAMPLE",
+    "xn--bcher-kva.example", "XN--Bcher-KVA.Example"])
+def test_spellings_of_a_domain(umlaut, domain):
+    """FAULT C4: one domain; WIRE 15. Its mailbox is as the block says."""
+    with umlaut.client() as c:
+        reply = c.deliver("x\r\n", f"alice@{domain}", f"abuse@{domain}",
+                          params="" if domain.isascii() else " SMTPUTF8")
+        assert boxes(umlaut, reply) == [
+            ("alice@bÜcher.example", f"alice@{domain}")]
+        c.ask("MAIL FROM:<> SMTPUTF8")
+        assert c.ask(f"RCPT TO:<x@{domain}>").status == "550 5.1.1"
+        assert c.ask(f"RCPT TO:<x@sub.{domain}>").status == "550 5.7.1"
+        assert c.ask("RCPT TO:<alice@☃.example>").status == "550 5.7.1"
+
+
 def test_one_file_for_each_mailbox(smtpd):
     """WIRE 25, 31: however often and under whatever name it was given."""
     with smtpd.client() as c:

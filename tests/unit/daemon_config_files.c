@@ -133,6 +133,39 @@ byte_order_marks(void **state)
 	config_free(&l.config);
 }
 
+/*
+ * FAULT C4: one domain in two spellings, and what is none, are errors with
+ * their lines; a fault in a domain is shown where that is written.
+ */
+static void
+spellings(void **state)
+{
+	static const char text[] =
+	    HOST "domain \"b\xc3\xbc"
+		 "cher.test\" { users = { \"postmaster\", \"abuse\" } }\n"
+		 "domain \"xn--bcher-kva.test\" { }\n"
+		 "domain \"\xe2\x98\x83.test\" { }\n";
+	static const char alias[] = HOST
+	    "domain \"B\xc3\x9c"
+	    "cher.test\" { users = { \"postmaster\", \"abuse\" }\n"
+	    "aliases = {\n\"a: nobody\",\n\"b: a@\xe2\x98\x83.test\" } }\n";
+	struct loaded l;
+
+	(void)state;
+	load_text(&l, text);
+	assert_int_equal(l.errors, 2);
+	assert_fault(&l, 0, "smtpd.conf", 3, "there already, in line 2 of");
+	assert_fault(&l, 1, "smtpd.conf", 4, "IDNA2008 has no such name");
+	load_text(&l, alias);
+	assert_int_equal(l.errors, 1);
+	assert_fault(&l, 0, "smtpd.conf", 5, "target that is no address");
+	load_text(&l, HOST "domain \"B\xc3\x9c"
+			   "cher.test\" { users = { \"postmaster\" }\n"
+			   "aliases = {\n\"abuse: nobody\" } }\n");
+	assert_int_equal(l.n, 1);
+	assert_fault(&l, 0, "smtpd.conf", 4, "leads to nobody");
+}
+
 /* Everything but the first line, which names the file. */
 static char *
 print(const struct config *c)
@@ -364,6 +397,7 @@ main(void)
 	    cmocka_unit_test(include_broken),
 	    cmocka_unit_test(include_itself),
 	    cmocka_unit_test(byte_order_marks),
+	    cmocka_unit_test(spellings),
 	    cmocka_unit_test(print_reads_back),
 	    cmocka_unit_test(print_names_every_key),
 	    cmocka_unit_test(example_loads),

@@ -141,6 +141,93 @@ test_domains(void **state)
 	assert_null(recipients_add_domain(r, "tmp", "/m/%u", &d));
 }
 
+#define UMLAUT                                                                 \
+	"b\xc3\xbc"                                                            \
+	"cher.example"
+#define CAPITAL                                                                \
+	"B\xc3\x9c"                                                            \
+	"CHER.Example"
+#define DECOMPOSED                                                             \
+	"bu\xcc\x88"                                                           \
+	"cher.example"
+#define PUNY "XN--bcher-kva.example"
+
+static bool
+owns(const char *login, const char *local, const char *domain)
+{
+	struct smtp_path from = {.local = local, .domain = domain};
+
+	return recipients_owns(r, login, &from);
+}
+
+/*
+ * FAULT C4: a domain is one, whatever its spelling: in blocks, recipients,
+ * targets of aliases, senders and logins. Its directory is as the block says.
+ */
+static void
+test_spellings(void **state)
+{
+	static const char *const all[] = {UMLAUT, CAPITAL, DECOMPOSED, PUNY};
+	char text[128];
+
+	(void)state;
+	start(true, '+', "/m/%d/%u");
+	for (int i = 0; i < 4; i++) {
+		struct mail_domain *d, *again = NULL;
+
+		recipients_free(&r);
+		start(true, '+', "/m/%d/%u");
+		assert_null(recipients_add_domain(r, all[i], "/m/%d/%u", &d));
+		assert_null(recipients_add_user(r, d, "bob"));
+		snprintf(text, sizeof(text), "team: bob@%s", all[3 - i]);
+		alias(text);
+		for (int k = 0; k < 4; k++) {
+			assert_non_null(recipients_add_domain(r, all[k],
+			    "/m/%d/%u", &again));
+			snprintf(text, sizeof(text), "bob@%s", all[k]);
+			assert_int_equal(resolve(text), RCPT_OK);
+			assert_string_equal(list->first->address, text);
+			assert_int_equal(resolve("team@example.org"), RCPT_OK);
+			snprintf(text, sizeof(text), "%s/bob",
+			    mail_domain_name(d));
+			assert_targets(text);
+			assert_true(owns("bob", "bob", all[k]));
+			snprintf(text, sizeof(text), "bob@%s", all[3 - k]);
+			assert_true(owns(text, "bob", all[k]));
+			assert_true(owns(text, "team", "example.org"));
+			assert_false(owns(text, "eve", all[k]));
+		}
+		assert_null(again);
+	}
+	/* the mailboxes that are there do not move */
+	recipients_free(&r);
+	start(true, '+', "/m/%d/%u");
+	assert_null(recipients_add_domain(r, CAPITAL, "/m/%d/%u", &org));
+	assert_string_equal(mail_domain_name(org), "b\xc3\x9c"
+						   "cher.example");
+}
+
+/* What is no domain is nobody's, and no part of a configuration. */
+static void
+test_no_domain(void **state)
+{
+	struct mail_domain *d = NULL;
+
+	(void)state;
+	start(true, '+', "/m/%d/%u");
+	user("a");
+	assert_result("a@\xe2\x98\x83.example", RCPT_FOREIGN);
+	assert_false(owns("a", "a", "\xe2\x98\x83.example"));
+	assert_false(owns("a@\xe2\x98\x83.example", "a", "example.org"));
+	assert_non_null(
+	    recipients_add_domain(r, "\xe2\x98\x83.example", "/m/%u", &d));
+	assert_null(d);
+	assert_non_null(
+	    recipients_add_alias(r, org, "x: a, a@\xe2\x98\x83.example"));
+	assert_non_null(recipients_catch_all(r, org, "a@\xe2\x98\x83.example"));
+	assert_non_null(recipients_postmaster(r, "a@\xe2\x98\x83.example"));
+}
+
 static void
 test_roots(void **state)
 {
@@ -616,6 +703,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    T(test_domains),
+	    T(test_spellings),
+	    T(test_no_domain),
 	    T(test_roots),
 	    T(test_users),
 	    T(test_one_mailbox),

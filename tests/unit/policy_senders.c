@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -45,12 +46,56 @@ looks(void **state)
 	assert_null(s);
 }
 
+/* FAULT C4: the domain of an address, and of a login that is one. */
+static void
+spellings(void **state)
+{
+	static const char *const all[] = {"XN--bcher-kva.test",
+	    "b\xc3\xbc"
+	    "cher.test",
+	    "B\xc3\x9c"
+	    "CHER.Test",
+	    "bu\xcc\x88"
+	    "cher.test"};
+	char line[128], login[64];
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct senders *s = senders_new();
+
+		snprintf(line, sizeof(line), "al@%s: x@%s, @sub.%s", all[i],
+		    all[(i + 1) % 4], all[(i + 2) % 4]);
+		assert_null(senders_add(s, span_str(line)));
+		for (int k = 0; k < 4; k++) {
+			snprintf(login, sizeof(login), "Al@%s", all[3 - k]);
+			assert_int_equal(look(s, login, "x", all[k]),
+			    SENDERS_YES);
+			assert_int_equal(look(s, login, "y", all[k]),
+			    SENDERS_NO);
+			snprintf(line, sizeof(line), "sub.%s", all[k]);
+			assert_int_equal(look(s, login, "y", line),
+			    SENDERS_YES);
+			snprintf(line, sizeof(line), "%s:", login);
+			assert_non_null(senders_add(s, span_str(line)));
+		}
+		assert_int_equal(look(s, "al", "x", all[0]), SENDERS_UNLISTED);
+		assert_int_equal(look(s, "al@", "x", all[0]), SENDERS_UNLISTED);
+		assert_int_equal(look(s, "al@\xe2\x98\x83.test", "x", all[0]),
+		    SENDERS_UNLISTED);
+		assert_int_equal(look(s, login, "x", "\xe2\x98\x83.test"),
+		    SENDERS_NO);
+		senders_free(&s);
+	}
+}
+
 static void
 faults(void **state)
 {
 	static const char *const bad[] = {"", "alice", ": a@b.test", " : x",
 	    "alice: a", "alice: @", "alice: @a..b", "alice: a@b.test,,c@d.test",
-	    "alice: <a@b.test>", "alice: a@b.test c@d.test"};
+	    "alice: <a@b.test>", "alice: a@b.test c@d.test",
+	    "alice: @\xe2\x98\x83.test", "alice: x@\xe2\x98\x83.test",
+	    "alice@\xe2\x98\x83.test: x@b.test"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -72,6 +117,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(looks),
+	    cmocka_unit_test(spellings),
 	    cmocka_unit_test(faults),
 	};
 
