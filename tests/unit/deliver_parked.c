@@ -170,7 +170,7 @@ nobody_is_parked(void)
 static bool
 all_is_settled(void)
 {
-	return deliver_settled(deliver);
+	return !jobs_pending(jobs) && deliver_settled(deliver);
 }
 
 static void
