@@ -6,6 +6,38 @@
 
 #include "io/log.h"
 
+/* Absent, "<>", or the address. */
+static struct span
+show(const struct smtp_path *p, struct buf *text)
+{
+	if (p && p->local && smtp_path_is_null(p))
+		return SPAN_LIT("<>");
+	if (p && p->local)
+		smtp_path_format(p, text);
+	return buf_span(text);
+}
+
+static const struct smtp_path *
+first_rcpt(const struct session *s)
+{
+	return s->env.rcpts ? &s->env.rcpts->path : NULL;
+}
+
+/* The one that was refused, or else the first one. */
+static const struct smtp_path *
+refused_rcpt(const struct session *s)
+{
+	return s->smtp.asked == SMTP_ASK_RCPT && s->smtp.rcpt.local
+		   ? &s->smtp.rcpt
+		   : first_rcpt(s);
+}
+
+static uint64_t
+size(const struct session *s)
+{
+	return s->smtp.received ? s->smtp.received : s->env.size;
+}
+
 void
 session_log_turned_away(const struct session *s)
 {
@@ -26,20 +58,18 @@ void
 session_log_refused(const struct session *s)
 {
 	struct span reply = buf_span(&s->all->out);
-	struct buf rcpt = {0};
-	struct buf from = {0};
+	struct buf from = {0}, rcpt = {0};
+	bool mail = s->env.sender.local != NULL;
 
 	span_skip(&reply, s->smtp.reply_at);
 	reply.len -= 2;
-	if (s->env.sender.local)
-		smtp_path_format(&s->env.sender, &from);
-	if (s->smtp.asked == SMTP_ASK_RCPT && s->smtp.rcpt.local)
-		smtp_path_format(&s->smtp.rcpt, &rcpt);
 	log_event(LOG_INFO, "refused", LOG_STR("session", s->env.session),
 	    LOG_IP("client", &s->env.client), LOG_SPAN("reply", reply),
 	    LOG_SPAN("command", s->smtp.line), LOG_STR("helo", s->env.helo),
-	    LOG_SPAN("from", buf_span(&from)),
-	    LOG_SPAN("rcpt", buf_span(&rcpt)));
+	    LOG_SPAN("from", show(&s->env.sender, &from)),
+	    LOG_SPAN("rcpt", show(refused_rcpt(s), &rcpt)),
+	    LOG_UINT(mail ? "recipients" : NULL, s->env.nrcpts),
+	    LOG_UINT(mail ? "size" : NULL, size(s)));
 	buf_free(&rcpt);
 	buf_free(&from);
 }
@@ -51,10 +81,9 @@ session_log_accepted(const struct session *s)
 	struct buf from = {0};
 
 	envelope_message_id(&s->env, id);
-	smtp_path_format(&s->env.sender, &from);
 	log_event(LOG_INFO, "accepted", LOG_STR("message", id),
 	    LOG_IP("client", &s->env.client), LOG_STR("helo", s->env.helo),
-	    LOG_SPAN("from", buf_span(&from)),
+	    LOG_SPAN("from", show(&s->env.sender, &from)),
 	    LOG_UINT("recipients", s->env.nrcpts),
 	    LOG_UINT("size", s->smtp.received),
 	    LOG_UINT("quirks", s->smtp.quirks));

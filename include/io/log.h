@@ -38,7 +38,7 @@ enum log_type {
 };
 
 struct log_field {
-	const char *key;
+	const char *key; /* NULL: the field is left out */
 	enum log_type type;
 	union {
 		const char *str;  /* NULL: the field is left out */

@@ -36,7 +36,8 @@ enum smtp_step {
 	SMTP_NEED_VERDICT, /* s->ask says about what: smtp_answer() */
 	SMTP_HAVE_BODY,    /* s->body: message octets, aliasing the input */
 	SMTP_FLUSH,        /* out is long: flush it, then step again */
-	SMTP_REFUSED,      /* s->reply_at: a 4xx or 5xx for the log */
+	SMTP_REFUSED,      /* s->reply_at: a 4xx or 5xx for the log; env still
+			      has the transaction that it refuses or ends */
 	SMTP_START_TLS,    /* flush out, handshake, smtp_tls_started() */
 	SMTP_CLOSE,        /* flush out, then close */
 };
@@ -103,7 +104,7 @@ struct smtp {
 	uint64_t received;   /* content octets of this message */
 	uint64_t size_max;   /* of this message; smtp_limit_size() */
 	unsigned commands;   /* complete lines and bodies so far */
-	struct span line;    /* the last command, aliasing the input */
+	struct span line;    /* the last command, in the input or constant */
 	enum smtp_ask asked; /* what its last question was, if any */
 	size_t reply_at;     /* with SMTP_REFUSED: where in out it begins */
 	unsigned quirks;     /* of this message: enum smtp_quirk */
@@ -127,6 +128,7 @@ struct smtp {
 	bool odd_name;  /* of the last HELO or EHLO */
 	bool pipelined; /* octets stood behind this command */
 	bool refused;   /* SMTP_REFUSED is due */
+	bool stale;     /* the envelope is an ended transaction's */
 	bool rewind;    /* the last RCPT left something in the arena */
 };
 

@@ -174,7 +174,7 @@ put_value(struct buf *out, size_t begin, enum log_format format,
 static bool
 is_absent(const struct log_field *f)
 {
-	return (f->type == LOG_TYPE_STR && !f->v.str) ||
+	return !f->key || (f->type == LOG_TYPE_STR && !f->v.str) ||
 	       (f->type == LOG_TYPE_SPAN && !f->v.span.ptr);
 }
 

@@ -79,11 +79,21 @@ smtp_limit_size(struct smtp *s, uint64_t n)
 		s->size_max = n;
 }
 
-void
-smtp_end_transaction(struct smtp *s)
+static void
+forget(struct smtp *s)
 {
 	envelope_reset(s->env);
 	s->rcpt = (struct smtp_path){0};
+	s->stale = false;
+}
+
+void
+smtp_end_transaction(struct smtp *s)
+{
+	/* a refusal is told with what it was about, and that is told next */
+	s->stale = true;
+	if (!s->refused)
+		forget(s);
 	s->rewind = false;
 	s->refusal = (struct smtp_reply){0};
 	s->begun = false;
@@ -131,10 +141,9 @@ smtp_say(struct smtp *s, const struct smtp_reply *r, struct buf *out)
 void
 smtp_hangup(struct smtp *s, const struct smtp_reply *reply, struct buf *out)
 {
-	s->refused = true;
-	s->reply_at = out->len;
-	smtp_reply_write(out, reply, s->env->session);
-	close_session(s);
+	s->asked = SMTP_ASK_NONE;
+	smtp_tell(s, reply, out);
+	close_session(s); /* a 554 as well */
 }
 
 /* --- lines --- */
@@ -267,6 +276,8 @@ static void
 end_body(struct smtp *s, struct buf *out)
 {
 	s->commands++;
+	s->line =
+	    s->state == SMTP_STATE_DATA ? SPAN_LIT("DATA") : SPAN_LIT("BDAT");
 	if (s->state == SMTP_STATE_DATA)
 		end_message(s, out);
 	else
@@ -305,6 +316,8 @@ smtp_step(struct smtp *s, struct span *in, struct buf *out)
 			s->refused = false;
 			return SMTP_REFUSED;
 		}
+		if (s->stale)
+			forget(s);
 		if (s->state == SMTP_STATE_CLOSED)
 			return SMTP_CLOSE;
 		if (s->state == SMTP_STATE_TLS)

@@ -31,7 +31,7 @@ answer_mail(struct smtp *s, const struct smtp_reply *no, struct buf *out)
 {
 	smtp_say(s, no ? no : SMTP_REPLY(250, "2.1.0", "Sender ok"), out);
 	if (no)
-		envelope_reset(s->env);
+		smtp_end_transaction(s);
 	else
 		s->state = SMTP_STATE_MAIL;
 }

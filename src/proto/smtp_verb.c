@@ -99,39 +99,39 @@ mail_refusal(const struct smtp *s)
 }
 
 static void
-begin_transaction(struct smtp *s, const struct smtp_mail *mail)
+take_mail(struct smtp *s, const struct smtp_mail *mail)
 {
 	s->env->sender = mail->path;
 	s->env->size = mail->size;
 	s->env->eightbit = mail->eightbit;
 	s->env->utf8 = mail->utf8;
-	s->env->serial++;
 	s->size_max = s->conf->message_size;
 	s->received = 0;
 	s->beyond = 0;
 	s->quirks = (mail->quirk ? SMTP_QUIRK_SPACE : 0u) |
 		    (mail->path.odd ? SMTP_QUIRK_SENDER : 0u) |
 		    (s->odd_name ? SMTP_QUIRK_NAME : 0u);
-	s->ask = SMTP_ASK_MAIL;
 }
 
 static void
 run_mail(struct smtp *s, struct span args, struct buf *out)
 {
 	const struct smtp_reply *bad = mail_refusal(s);
-	struct smtp_mail mail;
+	struct smtp_mail mail = {0};
 
 	if (!bad)
 		bad = smtp_cmd_mail(args, s->env->login != NULL, &s->env->arena,
 		    &mail);
+	take_mail(s, &mail); /* the log wants it refused, too */
 	if (!bad && mail.size > s->conf->message_size)
 		bad = SMTP_REPLY(552, "5.3.4", "Message too big");
 	if (bad) {
-		envelope_reset(s->env);
 		smtp_say(s, bad, out);
+		smtp_end_transaction(s);
 		return;
 	}
-	begin_transaction(s, &mail);
+	s->env->serial++;
+	s->ask = SMTP_ASK_MAIL;
 }
 
 /* The rest of an honest list comes again; its message must not be lost. */

@@ -90,3 +90,53 @@ def test_refusal_is_found_by_its_id(start):
     assert any("550 5.1.1" in str(e.get("reply")) and
                e.get("client") == "127.0.0.1" and
                "nobody@example.org" in str(e) for e in found), found
+
+
+JSON = "log { format = json\nlevel = trace }"
+
+
+def events(d, name):
+    return [e for e in map(json.loads, lines(d)) if e["event"] == name]
+
+
+def test_refused_messages(start):
+    """FAULT D1: whatever is refused in a transaction has its sender, its
+    first recipient, how many there are, and the size."""
+    d = start(extra=JSON, top="message-size = 64K")
+    bodies = ["bare\nLF\r\n", "Received: x\r\n" * 101, "x" * 70000 + "\r\n",
+              "too big\r\n" * 8000]
+    with d.client() as c:
+        for body in bodies:
+            reply = c.deliver(body, "alice@example.org", "bob@example.org",
+                              sender="")
+            assert reply.code > 500
+        c.ask("MAIL FROM:<a@example.com> SIZE=70000")
+        c.begin("bob@example.org", sender="b@example.com")
+        c.ask("MAIL FROM:<c@example.com>")
+        c.ask("RCPT TO:<nobody@example.org>")
+    d.stop()
+    said = [(e["from"], e.get("rcpt"), e["recipients"], e["size"])
+            for e in events(d, "refused")]
+    assert said == [
+        *(("<>", "alice@example.org", 2, len(body)) for body in bodies),
+        ("a@example.com", None, 0, 70000),
+        ("b@example.com", "bob@example.org", 1, 0),
+        ("b@example.com", "nobody@example.org", 1, 0)]
+
+
+def test_deadline_in_a_message(start):
+    """FAULT D1: one that is too slow, too; and an accepted one from <>."""
+    d = start(extra=JSON, limits="idle = 1s")
+    with d.client() as c:
+        assert c.deliver("x\r\n", sender="").code == 250
+        c.begin(sender="")
+        assert c.ask("DATA").code == 354
+        c.send("slow\r\n")
+        assert c.reply().status == "421 4.4.2"
+    d.stop()
+    refused, = events(d, "refused")
+    accepted, = events(d, "accepted")
+    assert "command" not in refused
+    assert refused["from"] == accepted["from"] == "<>"
+    assert [refused[k] for k in ("rcpt", "recipients", "size")] == [
+        "alice@example.org", 1, 6]

@@ -71,7 +71,8 @@ drive_check_refusal(struct drive *d)
 	drive_expect(d, memchr(out.ptr, '\n', out.len) == out.ptr + out.len - 1,
 	    "reply_at is the last reply");
 	drive_expect(d,
-	    !line.ptr || d->smtp.secret ||
+	    !line.ptr || d->smtp.secret || span_equal(line, SPAN_LIT("DATA")) ||
+		span_equal(line, SPAN_LIT("BDAT")) ||
 		(line.ptr >= d->shown.ptr &&
 		    line.ptr + line.len <= d->shown.ptr + d->shown.len),
 	    "a line that aliases the input");

@@ -392,6 +392,99 @@ test_odd_names(void **state)
 	}
 }
 
+/* All in one batch; what the engine still knows at each refusal. */
+static void
+tell_all(const char *text, bool hangup, struct buf *told)
+{
+	struct span in = span_str(text);
+	struct envelope env = {.session = "0123456789ABCDEF"};
+	const struct envelope_rcpt *r;
+	struct buf out = {0};
+	struct smtp s;
+	enum smtp_step step;
+
+	smtp_init(&s, &conf, &env);
+	while ((step = smtp_step(&s, &in, &out)) != SMTP_CLOSE) {
+		if (step == SMTP_NEED_VERDICT)
+			smtp_answer(&s, no[s.ask], &out);
+		if (step == SMTP_NEED_INPUT && !hangup)
+			break;
+		if (step == SMTP_NEED_INPUT)
+			smtp_hangup(&s, SMTP_REPLY(421, "4.4.2", "Slow"), &out);
+		if (step != SMTP_REFUSED)
+			continue;
+		r = env.rcpts;
+		buf_printf(told, "%.3s %s>%s %u %u/%u;", out.data + s.reply_at,
+		    env.sender.local ? env.sender.local : "none",
+		    r ? r->path.local : "none", env.nrcpts, (unsigned)env.size,
+		    (unsigned)s.received);
+	}
+	assert_null(env.sender.local);
+	assert_null(env.rcpts);
+	envelope_free(&env);
+	buf_free(&out);
+	buf_append(told, "", 1);
+}
+
+/* FAULT D1: a refusal is told before its transaction is forgotten. */
+static void
+test_refusals_know_their_transaction(void **state)
+{
+	static const struct {
+		const char *text, *told;
+		bool hangup;
+	} rows[] = {
+	    {BEGIN "DATA\r\nbare\nLF\r\n.\r\n", "550 a>b 1 0/9;", false},
+	    {BEGIN "BDAT 3 LAST\r\na\nb", "550 a>b 1 0/3;", false},
+	    {BEGIN "MAIL FROM:<>\r\nRSET\r\n", "503 a>b 1 0/0;", false},
+	    {BEGIN "RCPT TO:<x\r\nRSET\r\n", "501 a>b 1 0/0;", false},
+	    {"MAIL FROM:<a@b> SIZE=1001\r\n", "552 a>none 0 1001/0;", false},
+	    {"MAIL FROM:<> SIZE=2\r\n", "421 >none 0 2/0;", true},
+	    {BEGIN "DATA\r\nslow\r\n", "421 a>b 1 0/6;", true},
+	    {BEGIN "BDAT 2\r\nabBDAT 3\r\n", "421 a>b 1 0/2;", true},
+	    {"QUIT x\r\n", "501 none>none 0 0/0;", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct buf text = {0}, told = {0};
+
+		buf_append_str(&text, HELO);
+		buf_append(&text, rows[i].text, strlen(rows[i].text) + 1);
+		tell_all(text.data, rows[i].hangup, &told);
+		assert_string_equal(told.data, rows[i].told);
+		buf_free(&text);
+		buf_free(&told);
+	}
+}
+
+/* FAULT D1: and so is what the caller says no to. */
+static void
+test_answers_know_their_transaction(void **state)
+{
+	static const struct {
+		enum smtp_ask ask;
+		const char *text, *told;
+	} rows[] = {
+	    {SMTP_ASK_MAIL, "MAIL FROM:<> SIZE=5\r\n", "451 >none 0 5/0;"},
+	    {SMTP_ASK_MESSAGE, BEGIN "DATA\r\nx\r\n.\r\n", "451 a>b 1 0/3;"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct buf text = {0}, told = {0};
+
+		no[rows[i].ask] = SMTP_REPLY(451, "4.3.0", "Not now");
+		buf_append_str(&text, HELO);
+		buf_append(&text, rows[i].text, strlen(rows[i].text) + 1);
+		tell_all(text.data, false, &told);
+		no[rows[i].ask] = NULL;
+		assert_string_equal(told.data, rows[i].told);
+		buf_free(&text);
+		buf_free(&told);
+	}
+}
+
 /* More replies than are held at once: it says so, and loses none. */
 static void
 test_flush(void **state)
@@ -432,6 +525,8 @@ main(void)
 	    cmocka_unit_test(test_where_we_are),
 	    cmocka_unit_test(test_quirks),
 	    cmocka_unit_test(test_odd_names),
+	    cmocka_unit_test(test_refusals_know_their_transaction),
+	    cmocka_unit_test(test_answers_know_their_transaction),
 	    cmocka_unit_test(test_flush),
 	};
 
