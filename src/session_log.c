@@ -59,13 +59,17 @@ session_log_refused(const struct session *s)
 {
 	struct span reply = buf_span(&s->all->out);
 	struct buf from = {0}, rcpt = {0};
+	struct span command = s->smtp.line;
 	bool mail = s->env.sender.local != NULL;
 
 	span_skip(&reply, s->smtp.reply_at);
 	reply.len -= 2;
 	log_event(LOG_INFO, "refused", LOG_STR("session", s->env.session),
 	    LOG_IP("client", &s->env.client), LOG_SPAN("reply", reply),
-	    LOG_SPAN("command", s->smtp.line), LOG_STR("helo", s->env.helo),
+	    LOG_SPAN("command", command),
+	    LOG_UINT(!command.ptr && command.len ? "length" : NULL,
+		command.len),
+	    LOG_STR("helo", s->env.helo),
 	    LOG_SPAN("from", show(&s->env.sender, &from)),
 	    LOG_SPAN("rcpt", show(refused_rcpt(s), &rcpt)),
 	    LOG_UINT(mail ? "recipients" : NULL, s->env.nrcpts),

@@ -104,7 +104,7 @@ struct smtp {
 	uint64_t received;   /* content octets of this message */
 	uint64_t size_max;   /* of this message; smtp_limit_size() */
 	unsigned commands;   /* complete lines and bodies so far */
-	struct span line;    /* the last command, in the input or constant */
+	struct span line;    /* the last command; NULL: only its length */
 	enum smtp_ask asked; /* what its last question was, if any */
 	size_t reply_at;     /* with SMTP_REFUSED: where in out it begins */
 	unsigned quirks;     /* of this message: enum smtp_quirk */
@@ -127,6 +127,7 @@ struct smtp {
 	bool draining;
 	bool odd_name;  /* of the last HELO or EHLO */
 	bool pipelined; /* octets stood behind this command */
+	bool wary;      /* behind AUTH: what is no command may be secret */
 	bool refused;   /* SMTP_REFUSED is due */
 	bool stale;     /* the envelope is an ended transaction's */
 	bool rewind;    /* the last RCPT left something in the arena */

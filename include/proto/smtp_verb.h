@@ -12,6 +12,13 @@
 void smtp_verb_run(struct smtp *s, struct span line, struct buf *out);
 
 /*
+ * What the log may see of this line, with or without its end, goes to
+ * s->line: of AUTH its name; of no known verb, which may be AUTH misspelt or
+ * a password that came behind it, nothing but its length.
+ */
+void smtp_verb_show(struct smtp *s, struct span line);
+
+/*
  * Every reply but the greeting goes this way: counts errors, closes after a
  * 421 and after too many errors.
  */

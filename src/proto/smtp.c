@@ -188,7 +188,10 @@ read_command(struct smtp *s, struct span *in, struct buf *out)
 	s->asked = SMTP_ASK_NONE;
 	s->pipelined = in->len > 0;
 	s->secret = s->secret || secret;
-	s->line = secret ? SPAN_LIT("AUTH") : (struct span){line.ptr, len};
+	if (s->state == SMTP_STATE_AUTH)
+		s->line = SPAN_LIT("AUTH");
+	else
+		smtp_verb_show(s, (struct span){line.ptr, len});
 	if (bad) {
 		s->skip_cr = line.ptr[len - 1] == '\r';
 		if (secret && len == SMTP_AUTH_LINE_MAX)
@@ -197,8 +200,6 @@ read_command(struct smtp *s, struct span *in, struct buf *out)
 		return true;
 	}
 	line.len = len - 2;
-	if (!secret)
-		s->line = line;
 	if (s->state == SMTP_STATE_AUTH)
 		smtp_auth_line(s, line, out);
 	else

@@ -363,26 +363,56 @@ args_refusal(const struct verb *v, struct span args)
 	return NULL;
 }
 
-void
-smtp_verb_run(struct smtp *s, struct span line, struct buf *out)
+/* The verb at the front of a line, or NULL; and what is behind it. */
+static const struct verb *
+split(struct span line, struct span *args)
 {
+	struct span name;
 	const char *sp;
-	const struct verb *v;
-	const struct smtp_reply *bad;
-	struct smtp_reply refusal = {503, "5.5.1", "You may only QUIT"};
-	struct span name, args = {NULL, 0};
 
 	while (line.len && (line.ptr[line.len - 1] == ' ' ||
 			       line.ptr[line.len - 1] == '\t'))
 		line.len--;
 	name = line;
+	*args = (struct span){NULL, 0};
 	sp = line.len ? memchr(line.ptr, ' ', line.len) : NULL;
 	if (sp) {
 		name.len = (size_t)(sp - line.ptr);
-		args = line;
-		span_skip(&args, name.len + 1);
+		*args = line;
+		span_skip(args, name.len + 1);
 	}
-	v = find_verb(name);
+	return find_verb(name);
+}
+
+void
+smtp_verb_show(struct smtp *s, struct span line)
+{
+	const struct verb *v;
+	struct span args;
+
+	/* behind the octet that made it wrong there is nothing */
+	while (line.len && memchr("\r\n", line.ptr[line.len - 1], 3))
+		line.len--;
+	v = split(line, &args);
+	s->line = line;
+	if (!v) {
+		s->line.ptr = NULL;
+		s->secret = s->secret || s->wary;
+		return;
+	}
+	s->wary = v->run == smtp_auth_begin;
+	if (s->wary)
+		s->line.len = strlen(v->name);
+}
+
+void
+smtp_verb_run(struct smtp *s, struct span line, struct buf *out)
+{
+	const struct smtp_reply *bad;
+	struct smtp_reply refusal = {503, "5.5.1", "You may only QUIT"};
+	struct span args;
+	const struct verb *v = split(line, &args);
+
 	if (s->state == SMTP_STATE_REFUSED &&
 	    (!v || !(v->states & IN(REFUSED))))
 		bad = &refusal;

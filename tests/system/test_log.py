@@ -140,3 +140,31 @@ def test_deadline_in_a_message(start):
     assert refused["from"] == accepted["from"] == "<>"
     assert [refused[k] for k in ("rcpt", "recipients", "size")] == [
         "alice@example.org", 1, 6]
+
+
+SPELLINGS = [
+    "AUTH PLAIN {}", "auth plain {}", " AUTH PLAIN {}", "AUTH\tPLAIN {}",
+    "AUTHPLAIN {}", "AUTH=PLAIN {}", "AUTH  PLAIN {}", "XAUTH {}", "{}",
+    "AUTH LOGIN\r\n{}\r\n{}", "AUTH PLAIN\r\n{}", "AUTH PLAIN {}\r\n{} x",
+    "AUTH LOGIN {}\nx", "{}\nx", "\0AUTH PLAIN {}", "AUTH PLAIN {}" + "A" * 13000,
+    "{}" + "A" * 3000, "RSET x\r\nAUTH PLAIN\r\n{}", "AUTH PLAIN {} {}"]
+
+
+def test_no_password(start):
+    """FAULT D4: in no spelling, in no state, whatever is refused."""
+    d = start(extra=JSON, limits="errors = 1000\nidle = 1s", submission=True)
+    secret = "AGFsaWNlAGh1bnRlcjI="
+    for port in d.port, d.submission:
+        for spelling in SPELLINGS:
+            with d.connect(port) as c:
+                c.send("EHLO c.example.com\r\n" + spelling.replace(
+                    "{}", secret) + "\r\nQUIT\r\n")
+                while c.line() is not None:
+                    pass
+        with d.connect(port) as c:
+            c.send("EHLO c.example.com\r\nAUTH PLAIN " + secret)
+            while c.line() is not None:
+                pass
+    d.stop()
+    assert len(events(d, "refused")) > 2 * len(SPELLINGS)
+    assert secret not in d.log()

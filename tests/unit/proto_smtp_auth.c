@@ -28,9 +28,10 @@ struct talk {
 	struct smtp smtp;
 	struct envelope env;
 	struct buf in, out;
-	bool down;      /* the backend */
-	bool wiped;     /* no message was left behind an answer */
-	char seen[256]; /* mechanism:message, one for each question */
+	bool down;       /* the backend */
+	bool wiped;      /* no message was left behind an answer */
+	char seen[256];  /* mechanism:message, one for each question */
+	char shown[256]; /* of each refused line, or (its length) */
 };
 
 static void
@@ -85,6 +86,20 @@ answer_auth(struct talk *t)
 }
 
 static void
+note_shown(struct talk *t)
+{
+	size_t n = strlen(t->shown);
+	struct span line = t->smtp.line;
+
+	if (line.ptr)
+		snprintf(t->shown + n, sizeof(t->shown) - n, "%.*s;",
+		    (int)line.len, line.ptr);
+	else
+		snprintf(t->shown + n, sizeof(t->shown) - n, "(%zu);",
+		    line.len);
+}
+
+static void
 step(struct talk *t)
 {
 	struct span in = buf_span(&t->in);
@@ -94,6 +109,8 @@ step(struct talk *t)
 	       step != SMTP_CLOSE) {
 		if (step == SMTP_NEED_VERDICT && t->smtp.ask == SMTP_ASK_AUTH) {
 			answer_auth(t);
+		} else if (step == SMTP_REFUSED) {
+			note_shown(t);
 		} else if (step == SMTP_NEED_VERDICT) {
 			smtp_answer(&t->smtp, NULL, &t->out);
 		} else if (step == SMTP_START_TLS) {
@@ -357,6 +374,41 @@ secrets_are_not_shown(void **state)
 	end(&t);
 }
 
+/* FAULT D4: however AUTH is spelt, and whatever comes behind it. */
+static void
+misspelt_secrets_are_not_shown(void **state)
+{
+	static const struct {
+		const char *text, *shown;
+		bool secret;
+	} rows[] = {
+	    {"AUTH PLAIN AGEAYg==\r\n", "AUTH;", true},
+	    {"auth\r\n", "auth;", false},
+	    {"AUTH LOGIN\r\nYQ==\r\nYg==\r\nRSET x\r\n", "AUTH;(4);(4);RSET x;",
+		true},
+	    {" AUTH PLAIN AGEAYg==\r\n", "(20);", false},
+	    {"AUTH\tPLAIN AGEAYg==\r\n", "(19);", false},
+	    {"AUTHPLAIN AGEAYg==\r\n", "(18);", false},
+	    {"AUTH=PLAIN AGEAYg==\r\n", "(19);", false},
+	    {" AUTH PLAIN AGEAYg==\n\r\n", "(20);", false},
+	    {"AGEAYg==\rx\r\n", "(8);", false},
+	    {"RSET x\n\r\n", "RSET x;", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct talk t;
+
+		begin(&t, true, true, "LOGIN PLAIN");
+		say(&t, HELO, 100, GREETING HELLO);
+		buf_append_str(&t.in, rows[i].text);
+		step(&t);
+		assert_string_equal(t.shown, rows[i].shown);
+		assert_int_equal(t.smtp.secret, rows[i].secret);
+		end(&t);
+	}
+}
+
 int
 main(void)
 {
@@ -370,6 +422,7 @@ main(void)
 	    cmocka_unit_test(auth_faults),
 	    cmocka_unit_test(auth_line_lengths),
 	    cmocka_unit_test(secrets_are_not_shown),
+	    cmocka_unit_test(misspelt_secrets_are_not_shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
