@@ -36,6 +36,7 @@ struct session {
 	struct deadline time;
 	struct limits_place place;
 	unsigned commands; /* seen complete at the last look */
+	unsigned refusals; /* in all */
 	const struct config_listen *listen;
 	const struct smtp_reply *refusal; /* of the connection; constant */
 	enum session_state state;

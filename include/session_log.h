@@ -15,4 +15,7 @@ void session_log_refused(const struct session *s);
 /* A message was answered with 250. */
 void session_log_accepted(const struct session *s);
 
+/* The end; lost: by the client, and perhaps in the middle of a message. */
+void session_log_left(const struct session *s, bool lost);
+
 #endif

@@ -57,6 +57,8 @@ session_become(struct session *s, enum session_state state)
 {
 	if (state <= s->state)
 		return;
+	if (s->state == SESSION_OPEN)
+		session_log_left(s, state == SESSION_GONE);
 	s->state = state;
 	let_go(s);
 	if (state == SESSION_CLOSING) {
@@ -106,6 +108,7 @@ handle(struct session *s, enum smtp_step step)
 	case SMTP_HAVE_BODY:
 		return store_body(s);
 	case SMTP_REFUSED:
+		s->refusals++;
 		if (!s->refusal) /* or it is logged already */
 			session_log_refused(s);
 		return true;
@@ -343,6 +346,8 @@ session_free(struct session **p)
 	*p = NULL;
 	if (!s)
 		return;
+	if (s->state == SESSION_OPEN)
+		session_log_left(s, false);
 	let_go(s);
 	stream_close(&s->stream);
 	limits_leave(&s->all->limits, &s->place);

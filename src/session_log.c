@@ -1,10 +1,20 @@
 /*
- * session_log: one event for each refusal and for each message taken, under
- * the session's id. The logger escapes what the client said.
+ * session_log: one event for each refusal, each message taken and each one
+ * that broke off, under the session's id. The logger escapes what the client
+ * said.
  */
 #include "session_log.h"
 
 #include "io/log.h"
+
+static const char *const phases[] = {
+    [PHASE_COMMAND] = "command",
+    [PHASE_BODY] = "body",
+    [PHASE_VERDICT] = "verdict",
+    [PHASE_DISK] = "disk",
+    [PHASE_HANDSHAKE] = "handshake",
+    [PHASE_FLUSH] = "flush",
+};
 
 /* Absent, "<>", or the address. */
 static struct span
@@ -58,8 +68,8 @@ void
 session_log_refused(const struct session *s)
 {
 	struct span reply = buf_span(&s->all->out);
-	struct buf from = {0}, rcpt = {0};
 	struct span command = s->smtp.line;
+	struct buf from = {0}, rcpt = {0};
 	bool mail = s->env.sender.local != NULL;
 
 	span_skip(&reply, s->smtp.reply_at);
@@ -92,4 +102,38 @@ session_log_accepted(const struct session *s)
 	    LOG_UINT("size", s->smtp.received),
 	    LOG_UINT("quirks", s->smtp.quirks));
 	buf_free(&from);
+}
+
+static void
+log_lost(const struct session *s)
+{
+	struct log_field reason = LOG_STR("reason", "closed");
+	struct buf from = {0}, rcpt = {0};
+
+	if (s->stream.error) {
+		reason.type = LOG_TYPE_ERRNO;
+		reason.v.err = s->stream.error;
+	}
+	log_event(LOG_INFO, "lost", LOG_STR("session", s->env.session),
+	    LOG_IP("client", &s->env.client), LOG_STR("helo", s->env.helo),
+	    LOG_SPAN("from", show(&s->env.sender, &from)),
+	    LOG_SPAN("rcpt", show(first_rcpt(s), &rcpt)),
+	    LOG_UINT("octets", s->smtp.received),
+	    LOG_STR("phase", phases[s->time.phase]), reason);
+	buf_free(&rcpt);
+	buf_free(&from);
+}
+
+void
+session_log_left(const struct session *s, bool lost)
+{
+	int64_t ms = loop_now(s->all->loop) - s->time.begun;
+
+	if (lost && smtp_in_transaction(&s->smtp))
+		log_lost(s);
+	log_event(LOG_TRACE, "left", LOG_STR("session", s->env.session),
+	    LOG_STR("phase", phases[s->time.phase]),
+	    LOG_INT("seconds", ms / 1000),
+	    LOG_UINT("commands", s->smtp.commands),
+	    LOG_UINT("refusals", s->refusals));
 }

@@ -59,13 +59,13 @@ struct stream {
 	int64_t armed;      /* when the timer fires, 0: not armed */
 	struct ssl_st *ssl; /* NULL: in clear */
 	const char *reason; /* of a failed handshake; constant */
+	int error;          /* a read or write failed, and so will all others */
 	uint32_t dropped;   /* octets read and dropped while lingering */
 	int fd;
 	bool reading;
 	bool lingering;
 	bool handshaking;
 	bool last;      /* see stream_last() */
-	bool broken;    /* a write failed, and so will all others */
 	bool peeked;    /* the first octet of the handshake was looked at */
 	bool tls_write; /* TLS must write before it can go on reading */
 };

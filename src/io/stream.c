@@ -214,6 +214,8 @@ stream_read(struct stream *s, struct span *in)
 		stream_update_io(s);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return STREAM_AGAIN;
+	if (n < 0)
+		s->error = errno;
 	if (n <= 0)
 		return STREAM_EOF;
 	if (kept)
@@ -267,8 +269,8 @@ send_some(struct stream *s, struct span *data)
 		else if (errno == EAGAIN || errno == EWOULDBLOCK)
 			return true;
 		else if (errno != EINTR)
-			s->broken = true;
-		if (s->broken)
+			s->error = errno;
+		if (s->error)
 			return false;
 	}
 	return true;
@@ -279,7 +281,7 @@ stream_write(struct stream *s, struct buf *out)
 {
 	struct span data = buf_span(out);
 	bool waiting = s->out.len > 0;
-	bool ok = s->fd >= 0 && !s->broken;
+	bool ok = s->fd >= 0 && !s->error;
 
 	if (ok && !waiting)
 		ok = send_some(s, &data);

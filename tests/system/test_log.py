@@ -2,6 +2,9 @@
 
 import json
 import re
+import socket
+
+from daemon import Client, wait_for
 
 EVENT = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (error|warn|info|trace) "
@@ -99,6 +102,12 @@ def events(d, name):
     return [e for e in map(json.loads, lines(d)) if e["event"] == name]
 
 
+def reset(c):
+    c.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                        b"\1\0\0\0\0\0\0\0")
+    c.close()
+
+
 def test_refused_messages(start):
     """FAULT D1: whatever is refused in a transaction has its sender, its
     first recipient, how many there are, and the size."""
@@ -140,6 +149,40 @@ def test_deadline_in_a_message(start):
     assert refused["from"] == accepted["from"] == "<>"
     assert [refused[k] for k in ("rcpt", "recipients", "size")] == [
         "alice@example.org", 1, 6]
+
+
+def test_lost(start):
+    """FAULT D2: a client that goes in the middle of a message leaves a line,
+    and each session one at trace level."""
+    d = start(extra=JSON)
+    for i, command in enumerate(["RSET", "NOOP", "DATA", "BDAT 9\r\nxyz"]):
+        for end in Client.close, reset:
+            c = d.client()
+            c.begin("bob@example.org", "alice@example.org", sender=f"{i}@a.b")
+            c.send(command + "\r\n")
+            if not command.startswith("BDAT"):
+                c.reply()
+            if command == "DATA":
+                c.send(b"xyz\r\n")
+            end(c)
+    with d.client() as c:
+        c.ask("QUIT")
+    d.connect().close()
+    wait_for("their ends", lambda: len(events(d, "left")) == 10)
+    d.stop()
+    lost = events(d, "lost")
+    assert {e["reason"] for e in lost} == {"closed",
+                                           "Connection reset by peer"}
+    assert {e["rcpt"] for e in lost} == {"bob@example.org"}
+    assert {e["helo"] for e in lost} == {"client.example.com"}
+    assert sorted((e["from"], e["octets"] > 0, e["phase"]) for e in lost) == [
+        ("1@a.b", False, "command")] * 2 + [("2@a.b", True, "body")] * 2 + [
+        ("3@a.b", True, "body")] * 2
+    sessions = [e["session"] for e in events(d, "connect")]
+    left = events(d, "left")
+    assert sorted(e["session"] for e in left) == sorted(sessions)
+    assert all(set(e) >= {"phase", "seconds", "commands", "refusals"}
+               for e in left)
 
 
 SPELLINGS = [
