@@ -37,6 +37,7 @@ struct session {
 	struct limits_place place;
 	unsigned commands; /* seen complete at the last look */
 	unsigned refusals; /* in all */
+	unsigned in_row;   /* those since the last accepted message */
 	const struct config_listen *listen;
 	const struct smtp_reply *refusal; /* of the connection; constant */
 	enum session_state state;

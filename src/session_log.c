@@ -7,6 +7,9 @@
 
 #include "io/log.h"
 
+/* In a row, each with a line of its own. */
+#define REFUSALS_LOGGED 10
+
 static const char *const phases[] = {
     [PHASE_COMMAND] = "command",
     [PHASE_BODY] = "body",
@@ -65,13 +68,16 @@ session_log_turned_away(const struct session *s)
 }
 
 void
-session_log_refused(const struct session *s)
+session_log_refused(struct session *s)
 {
 	struct span reply = buf_span(&s->all->out);
 	struct span command = s->smtp.line;
 	struct buf from = {0}, rcpt = {0};
 	bool mail = s->env.sender.local != NULL;
 
+	/* the last one ends the session: why, must be known */
+	if (s->smtp.state != SMTP_STATE_CLOSED && ++s->in_row > REFUSALS_LOGGED)
+		return;
 	span_skip(&reply, s->smtp.reply_at);
 	reply.len -= 2;
 	log_event(LOG_INFO, "refused", LOG_STR("session", s->env.session),
@@ -88,12 +94,26 @@ session_log_refused(const struct session *s)
 	buf_free(&from);
 }
 
+/* Those without a line. */
+static void
+log_suppressed(struct session *s)
+{
+	if (s->in_row > REFUSALS_LOGGED)
+		log_event(LOG_INFO, "refused",
+		    LOG_STR("session", s->env.session),
+		    LOG_IP("client", &s->env.client),
+		    LOG_STR("helo", s->env.helo),
+		    LOG_UINT("suppressed", s->in_row - REFUSALS_LOGGED));
+	s->in_row = 0;
+}
+
 void
-session_log_accepted(const struct session *s)
+session_log_accepted(struct session *s)
 {
 	char id[MESSAGE_ID_MAX];
 	struct buf from = {0};
 
+	log_suppressed(s);
 	envelope_message_id(&s->env, id);
 	log_event(LOG_INFO, "accepted", LOG_STR("message", id),
 	    LOG_IP("client", &s->env.client), LOG_STR("helo", s->env.helo),
@@ -125,10 +145,11 @@ log_lost(const struct session *s)
 }
 
 void
-session_log_left(const struct session *s, bool lost)
+session_log_left(struct session *s, bool lost)
 {
 	int64_t ms = loop_now(s->all->loop) - s->time.begun;
 
+	log_suppressed(s);
 	if (lost && smtp_in_transaction(&s->smtp))
 		log_lost(s);
 	log_event(LOG_TRACE, "left", LOG_STR("session", s->env.session),

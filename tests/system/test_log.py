@@ -211,3 +211,19 @@ def test_no_password(start):
     d.stop()
     assert len(events(d, "refused")) > 2 * len(SPELLINGS)
     assert secret not in d.log()
+
+
+def test_many_refusals(start):
+    """FAULT A6: ten in a row have a line each, the others one together."""
+    d = start(extra=JSON, limits="errors = 1000")
+    with d.client() as c:
+        for many in 10, 11, 500:
+            c.send("RCPT TO:<x>\r\n" * many)
+            assert {c.reply().code for _ in range(many)} == {503}
+            if many < 500:
+                assert c.deliver("x\r\n").code == 250
+        assert c.ask("DATA").code == 503
+    d.stop()
+    refused = events(d, "refused")
+    assert [e["suppressed"] for e in refused if "suppressed" in e] == [1, 491]
+    assert len(refused) == 10 + 11 + 11
