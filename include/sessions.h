@@ -30,6 +30,7 @@ struct sessions {
 	struct shared *shared;
 	struct limits limits;
 	struct buf out; /* the replies of the session that runs */
+	const struct auth_outcome *refused; /* of its AUTH, for the log */
 	struct session *list;
 	struct loop_event *quiet; /* behind refusals that have no line */
 	unsigned count;

@@ -60,6 +60,19 @@ build_mechanisms(struct config_all *all, struct config_faults *f,
 		 : AUTH_PLAIN | AUTH_LOGIN | AUTH_SCRAM | AUTH_SCRAM_PLUS;
 }
 
+static bool
+is_ours(const void *ctx, struct span domain)
+{
+	const struct config *c = ctx; /* its domains are built later */
+	char name[SMTP_DOMAIN_MAX + 1];
+
+	if (domain.len > SMTP_DOMAIN_MAX)
+		return false;
+	memcpy(name, domain.ptr, domain.len);
+	name[domain.len] = '\0';
+	return recipients_domain(c->deliver.recipients, name) != NULL;
+}
+
 static void
 build_users(struct config_all *all, struct config_faults *f,
     struct config_block *b)
@@ -71,6 +84,7 @@ build_users(struct config_all *all, struct config_faults *f,
 	if (!all->password_file)
 		return;
 	all->pub.auth.users = auth_users_new();
+	auth_users_serve(all->pub.auth.users, is_ours, &all->pub);
 	config_read_lines(all, f, &at, "password-file", all->password_file,
 	    &lines);
 	for (unsigned i = 0; i < lines.n; i++) {

@@ -35,6 +35,16 @@ reply_to(enum auth_result result)
 	}
 }
 
+/* It is said, and so logged, before this returns. */
+static void
+refuse(struct session *s, const struct auth_outcome *o,
+    const struct smtp_reply *reply)
+{
+	s->all->refused = o;
+	session_answer(s, reply);
+	s->all->refused = NULL;
+}
+
 static void
 on_auth(void *ctx, const struct auth_outcome *o)
 {
@@ -48,7 +58,7 @@ on_auth(void *ctx, const struct auth_outcome *o)
 		session_continue(s);
 		break;
 	case AUTH_YES:
-		envelope_set_login(&s->env, o->data.ptr);
+		envelope_set_login(&s->env, o->login.ptr);
 		log_event(LOG_INFO, "logged-in",
 		    LOG_STR("session", s->env.session),
 		    LOG_IP("client", &s->env.client),
@@ -56,10 +66,10 @@ on_auth(void *ctx, const struct auth_outcome *o)
 		session_answer(s, NULL);
 		break;
 	case AUTH_MALFORMED:
-		session_answer(s, &malformed);
+		refuse(s, o, &malformed);
 		break;
 	default:
-		session_answer(s, reply_to(o->result));
+		refuse(s, o, reply_to(o->result));
 	}
 }
 

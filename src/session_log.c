@@ -74,12 +74,15 @@ session_log_refused(struct session *s)
 	struct span command = s->smtp.line;
 	struct buf from = {0}, rcpt = {0};
 	bool mail = s->env.sender.local != NULL;
+	struct auth_outcome login = {.mechanism = NULL};
 
 	/* the last one ends the session: why, must be known */
 	if (s->smtp.state != SMTP_STATE_CLOSED && ++s->in_row > REFUSALS_LOGGED)
 		return;
 	span_skip(&reply, s->smtp.reply_at);
 	reply.len -= 2;
+	if (s->all->refused && s->smtp.asked == SMTP_ASK_AUTH)
+		login = *s->all->refused;
 	log_event(LOG_INFO, "refused", LOG_STR("session", s->env.session),
 	    LOG_IP("client", &s->env.client), LOG_SPAN("reply", reply),
 	    LOG_SPAN("command", command),
@@ -89,7 +92,9 @@ session_log_refused(struct session *s)
 	    LOG_SPAN("from", show(&s->env.sender, &from)),
 	    LOG_SPAN("rcpt", show(refused_rcpt(s), &rcpt)),
 	    LOG_UINT(mail ? "recipients" : NULL, s->env.nrcpts),
-	    LOG_UINT(mail ? "size" : NULL, size(s)));
+	    LOG_UINT(mail ? "size" : NULL, size(s)),
+	    LOG_STR("mechanism", login.mechanism),
+	    LOG_SPAN("login", login.login));
 	buf_free(&rcpt);
 	buf_free(&from);
 }

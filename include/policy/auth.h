@@ -30,6 +30,13 @@ void auth_users_free(struct auth_users **u);
  */
 void auth_users_set_key(struct auth_users *u, const uint8_t key[32]);
 /*
+ * Which domains are ours: as long as no login of the file holds an @, one
+ * that is sent as user@ one of these is the login user.
+ */
+typedef bool auth_serves_fn(const void *ctx, struct span domain);
+void auth_users_serve(struct auth_users *u, auth_serves_fn *serves,
+    const void *ctx);
+/*
  * "user:$y$...[:SCRAM-SHA-256$<iterations>:<salt>$<stored>:<server>]": what
  * `smtpd passwd` prints. NULL, or a constant text that says what is wrong.
  */
@@ -86,7 +93,7 @@ struct auth_exchange;
 
 enum auth_result {
 	AUTH_CHALLENGE, /* say `data` (334) and come again with the answer */
-	AUTH_YES,       /* `data` is the login, NUL-terminated too */
+	AUTH_YES,       /* `login` is logged in */
 	AUTH_NO,        /* wrong, or no such user: 535 5.7.8 */
 	AUTH_MALFORMED, /* 501 5.5.2, in `text` */
 	AUTH_UNKNOWN,   /* no such mechanism here: 504 5.5.4 */
@@ -96,8 +103,14 @@ enum auth_result {
 
 struct auth_outcome {
 	enum auth_result result;
-	struct span data; /* of a challenge, or the login of a yes */
-	const char *text; /* malformed: in what way; constant */
+	struct span data;      /* of a challenge */
+	const char *text;      /* malformed: in what way; constant */
+	const char *mechanism; /* NULL: what was asked for could be none */
+	/*
+	 * Who it is, with a NUL behind it; unless it is a yes, who it wants
+	 * to be as far as that is known and could be a login, for the log.
+	 */
+	struct span login;
 };
 
 /* Valid during the call. Never called before the call returns. */

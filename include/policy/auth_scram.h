@@ -13,8 +13,8 @@
 
 struct auth_scram {
 	struct scram_keys keys;
-	bool fake; /* no such user: it must fail at the end, not before */
-	struct buf user;
+	bool fake;       /* no such user: it must fail at the end, not before */
+	struct buf user; /* the login; the proof is over what was sent */
 	struct buf binding;    /* what c= must decode to */
 	struct buf first_bare; /* parts of AuthMessage */
 	struct buf server_first;

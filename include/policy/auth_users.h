@@ -28,6 +28,13 @@ struct auth_user {
 	struct scram_keys scram;
 };
 
+/* The login that such a name means, the front of it or all: before it is
+ * looked up, counted or shown. */
+struct span auth_users_login(const struct auth_users *u, struct span name);
+
+/* Could this be the name of a user? */
+bool auth_users_name_valid(struct span name);
+
 /* NULL: no such user. */
 const struct auth_user *auth_users_find(const struct auth_users *u,
     struct span name);

@@ -36,6 +36,9 @@ static const struct {
 };
 #define MECHANISMS (sizeof(mechanisms) / sizeof(mechanisms[0]))
 
+/* Octets of a login that was refused. */
+#define SHOWN_MAX 64
+
 /* --- a worker's --- */
 
 bool
@@ -173,17 +176,36 @@ let_go(struct auth_exchange *x)
 	loop_defer(x->auth->loop, free_exchange, x);
 }
 
+/* What may stand in the log: the start of a name, never half a letter. What
+ * has a colon is no login, but may be one and its password. */
+static struct span
+shown(struct span user)
+{
+	if (!auth_users_name_valid(user) || memchr(user.ptr, ':', user.len))
+		user.len = 0;
+	if (user.len > SHOWN_MAX) {
+		user.len = SHOWN_MAX;
+		while ((user.ptr[user.len] & 0xc0) == 0x80)
+			user.len--;
+	}
+	return user.len ? user : (struct span){NULL, 0};
+}
+
 static void
 on_timer(void *ctx)
 {
 	struct auth_exchange *x = ctx;
-	struct auth_outcome o = {.result = x->result, .text = x->text};
+	struct auth_outcome o = {.result = x->result,
+	    .text = x->text,
+	    .mechanism = x->name[0] ? x->name : NULL};
 	bool heard = x->owner != NULL;
 
 	if (x->result == AUTH_CHALLENGE)
 		o.data = buf_span(&x->data);
 	else if (x->result == AUTH_YES)
-		o.data = buf_span(&x->user);
+		o.login = buf_span(&x->user);
+	else
+		o.login = shown(buf_span(&x->user));
 	if (x->result == AUTH_CHALLENGE)
 		auth_turn_end(x);
 	else
@@ -312,6 +334,23 @@ choose(const struct auth *a, struct span name, bool binding)
 	return MECHANISMS;
 }
 
+/* Only what looks like one: a password may stand in the wrong place. */
+static void
+keep_name(struct auth_exchange *x, struct span name)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+
+	for (size_t i = 0; i < MECHANISMS; i++)
+		if (ascii_equal_str(name, mechanisms[i].name))
+			name = span_str(mechanisms[i].name);
+	if (name.len > AUTH_NAME_MAX)
+		return;
+	for (size_t i = 0; i < name.len; i++)
+		if (!name.ptr[i] || !strchr(letters, name.ptr[i]))
+			return;
+	memcpy(x->name, name.ptr, name.len);
+}
+
 void
 auth_start(struct auth *a, struct span mechanism,
     const struct auth_channel *channel, struct span message, auth_fn *fn,
@@ -325,6 +364,7 @@ auth_start(struct auth *a, struct span mechanism,
 	x->ctx = ctx;
 	x->channel = *channel;
 	*r = x;
+	keep_name(x, mechanism);
 	if (i == MECHANISMS) {
 		bool any = a->lists[channel->bound][0];
 
@@ -332,7 +372,6 @@ auth_start(struct auth *a, struct span mechanism,
 		return;
 	}
 	x->mechanism = mechanisms[i].bit;
-	x->name = mechanisms[i].name;
 	x->step = a->dovecot ? auth_dovecot_start : mechanisms[i].step;
 	x->delay =
 	    auth_delay_address(&a->delay, &channel->client, loop_now(a->loop));

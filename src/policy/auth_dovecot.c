@@ -16,11 +16,10 @@
 
 #include "base/ascii.h"
 #include "base/base64.h"
-#include "base/utf8.h"
 #include "io/line_socket.h"
 #include "io/log.h"
 #include "policy/auth_exchange.h"
-#include "proto/sasl.h"
+#include "policy/auth_users.h"
 
 /* It delays failures itself, up to 17 s: longer than this is no answer. */
 #define PATIENCE 60000
@@ -170,16 +169,6 @@ starts_with(struct span s, struct span prefix)
 	       memcmp(s.ptr, prefix.ptr, prefix.len) == 0;
 }
 
-/* Nothing in it that its protocol would have to escape. */
-static bool
-is_login(struct span s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (ascii_is_control(s.ptr[i]))
-			return false;
-	return s.len > 0 && s.len <= SASL_USER_MAX && utf8_valid(s);
-}
-
 /* Empty: it says none, or what could be none. */
 static struct span
 login_in(struct span words)
@@ -194,7 +183,8 @@ login_in(struct span words)
 		user = word;
 		span_skip(&user, sizeof("user=") - 1);
 	}
-	return is_login(user) ? user : (struct span){NULL, 0};
+	/* nothing in it that its protocol would have to escape */
+	return auth_users_name_valid(user) ? user : (struct span){NULL, 0};
 }
 
 static void

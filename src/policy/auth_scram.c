@@ -45,15 +45,18 @@ auth_scram_first(struct auth_scram *s, const struct auth_users *u,
     struct span nonce)
 {
 	struct scram_first f;
+	struct span login, as;
 	bool agrees;
 
 	if (scram_first_parse(message, &f) < 0)
 		return SCRAM_MALFORMED;
+	login = auth_users_login(u, buf_span(&f.user));
+	as = auth_users_login(u, buf_span(&f.authzid));
 	agrees = binding_agrees(f.binding, plus, offered) &&
-		 (!f.authzid.len ||
-		     span_equal(buf_span(&f.authzid), buf_span(&f.user)));
+		 (!as.len || span_equal(as, login));
 	buf_free(&f.authzid);
 	s->user = f.user;
+	s->user.len = login.len;
 	if (!agrees)
 		return SCRAM_WRONG;
 	choose_keys(s, u);

@@ -6,6 +6,7 @@
 #include "base/base64.h"
 #include "io/digest.h"
 #include "policy/auth_exchange.h"
+#include "policy/auth_users.h"
 #include "proto/sasl.h"
 
 #define NONCE_LEN 18 /* octets, 24 letters */
@@ -15,6 +16,7 @@
 void
 auth_step_plain(struct auth_exchange *x, struct span message)
 {
+	const struct auth_users *users = x->auth->options->users;
 	struct sasl_plain p;
 	const char *bad = sasl_plain_parse(message, &p);
 
@@ -22,9 +24,11 @@ auth_step_plain(struct auth_exchange *x, struct span message)
 		auth_answer_malformed(x, bad);
 		return;
 	}
+	p.user = auth_users_login(users, p.user);
 	auth_name(x, p.user);
 	/* nobody acts as somebody else */
-	if (p.authzid.len && !span_equal(p.authzid, p.user)) {
+	if (p.authzid.len &&
+	    !span_equal(auth_users_login(users, p.authzid), p.user)) {
 		auth_answer(x, AUTH_NO);
 		return;
 	}
@@ -62,7 +66,7 @@ auth_step_login(struct auth_exchange *x, struct span message)
 				: "The user is missing");
 		return;
 	}
-	auth_name(x, message);
+	auth_name(x, auth_users_login(x->auth->options->users, message));
 	auth_challenge(x, SPAN_LIT("Password:"), step_login_password);
 }
 

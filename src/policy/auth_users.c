@@ -32,6 +32,9 @@ struct auth_users {
 	const struct auth_user **all;   /* in the order of the file */
 	const struct auth_user **scram; /* those with keys */
 	unsigned count, nscram;
+	bool addresses; /* a login holds an @ */
+	auth_serves_fn *serves;
+	const void *serves_ctx;
 	uint8_t hash_key[SIPHASH_KEY_LEN];
 	uint8_t salt_key[32];
 };
@@ -72,6 +75,27 @@ void
 auth_users_set_key(struct auth_users *u, const uint8_t key[32])
 {
 	memcpy(u->salt_key, key, sizeof(u->salt_key));
+}
+
+void
+auth_users_serve(struct auth_users *u, auth_serves_fn *serves, const void *ctx)
+{
+	u->serves = serves;
+	u->serves_ctx = ctx;
+}
+
+struct span
+auth_users_login(const struct auth_users *u, struct span name)
+{
+	const char *at = name.len ? memrchr(name.ptr, '@', name.len) : NULL;
+	struct span domain = name;
+
+	if (!at || at == name.ptr || u->addresses || !u->serves)
+		return name;
+	span_skip(&domain, (size_t)(at - name.ptr) + 1);
+	if (u->serves(u->serves_ctx, domain))
+		name.len = (size_t)(at - name.ptr);
+	return name;
 }
 
 static unsigned
@@ -202,11 +226,17 @@ has_control(struct span s)
 	return false;
 }
 
+bool
+auth_users_name_valid(struct span name)
+{
+	return name.len && name.len <= SASL_USER_MAX && utf8_valid(name) &&
+	       !has_control(name);
+}
+
 static const char *
 parse_user(struct auth_users *u, struct span name, struct auth_user *r)
 {
-	if (!name.len || name.len > SASL_USER_MAX || !utf8_valid(name) ||
-	    has_control(name))
+	if (!auth_users_name_valid(name))
 		return "the user before the first colon is empty, too long, "
 		       "not UTF-8 or has control characters";
 	if (find(u, name))
@@ -284,6 +314,7 @@ grown(const struct auth_user **list, unsigned n)
 static void
 list_user(struct auth_users *u, const struct auth_user *user)
 {
+	u->addresses = u->addresses || strchr(user->name, '@');
 	u->all = grown(u->all, u->count);
 	u->all[u->count++] = user;
 	if (!user->has_scram)

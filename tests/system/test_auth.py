@@ -3,7 +3,9 @@
 import base64
 import os
 import pty
+import select
 import smtplib
+import socket
 import subprocess
 import time
 
@@ -25,11 +27,11 @@ def password_line(user, password):
 
 
 class Submission(Secured):
-    def __call__(self, senders="", **kwargs):
+    def __call__(self, senders="", passwords=PASSWORDS, **kwargs):
         folder = self.folder()
         (folder / "passwords").write_text(
             "# who may log in\n" + "".join(
-                password_line(*x) for x in PASSWORDS.items()))
+                password_line(*x) for x in passwords.items()))
         (folder / "senders").write_text(senders)
         d = super().__call__(
             names=("mx.example.org",),
@@ -52,9 +54,18 @@ def d(submissions):
     return submissions()
 
 
+def sources():
+    """Addresses without a past: the failures of one make its answers late."""
+    for n in range(250 * 250):
+        yield f"127.1.{n // 250 + 1}.{n % 250 + 1}"
+
+
+source = sources().__next__
+
+
 def secure(d):
     """On the submission port, inside TLS, and greeted again."""
-    c = d.connect(d.submission)
+    c = d.connect(d.submission, source())
     assert c.reply().code == 220
     assert c.ask("EHLO before.example.com").code == 250
     assert c.ask("STARTTLS").code == 220
@@ -145,6 +156,7 @@ def test_msmtp(d, mechanism):
         r = subprocess.run(
             ["msmtp", "--host=127.0.0.1", f"--port={d.submission}",
              "--tls=on", "--tls-starttls=on", "--tls-certcheck=off",
+             f"--source-ip={source()}",
              f"--auth={mechanism}", "--user=alice",
              f"--passwordeval=echo '{password}'", "--from=alice@example.org",
              "bob@example.org"], input="Subject: x\n\nby msmtp\n",
@@ -235,6 +247,62 @@ def test_senders_file(submissions):
         assert c.ask("MAIL FROM:<mallory@example.org>").status == "553 5.7.1"
     with log_in(d, "bob@example.org") as c:
         assert c.ask("MAIL FROM:<bob@example.org>").code == 250
+
+
+def refusals(d, code):
+    return [x for x in d.log().splitlines()
+            if " refused " in x and f'reply="{code} ' in x]
+
+
+def test_address_as_login(submissions):
+    """FAULT D3: user@ our domain is user, by each mechanism, for senders and
+    in the log, where no login holds an @."""
+    d = submissions(passwords={"alice": PASSWORDS["alice"]},
+                    senders="alice: sales@example.com\n")
+    for mechanism in ("plain", "login", "scram-sha-256"):
+        for password, status in ((PASSWORDS["alice"], 0), ("wrong", 77)):
+            r = subprocess.run(
+                ["msmtp", "--host=127.0.0.1", f"--port={d.submission}",
+                 "--tls=on", "--tls-starttls=on", "--tls-certcheck=off",
+                 f"--source-ip={source()}",
+                 f"--auth={mechanism}", "--user=alice@Example.ORG",
+                 f"--passwordeval=echo '{password}'",
+                 "--from=sales@example.com", "bob@example.org"],
+                input="Subject: x\n\nby msmtp\n", capture_output=True,
+                text=True, timeout=DEADLINE)
+            assert r.returncode == status, r.stderr
+    r = subprocess.run(
+        ["gsasl", "--client", "--smtp", "--connect",
+         f"127.0.0.1:{d.submission}", "--mechanism", "SCRAM-SHA-256-PLUS",
+         "--authentication-id", "alice@example.net", "--authorization-id", "",
+         "--password", PASSWORDS["alice"], f"--x509-ca-file={d.chain}",
+         "--no-client-first"], stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, timeout=DEADLINE)
+    assert "(server trusted)" in r.stdout + r.stderr
+    logins = [x for x in d.log().splitlines() if " logged-in " in x]
+    assert len(logins) == 4
+    assert all(x.endswith(" login=alice") for x in logins), logins
+    assert [x.split(" mechanism=")[1] for x in refusals(d, "535")] == [
+        f"{m} login=alice" for m in ("PLAIN", "LOGIN", "SCRAM-SHA-256")]
+
+
+def test_who_failed(submissions):
+    """FAULT D3: 535 and 504 are logged with mechanism and login, but for what
+    could be a password."""
+    d = submissions()
+    with secure(d) as c:
+        for user in ("alice@example.org", "x y@example.com", "alice:secret"):
+            assert c.ask("auth plain " + plain(user, "wrong")).code == 535
+        for mechanism in ("CRAM-MD5", "Tr0ub4dor", "VHIwdWI0ZG9y"):
+            assert c.ask(f"AUTH {mechanism}").status == "504 5.5.4"
+    lines = refusals(d, "535")
+    assert [x.split(" mechanism=")[1] for x in lines] == [
+        "PLAIN login=alice@example.org", 'PLAIN login="x y@example.com"',
+        "PLAIN"]
+    lines = refusals(d, "504")
+    assert ["mechanism=" in x for x in lines] == [True, False, False]
+    assert lines[0].endswith(" mechanism=CRAM-MD5")
+    assert "Tr0ub4dor" not in d.log() and "VHIwdWI0ZG9y" not in d.log()
 
 
 def test_no_relay_after_login(d):
@@ -355,6 +423,74 @@ auth {{ password-file = "{tmp_path}/pw" senders-file = "{tmp_path}/senders"
     assert "secret" not in r.stderr
 
 
+class SlowAuth:
+    """An auth service that answers when the test says so."""
+
+    def __init__(self, path):
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        path.chmod(0o666)
+        self.listener.listen()
+        self.listener.settimeout(DEADLINE)
+
+    def shake(self):
+        self.peer, _ = self.listener.accept()
+        self.peer.settimeout(DEADLINE)
+        self.lines = self.peer.makefile("r")
+        assert self.lines.readline() == "VERSION\t1\t2\n"
+        assert self.lines.readline().startswith("CPID\t")
+        self.peer.sendall(b"VERSION\t1\t2\nMECH\tPLAIN\nDONE\n")
+
+    def asked(self):
+        """The id of the next login."""
+        word, id, _ = self.lines.readline().split("\t", 2)
+        assert word == "AUTH"
+        return id
+
+    def close(self):
+        self.peer.close()
+        self.listener.close()
+
+
+def test_one_address_has_turns(base):
+    """FAULT A9: of 21 at once two are looked at and 16 wait, in order; three
+    hear 454."""
+    factory = Secured(base)
+    path = factory.folder() / "auth"
+    service = SlowAuth(path)
+    d = factory(top="workers = 1", extra=f'auth {{ dovecot = "{path}" }}\n')
+    service.shake()
+    wait_for("what it offers", lambda: "auth-up" in d.log())
+    clients = [secure_anyhow(d) for _ in range(21)]
+    for c in clients:
+        c.send("AUTH PLAIN " + plain("alice", "x") + "\r\n")
+    refused = set()
+
+    def three():
+        refused.update(select.select(
+            [c.socket for c in clients], [], [], 0.1)[0])
+        return len(refused) == 3
+
+    wait_for("that it is too many", three)
+    waiting = [c for c in clients if c.socket not in refused]
+    for c in clients:
+        if c.socket in refused:
+            assert c.reply().status == "454 4.7.0"
+    two = [service.asked(), service.asked()]
+    assert two == ["1", "2"]
+    for i in range(18):
+        service.peer.sendall(f"OK\t{i + 1}\tuser=alice\n".encode())
+        if i < 16:
+            assert service.asked() == str(i + 3)
+    for c in waiting:
+        assert c.reply().code == 235
+    assert " mechanism=PLAIN" in refusals(d, "454")[0]
+    for c in clients:
+        c.close()
+    factory.end()
+    service.close()
+
+
 @pytest.fixture
 def peer(base):
     """A Dovecot that knows alice; and smtpd that asks it."""
@@ -388,6 +524,7 @@ def test_dovecot(peer):
             r = subprocess.run(
                 ["msmtp", "--host=127.0.0.1", f"--port={d.submission}",
                  "--tls=on", "--tls-starttls=on", "--tls-certcheck=off",
+                 f"--source-ip={source()}",
                  f"--auth={mechanism}", "--user=alice",
                  f"--passwordeval=echo '{password}'",
                  "--from=alice@example.org", "bob@example.org"],

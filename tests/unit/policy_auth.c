@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,7 @@ struct said {
 	enum auth_result result;
 	char data[512];
 	const char *text;
+	char mechanism[32], login[300];
 	struct auth_exchange *x;
 };
 
@@ -70,12 +72,16 @@ close_world(void **state)
 static void
 on_result(void *ctx, const struct auth_outcome *o)
 {
-	struct span data = o->data;
+	struct span data = o->result == AUTH_YES ? o->login : o->data;
 	struct said *s = ctx;
 
 	s->count++;
 	s->result = o->result;
 	s->text = o->text;
+	snprintf(s->mechanism, sizeof(s->mechanism), "%s",
+	    o->mechanism ? o->mechanism : "");
+	snprintf(s->login, sizeof(s->login), "%.*s", (int)o->login.len,
+	    o->login.len ? o->login.ptr : "");
 	assert_true(data.len < sizeof(s->data));
 	if (data.len)
 		memcpy(s->data, data.ptr, data.len);
@@ -373,6 +379,107 @@ scram_end(void **state)
 	last_word = "";
 }
 
+/* --- addresses as logins --- */
+
+static bool
+serves(const void *ctx, struct span domain)
+{
+	(void)ctx;
+	return span_equal(domain, SPAN_LIT("example.org"));
+}
+
+/* FAULT D3: with every mechanism; the proof is over the name that was sent. */
+static void
+user_at_our_domain(void **state)
+{
+	static const char plain[] = "SCRAM-SHA-256";
+	static const char *const good[] = {"n,,", "y,,", "n,a=alice,",
+	    "n,a=alice@example.org,"};
+	struct said s;
+
+	(void)state;
+	assert_int_equal(PLAIN(&s, "\0alice@example.org\0secret"), AUTH_NO);
+	auth_users_serve(users, serves, NULL);
+	assert_int_equal(PLAIN(&s, "\0alice@example.org\0secret"), AUTH_YES);
+	assert_string_equal(s.data, "alice");
+	assert_int_equal(PLAIN(&s, "alice\0alice@example.org\0secret"),
+	    AUTH_YES);
+	assert_int_equal(PLAIN(&s, "alice@example.org\0alice\0secret"),
+	    AUTH_YES);
+	assert_int_equal(PLAIN(&s, "bob@example.org\0alice\0secret"), AUTH_NO);
+	assert_int_equal(PLAIN(&s, "\0alice@example.com\0secret"), AUTH_NO);
+	assert_int_equal(PLAIN(&s, "\0alice@example.org\0wrong"), AUTH_NO);
+	assert_string_equal(s.login, "alice");
+	start(&s, "LOGIN", false, "alice@example.org", 17);
+	assert_int_equal(more(&s, "secret"), AUTH_YES);
+	assert_string_equal(s.data, "alice");
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(scram(&s, plain, false, good[i],
+				     "alice@example.org", "secret", false),
+		    AUTH_YES);
+		assert_string_equal(s.data, "alice");
+	}
+	assert_int_equal(scram(&s, plain, false, "n,,", "alice@example.org",
+			     "wrong", false),
+	    AUTH_NO);
+	assert_string_equal(s.login, "alice");
+	assert_int_equal(scram(&s, plain, false, "n,,", "alice@example.com",
+			     "secret", false),
+	    AUTH_NO);
+	assert_int_equal(scram(&s, plain, false, "n,a=bob@example.org,",
+			     "alice@example.org", "secret", false),
+	    AUTH_NO);
+	auth_users_serve(users, NULL, NULL);
+}
+
+/* FAULT D3: who failed, and how, as far as it can be shown. */
+static void
+what_the_log_may_say(void **state)
+{
+	static const struct {
+		const char *login, *shown;
+	} rows[] = {
+	    {"nobody", "nobody"},
+	    {"a b@\xc3\xa9.example", "a b@\xc3\xa9.example"},
+	    {"not\xff"
+	     "utf8",
+		NULL},
+	    {"a\nb", NULL},
+	    {"alice:secret", NULL},
+	    {"0123456789012345678901234567890123456789012345678901234567890123"
+	     "4",
+		"01234567890123456789012345678901234567890123456789012345678901"
+		"23"},
+	    {"012345678901234567890123456789012345678901234567890123456789012"
+	     "\xc3\xa9",
+		"01234567890123456789012345678901234567890123456789012345678901"
+		"2"},
+	};
+	static const char *const others[] = {"CRAM-MD5", "XOAUTH2", "X_1-A",
+	    "dGVzdA==", "Hunter2", "ABCDEFGHIJKLMNOPQRSTU", ""};
+	struct said s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		start(&s, "login", false, rows[i].login, strlen(rows[i].login));
+		assert_int_equal(more(&s, "wrong"), AUTH_NO);
+		assert_string_equal(s.mechanism, "LOGIN");
+		assert_string_equal(s.login,
+		    rows[i].shown ? rows[i].shown : "");
+	}
+	assert_int_equal(PLAIN(&s, "\0alice\0wrong"), AUTH_NO);
+	assert_string_equal(s.mechanism, "PLAIN");
+	assert_string_equal(s.login, "alice");
+	assert_int_equal(PLAIN(&s, "bob\0alice\0secret"), AUTH_NO);
+	assert_string_equal(s.login, "alice");
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		assert_int_equal(start(&s, others[i], false, NULL, 0),
+		    AUTH_UNKNOWN);
+		assert_string_equal(s.mechanism, i < 3 ? others[i] : "");
+		assert_string_equal(s.login, "");
+	}
+}
+
 /* --- what surrounds it --- */
 
 static void
@@ -443,6 +550,8 @@ main(void)
 	    cmocka_unit_test(lists),
 	    cmocka_unit_test(scram_exchanges),
 	    cmocka_unit_test(scram_end),
+	    cmocka_unit_test(user_at_our_domain),
+	    cmocka_unit_test(what_the_log_may_say),
 	    cmocka_unit_test(cancelled_is_silent),
 	    cmocka_unit_test(many_wait_in_line),
 	};

@@ -182,7 +182,7 @@ close_world(void **state)
 static void
 on_result(void *ctx, const struct auth_outcome *o)
 {
-	struct span data = o->data;
+	struct span data = o->result == AUTH_CHALLENGE ? o->data : o->login;
 	struct said *s = ctx;
 
 	s->count++;
@@ -320,6 +320,7 @@ yes_and_no(void **state)
 	start_plain(&s, 2);
 	say("FAIL\t2\tuser=u\treason=no\n");
 	answered(&s, 1, AUTH_NO);
+	assert_string_equal(s.data, "u"); /* for the log */
 	start_plain(&s, 3);
 	say("FAIL\t3\n");
 	answered(&s, 1, AUTH_NO);

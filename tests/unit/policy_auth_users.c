@@ -221,6 +221,40 @@ fake_salts(void **state)
 	assert_memory_not_equal(once.salt, other.salt, 16);
 }
 
+static bool
+serves(const void *ctx, struct span domain)
+{
+	return span_equal(domain, span_str(ctx));
+}
+
+static void
+means(const char *name, const char *login)
+{
+	assert_true(span_equal(auth_users_login(users, span_str(name)),
+	    span_str(login)));
+}
+
+/* FAULT D3: user@ a domain of ours is user, unless addresses are logins. */
+static void
+addresses_of_ours(void **state)
+{
+	(void)state;
+	means("a@example.org", "a@example.org");
+	auth_users_serve(users, serves, "example.org");
+	assert_null(add_str("a:$y$j9T$a$b"));
+	means("a", "a");
+	means("a@example.org", "a");
+	means("nobody@example.org", "nobody"); /* and so costs the same */
+	means("a@example.com", "a@example.com");
+	means("a@", "a@");
+	means("@example.org", "@example.org");
+	means("", "");
+	means("a@b@example.org", "a@b");
+	means("a@example.org@", "a@example.org@");
+	assert_null(add_str("b@example.com:$y$j9T$a$b"));
+	means("a@example.org", "a@example.org");
+}
+
 static void
 many(void **state)
 {
@@ -251,6 +285,7 @@ main(void)
 	    TEST(nobody),
 	    TEST(strangers_are_spread),
 	    TEST(fake_salts),
+	    TEST(addresses_of_ours),
 	    TEST(many),
 	};
 
