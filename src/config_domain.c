@@ -287,6 +287,21 @@ no_domain(const struct config_all *all, struct config_faults *f)
 	    "\"postmaster: alice\", \"abuse: alice\" } }");
 }
 
+/* Every name that a greeting shows. */
+static void
+add_hosts(struct config_all *all)
+{
+	struct recipients *r = all->pub.deliver.recipients;
+
+	if (all->pub.hostname)
+		recipients_add_host(r, all->pub.hostname);
+	for (unsigned i = 0; i < all->pub.nlistens; i++) {
+		if (all->pub.listens[i].smtp.hostname)
+			recipients_add_host(r,
+			    all->pub.listens[i].smtp.hostname);
+	}
+}
+
 void
 config_build_domains(struct config_all *all, struct config_faults *f)
 {
@@ -296,6 +311,7 @@ config_build_domains(struct config_all *all, struct config_faults *f)
 	unsigned n = 0;
 
 	all->pub.deliver.recipients = new_recipients(all);
+	add_hosts(all);
 	for (const struct config_block *b = all->blocks; b; b = b->next) {
 		if (b->section != &config_sections[SECTION_DOMAIN])
 			continue;

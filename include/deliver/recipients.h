@@ -4,7 +4,9 @@
  *
  * Order: exact user, exact alias, user and then alias without the detail
  * behind the (first) delimiter, for postmaster the top-level postmaster,
- * catch-all. A bare postmaster is that of the first domain. Targets of
+ * catch-all. A bare postmaster is that of the first domain, and so are
+ * postmaster and abuse of this server: of its names, unless they are domains,
+ * and of the address the client is connected to (RFC 1123 5.2.17). Targets of
  * aliases are looked up in the same order; a detail is not passed on.
  * Aliases expand to local addresses only, so relaying is impossible by
  * construction.
@@ -64,6 +66,8 @@ const char *recipients_catch_all(struct recipients *r, struct mail_domain *d,
     const char *address);
 /* The top-level one, a whole address. */
 const char *recipients_postmaster(struct recipients *r, const char *address);
+/* A name of this server; adding it twice is harmless. */
+void recipients_add_host(struct recipients *r, const char *name);
 void recipients_limit_size(struct mail_domain *d, uint64_t octets);
 
 /*
@@ -116,8 +120,12 @@ enum rcpt_result {
 	RCPT_AGAIN,   /* the lookup failed: 451 4.3.0 */
 };
 
-/* Must this address ask the file system (users-from, %t)? Then on a job. */
-bool recipients_live(const struct recipients *r, const struct smtp_path *p);
+/*
+ * Must this address ask the file system (users-from, %t)? Then on a job.
+ * server: the address that the client is connected to, or IP_NONE.
+ */
+bool recipients_live(const struct recipients *r, const struct smtp_path *p,
+    const struct ipaddr *server);
 
 /*
  * Resolves p. On RCPT_OK its mailboxes are in *found, which was empty. Arena
@@ -125,7 +133,8 @@ bool recipients_live(const struct recipients *r, const struct smtp_path *p);
  * what is to stay is merged.
  */
 enum rcpt_result recipients_resolve(const struct recipients *r,
-    const struct smtp_path *p, struct arena *a, struct targets *found);
+    const struct smtp_path *p, const struct ipaddr *server, struct arena *a,
+    struct targets *found);
 
 /*
  * May this login say that it is `from`? Yes for its own address (the login,

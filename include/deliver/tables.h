@@ -51,11 +51,17 @@ struct root_node {
 	struct root_node *next;
 };
 
+struct host_node {
+	const char *name;
+	struct host_node *next;
+};
+
 struct recipients {
 	struct recipients_options options;
 	struct arena arena; /* all of the tables but uthash's own */
 	struct mail_domain *domains;
 	struct root_node *roots, **roots_end;
+	struct host_node *hosts;      /* names of this server: a few */
 	struct mail_name *postmaster; /* the top-level one, or NULL */
 	bool live;                    /* some domain must ask the file system */
 };
@@ -66,6 +72,8 @@ const char *recipients_key(const struct recipients *r, const char *local,
 /* NULL if there is none of that key. */
 struct mail_name *recipients_name(const struct recipients *r,
     const struct mail_domain *d, const char *key);
+/* Is it a name of this server? */
+bool recipients_host(const struct recipients *r, const char *name);
 /* Finds or adds it. */
 struct mail_name *recipients_intern(struct recipients *r, struct mail_domain *d,
     const char *key);

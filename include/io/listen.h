@@ -23,6 +23,9 @@ int listen_open(const struct ipaddr *addr, uint16_t port);
 /* Where a socket is bound. 0, or -1 if it is no listening TCP socket. */
 int listen_address(int fd, struct ipaddr *addr, uint16_t *port);
 
+/* Which address of ours a connected socket has. 0, or -1 if it has none. */
+int listen_local(int fd, struct ipaddr *addr);
+
 struct listener;
 
 /* tag: which listen block this is. The callee owns fd. */

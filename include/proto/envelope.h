@@ -25,9 +25,10 @@ struct envelope {
 	/* the session's */
 	char session[IDENT_LEN + 1];
 	struct ipaddr client;
-	uint16_t port;
-	char *helo; /* as given, owned; NULL before HELO */
-	bool esmtp; /* it was EHLO */
+	struct ipaddr server; /* the address that it is connected to */
+	uint16_t port;        /* the client's */
+	char *helo;           /* as given, owned; NULL before HELO */
+	bool esmtp;           /* it was EHLO */
 	bool tls;
 	const char *tls_version, *tls_cipher; /* constants of the library */
 	char *login;     /* authenticated, owned; NULL: nobody */

@@ -16,6 +16,7 @@ struct lookup {
 	const struct recipients *recipients;
 	struct arena arena;
 	struct smtp_path path;
+	struct ipaddr server;
 	struct targets found;
 	enum rcpt_result result;
 	int error;
@@ -86,8 +87,8 @@ lookup_run(struct job *job)
 	struct lookup *l = (struct lookup *)job;
 
 	errno = 0;
-	l->result =
-	    recipients_resolve(l->recipients, &l->path, &l->arena, &l->found);
+	l->result = recipients_resolve(l->recipients, &l->path, &l->server,
+	    &l->arena, &l->found);
 	l->error = errno;
 }
 
@@ -120,7 +121,7 @@ look_up_now(const struct recipients *r, const struct held *held,
 	struct targets found = {0};
 	enum rcpt_result result;
 
-	result = recipients_resolve(r, path, &scratch, &found);
+	result = recipients_resolve(r, path, &e->server, &scratch, &found);
 	if (result == RCPT_OK)
 		take(r, held, e, &found, fn, ctx);
 	else
@@ -135,7 +136,7 @@ lookup_start(const struct recipients *r, const struct held *held,
 {
 	struct lookup *l;
 
-	if (!recipients_live(r, path)) {
+	if (!recipients_live(r, path, &e->server)) {
 		look_up_now(r, held, e, path, fn, ctx);
 		return 0;
 	}
@@ -147,6 +148,7 @@ lookup_start(const struct recipients *r, const struct held *held,
 	l->recipients = r;
 	l->held = held;
 	l->path = *path;
+	l->server = e->server;
 	l->path.local = arena_dup(&l->arena, span_str(path->local));
 	l->path.domain = arena_dup(&l->arena, span_str(path->domain));
 	l->e = e;

@@ -158,6 +158,29 @@ recipients_add_domain(struct recipients *r, const char *name,
 	return NULL;
 }
 
+bool
+recipients_host(const struct recipients *r, const char *name)
+{
+	const struct host_node *h = r->hosts;
+
+	while (h && !ascii_equal_str(span_str(h->name), name))
+		h = h->next;
+	return h != NULL;
+}
+
+void
+recipients_add_host(struct recipients *r, const char *name)
+{
+	struct host_node *h;
+
+	if (recipients_host(r, name))
+		return;
+	h = arena_alloc(&r->arena, sizeof(*h));
+	h->name = arena_dup(&r->arena, span_str(name));
+	h->next = r->hosts;
+	r->hosts = h;
+}
+
 void
 recipients_limit_size(struct mail_domain *d, uint64_t octets)
 {

@@ -4,17 +4,42 @@
  */
 #include <string.h>
 
+#include "base/ascii.h"
 #include "deliver/tables.h"
 
-/* <postmaster> alone is that of the first domain. */
-static const struct mail_domain *
-domain_of(const struct recipients *r, const struct smtp_path *p)
+/* Is this the server itself, by name or by address? */
+static bool
+is_server(const struct recipients *r, const struct smtp_path *p,
+    const struct ipaddr *server)
 {
-	if (p->literal)
-		return NULL;
-	if (!p->domain[0])
-		return smtp_path_is_postmaster(p) ? r->domains : NULL;
-	return recipients_domain(r, p->domain);
+	struct ipaddr ip;
+
+	if (!p->literal)
+		return recipients_host(r, p->domain);
+	return smtp_literal_parse(span_str(p->domain), &ip) == 0 &&
+	       ipaddr_equal(&ip, server);
+}
+
+/*
+ * In whose tables the local part is looked up, and as what. <postmaster> is
+ * that of the first domain, and so are postmaster and abuse of the server.
+ */
+static const struct mail_domain *
+domain_of(const struct recipients *r, const struct smtp_path *p,
+    const struct ipaddr *server, const char **local)
+{
+	const struct mail_domain *d = NULL;
+	bool postmaster = smtp_path_is_postmaster(p);
+
+	*local = p->local;
+	if (p->domain[0] && !p->literal)
+		d = recipients_domain(r, p->domain);
+	if (d || (!postmaster && !ascii_equal_str(span_str(p->local), "abuse")))
+		return d;
+	*local = "postmaster";
+	return (p->domain[0] ? is_server(r, p, server) : postmaster)
+		   ? r->domains
+		   : NULL;
 }
 
 /*
@@ -22,16 +47,18 @@ domain_of(const struct recipients *r, const struct smtp_path *p)
  * direction only: a job that need not have been one.
  */
 bool
-recipients_live(const struct recipients *r, const struct smtp_path *p)
+recipients_live(const struct recipients *r, const struct smtp_path *p,
+    const struct ipaddr *server)
 {
-	const struct mail_domain *d = domain_of(r, p);
+	const char *local;
+	const struct mail_domain *d = domain_of(r, p, server, &local);
 	struct arena a = {0};
 	const struct mail_name *n;
 	bool live;
 
 	if (!d || !r->live)
 		return false;
-	n = recipients_name(r, d, recipients_key(r, p->local, &a));
+	n = recipients_name(r, d, recipients_key(r, local, &a));
 	live = !n || !n->user;
 	arena_reset(&a);
 	return live;
@@ -73,16 +100,17 @@ rcpt_result(enum walk_result r)
 
 enum rcpt_result
 recipients_resolve(const struct recipients *r, const struct smtp_path *p,
-    struct arena *a, struct targets *found)
+    const struct ipaddr *server, struct arena *a, struct targets *found)
 {
-	const struct mail_domain *d = domain_of(r, p);
+	const char *local;
+	const struct mail_domain *d = domain_of(r, p, server, &local);
 	enum rcpt_result result;
 	struct walk w;
 
 	if (!d)
 		return RCPT_FOREIGN;
 	walk_init(&w, r, a, format_address(p, d, a), false);
-	result = rcpt_result(walk_local(&w, d, p->local));
+	result = rcpt_result(walk_local(&w, d, local));
 	if (result == RCPT_OK)
 		*found = w.found;
 	return result;

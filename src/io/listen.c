@@ -121,6 +121,18 @@ listen_address(int fd, struct ipaddr *addr, uint16_t *port)
 	return from_sockaddr(&a, addr, port);
 }
 
+int
+listen_local(int fd, struct ipaddr *addr)
+{
+	union address a = {0};
+	socklen_t len = sizeof(a);
+	uint16_t port;
+
+	if (getsockname(fd, &a.sa, &len) < 0)
+		return -1;
+	return from_sockaddr(&a, addr, &port);
+}
+
 /* Says 421 to the one who waits longest, over the reserve descriptor. */
 static void
 refuse_one(struct listener *l)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from daemon import AS_ROOT, NO_JOURNAL
+from daemon import AS_ROOT, NO_JOURNAL, free_port
 
 
 def boxes(smtpd, reply):
@@ -112,6 +112,34 @@ def test_refused(smtpd, address, status):
         c.ask("MAIL FROM:<a@example.com>")
         assert c.ask(f"RCPT TO:<{address}>").status == status
         assert c.ask("DATA").status == "554 5.5.1"
+
+
+@pytest.mark.parametrize("address, own", [
+    ("postmaster@[127.0.0.1]", True), ("POSTMASTER@[127.0.0.1]", True),
+    ("abuse@[127.0.0.1]", True), ("postmaster@MX.example.org", True),
+    ("Abuse@mx.example.org", True), ("postmaster@in.example.org", True),
+    ("postmaster@[127.0.0.2]", False), ("postmaster@[IPv6:::1]", False),
+    ("bob@[127.0.0.1]", False), ("bob@mx.example.org", False),
+    ("postmaster@out.example.org", False)])
+def test_names_of_the_server(named, address, own):
+    """FAULT C6: WIRE 18: its postmaster is there under each of them."""
+    with named.client() as c:
+        if own:
+            reply = c.deliver("x\r\n", address)
+            assert boxes(named, reply) == [("alice@example.org", address)]
+        else:
+            c.ask("MAIL FROM:<>")
+            assert c.ask(f"RCPT TO:<{address}>").status == "550 5.7.1"
+
+
+@pytest.fixture(scope="module")
+def named(base):
+    """With a second address that greets under a name of its own."""
+    from conftest import Factory
+    factory = Factory(base)
+    yield factory(listen=f'listen "127.0.0.1:{free_port()}" '
+                  '{ hostname = "in.example.org" }')
+    factory.end()
 
 
 USERS_FROM = """

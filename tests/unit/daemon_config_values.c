@@ -175,8 +175,8 @@ resolve(const struct config *c, const char *local, const char *domain,
 	struct targets found = {0};
 
 	path[0] = '\0';
-	if (recipients_resolve(c->deliver.recipients, &p, &a, &found) ==
-	    RCPT_OK)
+	if (recipients_resolve(c->deliver.recipients, &p, &(struct ipaddr){0},
+		&a, &found) == RCPT_OK)
 		snprintf(path, 256, "%s/%s", found.first->root->path,
 		    found.first->path);
 	arena_reset(&a);

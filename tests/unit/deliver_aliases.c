@@ -99,7 +99,8 @@ count(const char *local)
 	struct targets found = {0};
 	int n = -1;
 
-	if (recipients_resolve(r, &p, &a, &found) == RCPT_OK)
+	if (recipients_resolve(r, &p, &(struct ipaddr){0}, &a, &found) ==
+	    RCPT_OK)
 		n = (int)found.n;
 	arena_reset(&a);
 	return n;

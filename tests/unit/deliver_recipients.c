@@ -20,6 +20,7 @@ static struct recipients *r;
 static struct mail_domain *org; /* example.org */
 static struct arena arena;
 static struct targets *list;
+static struct ipaddr server; /* that the client is connected to */
 
 static void
 start(bool fold, char delimiter, const char *template)
@@ -38,6 +39,7 @@ finish(void **state)
 {
 	arena_reset(&arena);
 	list = NULL;
+	server = (struct ipaddr){0};
 	recipients_free(&r);
 	return scratch_teardown(state);
 }
@@ -74,7 +76,8 @@ resolve(const char *address)
 	struct smtp_path p = parse(address);
 	struct arena scratch = {0};
 	struct targets found = {0};
-	enum rcpt_result result = recipients_resolve(r, &p, &scratch, &found);
+	enum rcpt_result result =
+	    recipients_resolve(r, &p, &server, &scratch, &found);
 
 	if (result == RCPT_OK)
 		assert_true(targets_merge(r, &list, &found, &arena));
@@ -395,6 +398,51 @@ test_postmaster(void **state)
 	assert_goes("postmaster@example.org", "example.org/postmaster");
 }
 
+/* FAULT C6: postmaster and abuse of our names and of our address. */
+static void
+test_server(void **state)
+{
+	static const char *const own[] = {"mx.example.net", "MX.Example.NET",
+	    "other.example.net", "[192.0.2.1]", "[IPv6:::ffff:192.0.2.1]"};
+	static const char *const foreign[] = {"example.net", "[192.0.2.2]",
+	    "[IPv6:2001:db8::1]"};
+	const uint8_t v4[4] = {192, 0, 2, 1};
+	struct mail_domain *two;
+	char text[64];
+
+	(void)state;
+	start(true, '+', "/m/%d/%u");
+	recipients_add_host(r, "mx.example.net");
+	recipients_add_host(r, "other.example.net");
+	recipients_add_host(r, "two.org");
+	assert_result("postmaster@[192.0.2.1]", RCPT_FOREIGN);
+	server = ipaddr_v4(v4);
+	user("alice");
+	user("abuse"); /* of the domain, not of the server */
+	alias("postmaster: alice");
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		snprintf(text, sizeof(text), "PostMaster@%s", own[i]);
+		assert_int_equal(resolve(text), RCPT_OK);
+		assert_string_equal(list->first->address, text);
+		assert_targets("example.org/alice");
+		snprintf(text, sizeof(text), "Abuse@%s", own[i]);
+		assert_goes(text, "example.org/alice");
+		snprintf(text, sizeof(text), "alice@%s", own[i]);
+		assert_result(text, RCPT_FOREIGN);
+		snprintf(text, sizeof(text), "postmaster+x@%s", own[i]);
+		assert_result(text, RCPT_FOREIGN);
+	}
+	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
+		snprintf(text, sizeof(text), "postmaster@%s", foreign[i]);
+		assert_result(text, RCPT_FOREIGN);
+	}
+	/* a name that is a domain has what its block says */
+	assert_null(recipients_add_domain(r, "two.org", "/m/%d/%u", &two));
+	assert_null(recipients_add_user(r, two, "postmaster"));
+	assert_goes("postmaster@two.org", "two.org/postmaster");
+	assert_result("abuse@two.org", RCPT_UNKNOWN);
+}
+
 static void
 test_no_domains(void **state)
 {
@@ -402,7 +450,9 @@ test_no_domains(void **state)
 
 	(void)state;
 	r = recipients_new(&o);
+	recipients_add_host(r, "mx.example.org");
 	assert_result("postmaster", RCPT_FOREIGN);
+	assert_result("postmaster@mx.example.org", RCPT_FOREIGN);
 	assert_result("a@example.org", RCPT_FOREIGN);
 	assert_null(recipients_root(r, 0));
 	recipients_free(&r);
@@ -552,7 +602,7 @@ live(const char *address)
 {
 	struct smtp_path p = parse(address);
 
-	return recipients_live(r, &p);
+	return recipients_live(r, &p, &server);
 }
 
 /* FAULT C10: a directory without cur/ is no folder, whatever its name. */
@@ -712,6 +762,7 @@ main(void)
 	    T(test_detail),
 	    T(test_case),
 	    T(test_postmaster),
+	    T(test_server),
 	    T(test_no_domains),
 	    T(test_addresses),
 	    T(test_unique_by_mailbox),
