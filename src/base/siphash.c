@@ -24,7 +24,7 @@ load_le64(const uint8_t *p)
 	return x;
 }
 
-static void
+static inline void
 sip_round(struct state *s)
 {
 	s->v0 += s->v1;
