@@ -60,9 +60,9 @@ bool smtp_path_is_postmaster(const struct smtp_path *p);
 
 /*
  * A domain: labels of letters, digits, '-', '_' and octets above 127, not
- * empty, at most 63 octets each and 255 in all, one dot between; no dot at
- * the end, no hyphen at either end of a label. '_' is no host name but is
- * met in real HELO names and domains.
+ * empty, at most 63 characters each and 255 octets in all, one dot between;
+ * no dot at the end, no hyphen at either end of a label. '_' is no host name
+ * but is met in real HELO names and domains.
  */
 bool smtp_domain_valid(struct span s);
 /* The same with hyphens anywhere, as senders and HELO names have them. */

@@ -267,6 +267,16 @@ is_label_char(char c)
 	       is_eightbit(c);
 }
 
+/*
+ * Of a character beyond ASCII only the first octet counts: in DNS it takes
+ * at least one, often less than in UTF-8.
+ */
+static bool
+is_continuation(char c)
+{
+	return ((unsigned char)c & 0xc0) == 0x80;
+}
+
 bool
 smtp_domain_met(struct span s)
 {
@@ -279,7 +289,9 @@ smtp_domain_met(struct span s)
 			if (!label)
 				return false;
 			label = 0;
-		} else if (!is_label_char(s.ptr[i]) || ++label > LABEL_MAX) {
+		} else if (!is_label_char(s.ptr[i])) {
+			return false;
+		} else if (!is_continuation(s.ptr[i]) && ++label > LABEL_MAX) {
 			return false;
 		}
 	}

@@ -280,6 +280,23 @@ domain_of(const size_t *labels, size_t n)
 	return valid;
 }
 
+/* FAULT C4: a name that DNS has room for, in the longer spelling. */
+static void
+domain_limits_beyond_ascii(void **state)
+{
+	struct buf b = {0};
+
+	(void)state;
+	for (int i = 0; i < 63; i++)
+		buf_append_str(&b, "\xe3\x81\x8b");
+	buf_append_str(&b, ".example");
+	assert_true(smtp_domain_valid(buf_span(&b)));
+	b.len = 63 * 3;
+	buf_append_str(&b, "x.example");
+	assert_false(smtp_domain_valid(buf_span(&b)));
+	buf_free(&b);
+}
+
 static void
 domain_limits(void **state)
 {
@@ -412,6 +429,7 @@ main(void)
 	    cmocka_unit_test(mutants_come_back),
 	    cmocka_unit_test(local_part_limits),
 	    cmocka_unit_test(domain_limits),
+	    cmocka_unit_test(domain_limits_beyond_ascii),
 	    cmocka_unit_test(domains),
 	    cmocka_unit_test(literals),
 	    cmocka_unit_test(literals_met),
