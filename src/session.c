@@ -16,7 +16,6 @@
 
 #include "base/ident.h"
 #include "deliver/spool.h"
-#include "io/listen.h"
 #include "io/log.h"
 #include "session_ask.h"
 #include "session_auth.h"
@@ -314,7 +313,6 @@ session_new(struct sessions *all, const struct config_listen *l, int fd,
 	DL_APPEND(all->list, s);
 	all->count++;
 	init(s, l, client, port);
-	listen_local(fd, &s->env.server);
 	log_event(LOG_TRACE, "connect", LOG_STR("session", s->env.session),
 	    LOG_IP("client", client), LOG_UINT("port", port));
 	stream_init(&s->stream, all->pool, fd, on_stream, s);

@@ -5,6 +5,7 @@
 #include "session_ask.h"
 
 #include "deliver/spool.h"
+#include "io/listen.h"
 #include "io/shared.h"
 #include "session_auth.h"
 #include "session_log.h"
@@ -73,9 +74,12 @@ ask_mail(struct session *s)
 static void
 ask_rcpt(struct session *s)
 {
-	uint64_t id =
-	    deliver_rcpt(s->all->deliver, &s->env, &s->smtp.rcpt, on_rcpt, s);
+	uint64_t id;
 
+	/* seldom needed: not a system call for every client */
+	if (s->smtp.rcpt.literal && s->env.server.family == IP_NONE)
+		listen_local(s->stream.fd, &s->env.server);
+	id = deliver_rcpt(s->all->deliver, &s->env, &s->smtp.rcpt, on_rcpt, s);
 	if (id)
 		s->request = id;
 }
