@@ -23,6 +23,7 @@
 #include "proto/envelope.h"
 #include "proto/smtp_addr.h"
 #include "proto/smtp_body.h"
+#include "proto/smtp_foreign.h"
 #include "proto/smtp_reply.h"
 #include "proto/trace.h"
 
@@ -108,6 +109,7 @@ struct smtp {
 	enum smtp_ask asked; /* what its last question was, if any */
 	size_t reply_at;     /* with SMTP_REFUSED: where in out it begins */
 	unsigned quirks;     /* of this message: enum smtp_quirk */
+	enum smtp_foreign foreign; /* what it spoke instead, and was closed */
 
 	/* the engine's own */
 	enum smtp_state state;
@@ -119,6 +121,8 @@ struct smtp {
 	unsigned errors;           /* 5xx since the last accepted message */
 	unsigned deferrals;        /* and 4xx */
 	unsigned beyond;           /* RCPTs past the limit of recipients */
+	unsigned empty;            /* lines that the session begins with */
+	bool spoken;               /* and one that is not empty */
 	bool normalize; /* bare-newline = normalize for this client */
 	bool skip;      /* the rest of a refused line is being skipped */
 	bool skip_cr;   /* and its last octet was a CR */

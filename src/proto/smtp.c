@@ -39,6 +39,8 @@ smtp_tls_started(struct smtp *s)
 	smtp_end_transaction(s);
 	envelope_free(s->env);
 	s->state = SMTP_STATE_START;
+	s->empty = 0;
+	s->spoken = false;
 }
 
 bool
@@ -165,6 +167,42 @@ refuse_line(struct smtp *s, const struct smtp_reply *bad, struct buf *out)
 	smtp_say(s, bad, out);
 }
 
+/* Not one command more from whoever does not mean us. */
+static void
+refuse_foreign(struct smtp *s, struct buf *out)
+{
+	if (s->foreign == SMTP_FOREIGN_HTTP)
+		smtp_say(s, SMTP_REPLY(554, "5.5.0", "This is SMTP, not HTTP"),
+		    out);
+	else if (s->foreign == SMTP_FOREIGN_PROXY)
+		smtp_say(s,
+		    SMTP_REPLY(554, "5.5.0",
+			"This is SMTP, without a PROXY header"),
+		    out);
+	else if (s->conf->starttls && !s->env->tls)
+		smtp_say(s,
+		    SMTP_REPLY(554, "5.5.0", "TLS begins with STARTTLS here"),
+		    out);
+	else
+		smtp_say(s, SMTP_REPLY(554, "5.5.0", "This is SMTP, not TLS"),
+		    out);
+	close_session(s);
+}
+
+/* Only what a session begins with can be another protocol. */
+static void
+look_for_foreign(struct smtp *s, struct span in, bool secret, size_t *len)
+{
+	bool empty = *len == 2 && in.ptr[0] == '\r';
+
+	if (s->state != SMTP_STATE_START || s->spoken)
+		return;
+	if (!secret)
+		s->foreign = smtp_foreign_tell(in, s->empty, len);
+	s->empty += empty;
+	s->spoken = *len && !empty;
+}
+
 /* One command; false when its line is not complete yet. */
 static bool
 read_command(struct smtp *s, struct span *in, struct buf *out)
@@ -181,6 +219,7 @@ read_command(struct smtp *s, struct span *in, struct buf *out)
 	secret = is_auth(s, line);
 	bad = smtp_line_scan(line, secret ? SMTP_AUTH_LINE_MAX : SMTP_LINE_MAX,
 	    &len);
+	look_for_foreign(s, line, secret, &len);
 	if (!bad && !len)
 		return false;
 	span_skip(in, len);
@@ -192,6 +231,10 @@ read_command(struct smtp *s, struct span *in, struct buf *out)
 		s->line = SPAN_LIT("AUTH");
 	else
 		smtp_verb_show(s, (struct span){line.ptr, len});
+	if (s->foreign) {
+		refuse_foreign(s, out);
+		return true;
+	}
 	if (bad) {
 		s->skip_cr = line.ptr[len - 1] == '\r';
 		if (secret && len == SMTP_AUTH_LINE_MAX)

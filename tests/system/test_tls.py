@@ -196,6 +196,27 @@ def test_plain_client_on_implicit(d):
             assert c.closed()
 
 
+def test_foreign_client(secured):
+    """FAULT C3: told apart by its first octets, closed, and one line each."""
+    d = secured(top="workers = 1")
+    for port, what, reply, reason in (
+            (d.port, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+             "TLS begins with STARTTLS here", "TLS"),
+            (d.port, b"POST / HTTP/1.1\r\nHost: mx\r\n\r\nEHLO x\r\n",
+             "This is SMTP, not HTTP", "HTTP"),
+            (d.submission, b"PROXY TCP4 192.0.2.1 192.0.2.2 1 25\r\nEHLO x\r\n",
+             "This is SMTP, without a PROXY header", "PROXY")):
+        with d.connect(port) as c:
+            assert c.reply().code == 220
+            c.send(what)
+            said = c.reply()
+            assert said.status == "554 5.5.0" and reply in said.text
+            assert c.closed()
+        session = said.text.split("[")[1].rstrip("]")
+        line, = (x for x in d.log().splitlines() if session in x)
+        assert line.endswith(f" reason={reason}")
+
+
 def test_silent_client_on_implicit(secured):
     """Who waits for a greeting is told at the end of the handshake's time."""
     d = secured(limits="handshake = 500ms")

@@ -507,6 +507,44 @@ test_flush(void **state)
 	drive_free(&d);
 }
 
+/*
+ * FAULT C3: what is said to a ClientHello depends on what can be had here; in
+ * TLS the session begins anew, so there too the first input is looked at.
+ */
+static void
+test_foreign(void **state)
+{
+	static const char http[] = "554 5.5.0 This is SMTP, not HTTP" ID;
+	struct smtp_config c = conf;
+	struct drive d;
+
+	(void)state;
+	c.starttls = true;
+	d = (struct drive){.answer = say_once};
+	drive_init(&d, &c);
+	talk(&d, "\x16\x03",
+	    GREETING "554 5.5.0 TLS begins with STARTTLS here" ID);
+	assert_true(d.closed);
+	assert_string_equal(smtp_foreign_name(d.smtp.foreign), "TLS");
+	drive_free(&d);
+
+	d = (struct drive){.answer = say_once};
+	drive_init(&d, &c);
+	d.env.tls = true;
+	talk(&d, "\x16\x03\x01", GREETING "554 5.5.0 This is SMTP, not TLS" ID);
+	drive_free(&d);
+
+	greet(&d);
+	talk(&d, "GET / HTTP/1.0\r\n", "500 5.5.1 Unknown command" ID);
+	assert_null(smtp_foreign_name(d.smtp.foreign));
+	smtp_tls_started(&d.smtp);
+	talk(&d, "\r\n", "500 5.5.1 Unknown command" ID);
+	talk(&d, "get / http/1.0\n", http);
+	assert_true(d.closed);
+	assert_string_equal(smtp_foreign_name(d.smtp.foreign), "HTTP");
+	drive_free(&d);
+}
+
 int
 main(void)
 {
@@ -528,6 +566,7 @@ main(void)
 	    cmocka_unit_test(test_refusals_know_their_transaction),
 	    cmocka_unit_test(test_answers_know_their_transaction),
 	    cmocka_unit_test(test_flush),
+	    cmocka_unit_test(test_foreign),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
