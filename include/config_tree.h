@@ -48,6 +48,7 @@ struct config_listen_block {
 /* data of a certificate block */
 struct config_certificate_block {
 	char *chain, *key;
+	const char *key_type; /* NULL until it is known to be good */
 };
 
 /* data of a domain block */
@@ -117,14 +118,19 @@ void config_list_add(struct arena *a, struct config_list *l,
  * errno; EFBIG over CONFIG_FILE_MAX.
  */
 int config_read(const char *path, struct buf *out);
+/*
+ * The same for a file that the value at *at names; when it cannot be read, an
+ * error there says which, why, and what to do about it.
+ */
+int config_read_named(const struct config_all *all, struct config_faults *f,
+    const struct config_item *at, const char *path, struct buf *out);
 
 /*
  * Adds every line of a file but the empty ones and those that begin with #.
- * at and key: where the file is named, for the fault when it cannot be read.
+ * at: where the file is named, for the fault when it cannot be read.
  */
 void config_read_lines(struct config_all *all, struct config_faults *f,
-    const struct config_item *at, const char *key, const char *path,
-    struct config_list *out);
+    const struct config_item *at, const char *path, struct config_list *out);
 
 /*
  * Looks at a text before libconfuse does: refuses what that would misread

@@ -85,8 +85,7 @@ build_users(struct config_all *all, struct config_faults *f,
 		return;
 	all->pub.auth.users = auth_users_new();
 	auth_users_serve(all->pub.auth.users, is_ours, &all->pub);
-	config_read_lines(all, f, &at, "password-file", all->password_file,
-	    &lines);
+	config_read_lines(all, f, &at, all->password_file, &lines);
 	for (unsigned i = 0; i < lines.n; i++) {
 		const struct config_item *l = &lines.items[i];
 		const char *bad =
@@ -112,8 +111,7 @@ build_senders(struct config_all *all, struct config_faults *f,
 	if (!all->senders_file)
 		return;
 	all->pub.senders = senders_new();
-	config_read_lines(all, f, &at, "senders-file", all->senders_file,
-	    &lines);
+	config_read_lines(all, f, &at, all->senders_file, &lines);
 	for (unsigned i = 0; i < lines.n; i++) {
 		const struct config_item *l = &lines.items[i];
 		const char *bad =

@@ -73,8 +73,7 @@ fill_users(struct config_all *all, struct config_faults *f,
 
 	add_users(all, f, data->domain, list_of(b, "users"));
 	if (data->users_file) {
-		config_read_lines(all, f, &at, "users-file", data->users_file,
-		    &lines);
+		config_read_lines(all, f, &at, data->users_file, &lines);
 		add_users(all, f, data->domain, &lines);
 	}
 	at = config_where(b, "users-from");
@@ -93,8 +92,8 @@ fill_aliases(struct config_all *all, struct config_faults *f,
 
 	add_aliases(all, f, data->domain, list_of(b, "aliases"));
 	if (data->aliases_file) {
-		config_read_lines(all, f, &at, "aliases-file",
-		    data->aliases_file, &data->aliases);
+		config_read_lines(all, f, &at, data->aliases_file,
+		    &data->aliases);
 		add_aliases(all, f, data->domain, &data->aliases);
 	}
 	at = config_where(b, "catch-all");

@@ -3,7 +3,10 @@
  * comments. What a line means is not known here.
  */
 #include <errno.h>
+#include <pwd.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/ascii.h"
 #include "base/utf8.h"
@@ -54,17 +57,47 @@ split_lines(struct config_all *all, struct config_faults *f, const char *file,
 	}
 }
 
+/* Who may not read it, and what lets the daemon do so. */
+static void
+fault_permission(const struct config_all *all, struct config_faults *f,
+    const struct config_item *at, const char *path)
+{
+	const struct passwd *pw = getpwuid(geteuid());
+	const char *user = pw ? pw->pw_name : "of no name";
+	const char *group = all->pub.group ? all->pub.group : all->pub.user;
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		config_error(f, at->file, at->line,
+		    "%s: %s: a directory on the way is closed to user %s", path,
+		    strerror(EACCES), user);
+	else
+		config_error(f, at->file, at->line,
+		    "%s: %s for user %s: chgrp %s, chmod 640", path,
+		    strerror(EACCES), user, group);
+}
+
+int
+config_read_named(const struct config_all *all, struct config_faults *f,
+    const struct config_item *at, const char *path, struct buf *out)
+{
+	if (config_read(path, out) == 0)
+		return 0;
+	if (errno == EACCES)
+		fault_permission(all, f, at, path);
+	else
+		config_error(f, at->file, at->line, "%s: %s", path,
+		    strerror(errno));
+	return -1;
+}
+
 void
 config_read_lines(struct config_all *all, struct config_faults *f,
-    const struct config_item *at, const char *key, const char *path,
-    struct config_list *out)
+    const struct config_item *at, const char *path, struct config_list *out)
 {
 	struct buf text = {0};
 
-	if (config_read(path, &text) < 0)
-		config_error(f, at->file, at->line, "cannot read %s \"%s\": %s",
-		    key, path, strerror(errno));
-	else
+	if (config_read_named(all, f, at, path, &text) == 0)
 		split_lines(all, f, path, buf_span(&text), out);
 	buf_free(&text);
 }

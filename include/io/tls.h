@@ -1,9 +1,11 @@
 /*
- * tls: server contexts, one certificate or several chosen by SNI.
+ * tls: server contexts, one certificate or several chosen by SNI and, where
+ * one name has several, by the type of their keys.
  *
  * Built by the master before privileges fall, constant afterwards, inherited
- * by the workers. TLS 1.2 and 1.3; the server's preference; no session cache,
- * no tickets, no early data, no renegotiation, no compression.
+ * by the workers. TLS 1.2 and 1.3; the server's preference;
+ * no session cache, no tickets, no early data, no renegotiation, no
+ * compression.
  */
 #ifndef IO_TLS_H
 #define IO_TLS_H
@@ -21,8 +23,8 @@ void tls_free(struct tls **t);
 /* How a certificate block turned out. */
 enum tls_fault {
 	TLS_GOOD,
-	TLS_BAD_CHAIN,  /* cannot be read or is no PEM chain */
-	TLS_BAD_KEY,    /* likewise, the key */
+	TLS_BAD_CHAIN,  /* is no PEM chain */
+	TLS_BAD_KEY,    /* is no key in PEM, or has a passphrase */
 	TLS_MISMATCH,   /* the key is not the certificate's */
 	TLS_WRONG_NAME, /* it does not cover the block's own name */
 	TLS_EXPIRED,    /* warnings from here on: it is used */
@@ -31,17 +33,20 @@ enum tls_fault {
 };
 
 /*
- * Reads chain and key (PEM). The first certificate added is the default for
- * a name that none covers. now: seconds since 1970. On an error nothing is
- * added; detail_r is OpenSSL's reason, constant or "".
+ * chain and key are PEM, copied; name must last as long as t. The first name
+ * added is the default for one that no certificate covers. now: seconds since
+ * 1970. On an error nothing is added; detail_r is OpenSSL's reason, constant
+ * or "".
  */
-enum tls_fault tls_add(struct tls *t, const char *name, const char *chain,
-    const char *key, int64_t now, const char **detail_r);
+enum tls_fault tls_add(struct tls *t, const char *name, struct span chain,
+    struct span key, int64_t now, const char **detail_r);
 
-unsigned tls_count(const struct tls *t);
+/* Of the one added last: its key, "EC" or "RSA"; constant. */
+const char *tls_key_type(const struct tls *t);
+
 /* Does any certificate cover this host name? */
 bool tls_covers(const struct tls *t, const char *hostname);
-/* The default for this listener's name: the one that covers it, if any. */
+/* The default is what covers this name, if anything does; it must last. */
 void tls_prefer(struct tls *t, const char *hostname);
 
 #endif

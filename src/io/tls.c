@@ -1,7 +1,9 @@
 /*
- * tls: one SSL_CTX per certificate; the first one answers for names that no
- * other covers. Nothing is remembered between sessions: no cache, and no
- * tickets, which some large senders trip over.
+ * tls: one SSL_CTX per certificate. A name is answered with the first that
+ * covers it, and beside that with the first of each other type of key; the
+ * library chooses among these by what the client can verify. Nothing is
+ * remembered between sessions: no cache, and no tickets, which some large
+ * senders trip over.
  */
 #include "io/tls.h"
 
@@ -24,7 +26,7 @@ static const char ciphers[] =
 struct tls {
 	SSL_CTX **ctx;
 	unsigned count;
-	unsigned preferred;
+	const char *fallback; /* the name that answers for all others */
 };
 
 struct tls *
@@ -59,23 +61,47 @@ ctx_covers(SSL_CTX *ctx, const char *name)
 	return cert && X509_check_host(cert, name, 0, 0, NULL) == 1;
 }
 
+/* The first certificate that covers name; t->count: none. */
+static unsigned
+find(const struct tls *t, const char *name)
+{
+	unsigned i = 0;
+
+	while (i < t->count && !ctx_covers(t->ctx[i], name))
+		i++;
+	return i;
+}
+
+/* Beside the context's own one; a type of key that is there already stays. */
+static void
+add_other_types(const struct tls *t, SSL *ssl, unsigned first, const char *name)
+{
+	for (unsigned i = first + 1; i < t->count; i++) {
+		STACK_OF(X509) *chain = NULL;
+
+		if (!ctx_covers(t->ctx[i], name))
+			continue;
+		SSL_CTX_get0_chain_certs(t->ctx[i], &chain);
+		SSL_use_cert_and_key(ssl, SSL_CTX_get0_certificate(t->ctx[i]),
+		    SSL_CTX_get0_privatekey(t->ctx[i]), chain, 0);
+	}
+	ERR_clear_error();
+}
+
 /* By SNI. A name that nobody covers gets the default, never an alert. */
 static int
 on_server_name(SSL *ssl, int *alert, void *arg)
 {
 	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-	struct tls *t = arg;
+	const struct tls *t = arg;
+	unsigned i = name ? find(t, name) : t->count;
 
 	(void)alert;
-	if (!name)
+	if (i == t->count)
 		return SSL_TLSEXT_ERR_NOACK;
-	for (unsigned i = 0; i < t->count; i++) {
-		if (!ctx_covers(t->ctx[i], name))
-			continue;
-		SSL_set_SSL_CTX(ssl, t->ctx[i]);
-		return SSL_TLSEXT_ERR_OK;
-	}
-	return SSL_TLSEXT_ERR_NOACK;
+	SSL_set_SSL_CTX(ssl, t->ctx[i]);
+	add_other_types(t, ssl, i, name);
+	return SSL_TLSEXT_ERR_OK;
 }
 
 static SSL_CTX *
@@ -95,6 +121,7 @@ new_ctx(struct tls *t)
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_max_early_data(ctx, 0);
 	SSL_CTX_set_dh_auto(ctx, 1);
+	/* else a read goes on until data comes, whatever comes instead */
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS |
 				  SSL_MODE_ENABLE_PARTIAL_WRITE |
 				  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -103,19 +130,75 @@ new_ctx(struct tls *t)
 	return ctx;
 }
 
-static enum tls_fault
-load(SSL_CTX *ctx, const char *name, const char *chain, const char *key)
+/* pem_password_cb: nobody is there to be asked. */
+static int
+no_passphrase(char *buf, int size, int writing, void *arg)
 {
-	if (SSL_CTX_use_certificate_chain_file(ctx, chain) != 1)
-		return TLS_BAD_CHAIN;
-	if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
-		/* a key that is read, and is another one's, is refused here */
-		return ERR_GET_LIB(ERR_peek_last_error()) == ERR_LIB_X509
-			   ? TLS_MISMATCH
-			   : TLS_BAD_KEY;
-	if (SSL_CTX_check_private_key(ctx) != 1)
-		return TLS_MISMATCH;
-	return ctx_covers(ctx, name) ? TLS_GOOD : TLS_WRONG_NAME;
+	(void)buf;
+	(void)size;
+	(void)writing;
+	(void)arg;
+	return -1;
+}
+
+static BIO *
+open_pem(struct span pem)
+{
+	BIO *in = BIO_new_mem_buf(pem.ptr, (int)pem.len);
+
+	if (!in)
+		abort();
+	return in;
+}
+
+/* Our own certificate, then the others, up to the end. */
+static bool
+use_chain(SSL_CTX *ctx, struct span pem)
+{
+	BIO *in = open_pem(pem);
+	X509 *c = PEM_read_bio_X509_AUX(in, NULL, no_passphrase, NULL);
+	bool good = c && SSL_CTX_use_certificate(ctx, c) == 1;
+
+	X509_free(c);
+	while (good && (c = PEM_read_bio_X509(in, NULL, no_passphrase, NULL))) {
+		good = SSL_CTX_add1_chain_cert(ctx, c) == 1;
+		X509_free(c);
+	}
+	BIO_free(in);
+	if (!good ||
+	    ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+		return false;
+	ERR_clear_error();
+	return true;
+}
+
+static enum tls_fault
+use_key(SSL_CTX *ctx, struct span pem)
+{
+	BIO *in = open_pem(pem);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(in, NULL, no_passphrase, NULL);
+	enum tls_fault r = TLS_BAD_KEY;
+
+	BIO_free(in);
+	if (key)
+		r = SSL_CTX_use_PrivateKey(ctx, key) == 1 &&
+			    SSL_CTX_check_private_key(ctx) == 1
+			? TLS_GOOD
+			: TLS_MISMATCH;
+	EVP_PKEY_free(key);
+	return r;
+}
+
+static enum tls_fault
+load(SSL_CTX *ctx, const char *name, struct span chain, struct span key)
+{
+	enum tls_fault r = TLS_BAD_CHAIN;
+
+	if (use_chain(ctx, chain))
+		r = use_key(ctx, key);
+	if (r == TLS_GOOD && !ctx_covers(ctx, name))
+		r = TLS_WRONG_NAME;
+	return r;
 }
 
 static enum tls_fault
@@ -135,7 +218,7 @@ check_dates(SSL_CTX *ctx, int64_t now)
 }
 
 enum tls_fault
-tls_add(struct tls *t, const char *name, const char *chain, const char *key,
+tls_add(struct tls *t, const char *name, struct span chain, struct span key,
     int64_t now, const char **detail_r)
 {
 	SSL_CTX *ctx = new_ctx(t);
@@ -156,45 +239,44 @@ tls_add(struct tls *t, const char *name, const char *chain, const char *key,
 	if (!t->ctx)
 		abort();
 	t->ctx[t->count++] = ctx;
+	if (!t->fallback)
+		t->fallback = name;
 	return check_dates(ctx, now);
 }
 
-unsigned
-tls_count(const struct tls *t)
+const char *
+tls_key_type(const struct tls *t)
 {
-	return t->count;
+	return EVP_PKEY_get0_type_name(
+	    SSL_CTX_get0_privatekey(t->ctx[t->count - 1]));
 }
 
 bool
 tls_covers(const struct tls *t, const char *hostname)
 {
-	for (unsigned i = 0; i < t->count; i++)
-		if (ctx_covers(t->ctx[i], hostname))
-			return true;
-	return false;
+	return find(t, hostname) < t->count;
 }
 
 void
 tls_prefer(struct tls *t, const char *hostname)
 {
-	for (unsigned i = 0; i < t->count; i++) {
-		if (!ctx_covers(t->ctx[i], hostname))
-			continue;
-		t->preferred = i;
-		return;
-	}
+	if (tls_covers(t, hostname))
+		t->fallback = hostname;
 }
 
 SSL *
 tls_accept(const struct tls *t, int fd)
 {
-	SSL *ssl = SSL_new(t->ctx[t->preferred]);
+	unsigned i = find(t, t->fallback);
+	SSL *ssl = SSL_new(t->ctx[i]);
 
 	if (ssl && SSL_set_fd(ssl, fd) != 1) {
 		SSL_free(ssl);
 		return NULL;
 	}
-	if (ssl)
+	if (ssl) {
+		add_other_types(t, ssl, i, t->fallback);
 		SSL_set_accept_state(ssl);
+	}
 	return ssl;
 }

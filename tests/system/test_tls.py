@@ -2,6 +2,9 @@
 
 import contextlib
 import hashlib
+import os
+import pty
+import select
 import socket
 import ssl
 import subprocess
@@ -215,6 +218,28 @@ def test_foreign_client(secured):
         session = said.text.split("[")[1].rstrip("]")
         line, = (x for x in d.log().splitlines() if session in x)
         assert line.endswith(f" reason={reason}")
+
+
+def test_no_prompt(base):
+    """FAULT A8: a key with a passphrase is an error, and nobody is asked."""
+    folder = Factory(base).folder()
+    block = certificate(folder, "mx.example.org")
+    key, conf = folder / "mx.example.org.key", folder / "smtpd.conf"
+    subprocess.run([OPENSSL, "ec", "-aes128", "-passout", "pass:secret", "-in",
+                    key, "-out", key], check=True, capture_output=True)
+    conf.write_text(f'{block}domain "example.org" {{ users = {{ "a" }} }}\n')
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(BINARY, [BINARY, "-n", "-f", str(conf)])
+    said = b""
+    with contextlib.suppress(OSError):  # the end of a terminal
+        while b"phrase:" not in said:
+            assert select.select([terminal], [], [], DEADLINE)[0], said
+            said += os.read(terminal, 4096)
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    assert os.WEXITSTATUS(status) == 78
+    assert b"smtpd.conf:1: error: " in said and b"without a passphrase" in said
 
 
 def test_silent_client_on_implicit(secured):

@@ -3,6 +3,7 @@
  * make of the listeners. The certificates are good for a hundred years: one
  * for mx.example.org and *.example.net, one for other.example.com.
  */
+#include "certify.h"
 #include "daemon_config.h"
 
 static const char mx_chain[] =
@@ -118,16 +119,16 @@ static void
 errors(void **state)
 {
 	static const struct {
-		const char *name, *chain, *key, *fragment;
+		const char *name, *chain, *key;
+		unsigned line;
+		const char *fragment;
 	} bad[] = {
-	    {"mx.example.org", "mx.pem", "other.key", "another certificate"},
-	    {"mx.example.org", "nowhere", "mx.key", "chain cannot be read"},
-	    {"mx.example.org", "empty", "mx.key", "chain cannot be read"},
-	    {"mx.example.org", "mx.key", "mx.key", "chain cannot be read"},
-	    {"mx.example.org", "mx.pem", "nowhere", "key cannot be read"},
-	    {"mx.example.org", "mx.pem", "empty", "key cannot be read"},
-	    {"www.example.org", "mx.pem", "mx.key", "does not cover"},
-	    {"a.b.example.net", "mx.pem", "mx.key", "does not cover"},
+	    {"mx.example.org", "mx.pem", "other.key", 3, "another certificate"},
+	    {"mx.example.org", "empty", "mx.key", 2, "chain cannot be read"},
+	    {"mx.example.org", "mx.key", "mx.key", 2, "chain cannot be read"},
+	    {"mx.example.org", "mx.pem", "empty", 3, "key cannot be read"},
+	    {"www.example.org", "mx.pem", "mx.key", 1, "does not cover"},
+	    {"a.b.example.net", "mx.pem", "mx.key", 1, "does not cover"},
 	};
 	struct loaded l;
 
@@ -136,8 +137,85 @@ errors(void **state)
 		load_with(&l, block(bad[i].name, bad[i].chain, bad[i].key), "");
 		assert_int_equal(l.status, CONFIG_ERRORS);
 		assert_int_equal(l.errors, 1);
-		assert_fault(&l, 0, "smtpd.conf", 1, bad[i].fragment);
+		assert_fault(&l, 0, "smtpd.conf", bad[i].line, bad[i].fragment);
 	}
+}
+
+#define NEEDS_ONE                                                              \
+	"listen \"*:465\" { tls = implicit }\n"                                \
+	"listen \"*:587\" { role = submission }\n"                             \
+	"auth { dovecot = \"/run/x\" }\n"
+
+/*
+ * FAULT D14: a file that is not there is named with its path and the reason,
+ * on its key's line, and what only follows from it is not said again.
+ */
+static void
+missing_files(void **state)
+{
+	char text[256];
+	struct loaded l;
+
+	(void)state;
+	load_with(&l, block("mx.example.org", "nowhere", "mx.key"), NEEDS_ONE);
+	assert_int_equal(l.n, 1);
+	snprintf(text, sizeof(text), "%s: No such file or directory",
+	    path_of("nowhere"));
+	assert_fault(&l, 0, "smtpd.conf", 2, text);
+	assert_string_equal(l.faults[0].text, text);
+
+	load_with(&l, block("mx.example.org", "no", "neither"), NEEDS_ONE);
+	assert_int_equal(l.n, 2);
+	assert_fault(&l, 0, "smtpd.conf", 2, "/no: No such file");
+	assert_fault(&l, 1, "smtpd.conf", 3, "/neither: No such file");
+
+	load_with(&l, "certificate \"a\" { chain = \"\" key = \"/k\" }\n",
+	    NEEDS_ONE);
+	assert_int_equal(l.n, 1);
+	load_with(&l, "certificate \"a\" { key = \"/k\" }\n", NEEDS_ONE);
+	assert_int_equal(l.n, 1);
+	assert_fault(&l, 0, "smtpd.conf", 1, "needs both");
+}
+
+/* FAULT D14: who may not read it, and the commands that change that. */
+static void
+forbidden_files(void **state)
+{
+	char text[2048];
+	struct loaded l;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(path_of("mx.key"), 0600), 0);
+	assert_int_equal(chmod(test_dir, 0755), 0);
+	snprintf(text, sizeof(text),
+	    "user = daemon\ngroup = mail\n%s" HOST DOMAIN
+	    "auth { password-file = \"%s\" }\n",
+	    block("mx.example.org", "mx.pem", "mx.key"), path_of("mx.key"));
+	write_file("smtpd.conf", text, strlen(text));
+	assert_int_equal(seteuid(65534), 0);
+	load(&l, path_of("smtpd.conf"));
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(l.errors, 2);
+	snprintf(text, sizeof(text),
+	    "%s: Permission denied for user nobody: chgrp mail, chmod 640",
+	    path_of("mx.key"));
+	assert_string_equal(l.faults[0].text, text);
+	assert_int_equal(l.faults[0].line, 5);
+	assert_string_equal(l.faults[1].text, text);
+
+	assert_int_equal(mkdir(path_of("live"), 0700), 0);
+	write_file("live/mx.pem", "x", 1);
+	snprintf(text, sizeof(text), "%s" HOST DOMAIN,
+	    block("mx.example.org", "live/mx.pem", "mx.pem"));
+	write_file("smtpd.conf", text, strlen(text));
+	assert_int_equal(seteuid(65534), 0);
+	load(&l, path_of("smtpd.conf"));
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(l.n, 1);
+	assert_fault(&l, 0, "smtpd.conf", 2,
+	    "on the way is closed to user nobody");
 }
 
 /* The second of one name would never be used; one of two names is no such. */
@@ -150,7 +228,7 @@ the_same_name_twice(void **state)
 	(void)state;
 	snprintf(text, sizeof(text), "%s%s",
 	    block("mx.example.org", "mx.pem", "mx.key"),
-	    block("MX.example.org", "other.pem", "other.key"));
+	    block("MX.example.org", "mx.pem", "mx.key"));
 	load_with(&l, text, "");
 	assert_int_equal(l.errors, 1);
 	assert_fault(&l, 0, "smtpd.conf", 4, "there already, in line 1");
@@ -160,8 +238,37 @@ the_same_name_twice(void **state)
 	    block("a.example.net", "mx.pem", "mx.key"));
 	load_with(&l, text, "");
 	assert_int_equal(l.status, CONFIG_OK);
-	assert_int_equal(tls_count(l.config->tls), 2);
 	config_free(&l.config);
+}
+
+/* FAULT C11: a name once for each type of key, and no more. */
+static void
+one_name_two_types(void **state)
+{
+	struct certify rsa;
+	struct loaded l;
+	char text[2048];
+
+	(void)state;
+	certify(&rsa, "RSA", "mx.example.org", NULL);
+	write_file("rsa.pem", rsa.chain.data, rsa.chain.len);
+	write_file("rsa.key", rsa.key.data, rsa.key.len);
+	certify_free(&rsa);
+	snprintf(text, sizeof(text), "%s%s",
+	    block("mx.example.org", "mx.pem", "mx.key"),
+	    block("MX.example.org", "rsa.pem", "rsa.key"));
+	load_with(&l, text, "");
+	assert_int_equal(l.status, CONFIG_OK);
+	config_free(&l.config);
+
+	snprintf(text, sizeof(text), "%s%s%s",
+	    block("mx.example.org", "mx.pem", "mx.key"),
+	    block("mx.example.org", "rsa.pem", "rsa.key"),
+	    block("mx.example.org", "rsa.pem", "rsa.key"));
+	load_with(&l, text, "");
+	assert_int_equal(l.errors, 1);
+	assert_fault(&l, 0, "smtpd.conf", 7, "in line 4 of");
+	assert_fault(&l, 0, "smtpd.conf", 7, "with an RSA key too");
 }
 
 /* Nothing is missing, but where no TLS is nobody logs in. */
@@ -235,7 +342,10 @@ main(void)
 	    cmocka_unit_test(good),
 	    cmocka_unit_test(none),
 	    cmocka_unit_test(errors),
+	    cmocka_unit_test(missing_files),
+	    cmocka_unit_test(forbidden_files),
 	    cmocka_unit_test(the_same_name_twice),
+	    cmocka_unit_test(one_name_two_types),
 	    cmocka_unit_test(submission),
 	    cmocka_unit_test(half_a_block),
 	    cmocka_unit_test(none_for_the_hostname),

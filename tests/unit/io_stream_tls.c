@@ -1,0 +1,228 @@
+/*
+ * TLS over real loopback connections: what a peer can send that is no data,
+ * and what it can ask for. Both sides share this process and one thread.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "certify.h"
+#include "io/stream.h"
+
+struct world {
+	struct loop loop;
+	struct stream_pool pool;
+	struct stream s;
+	struct tls *tls;
+	SSL_CTX *ctx;
+	SSL *client;
+	int ours, peer;
+	unsigned seen[STREAM_INSECURE + 1];
+};
+
+static void
+on_stream(void *owner, enum stream_event what)
+{
+	struct world *w = owner;
+
+	w->seen[what]++;
+}
+
+/* A connected TCP pair, both sides non-blocking, that keeps little of what
+ * we say. */
+static void
+connect_pair(int *ours, int *peer)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET};
+	socklen_t len = sizeof(a);
+	int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int on = 1, small = 4096;
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(l, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(l, 1), 0);
+	assert_int_equal(getsockname(l, (struct sockaddr *)&a, &len), 0);
+	*peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(*peer, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	assert_int_equal(connect(*peer, (struct sockaddr *)&a, len), 0);
+	fcntl(*peer, F_SETFL, O_NONBLOCK);
+	setsockopt(*peer, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	*ours = accept4(l, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	assert_true(*ours >= 0);
+	setsockopt(*ours, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	close(l);
+}
+
+/* Made once: RSA takes its time. */
+static const struct certify *
+certified(const char *type, const char *names)
+{
+	static struct {
+		struct certify c;
+		const char *type, *names;
+	} known[8];
+	unsigned i = 0;
+
+	while (known[i].type && (strcmp(known[i].type, type) != 0 ||
+				    strcmp(known[i].names, names) != 0))
+		i++;
+	assert_true(i < 7);
+	if (!known[i].type)
+		certify(&known[i].c, type, names, NULL);
+	known[i].type = type;
+	known[i].names = names;
+	return &known[i].c;
+}
+
+static void
+add(struct tls *t, const char *type, const char *names)
+{
+	const struct certify *c = certified(type, names);
+	const char *detail;
+
+	assert_int_equal(tls_add(t, "mx.example.org", buf_span(&c->chain),
+			     buf_span(&c->key), time(NULL), &detail),
+	    TLS_GOOD);
+}
+
+static void
+open_world(struct world *w, int version)
+{
+	memset(w, 0, sizeof(*w));
+	assert_int_equal(loop_init(&w->loop), 0);
+	assert_int_equal(stream_pool_init(&w->pool, &w->loop), 0);
+	connect_pair(&w->ours, &w->peer);
+	stream_init(&w->s, &w->pool, w->ours, on_stream, w);
+	w->tls = tls_new();
+	add(w->tls, "EC", "mx.example.org");
+	w->ctx = SSL_CTX_new(TLS_client_method());
+	SSL_CTX_set_min_proto_version(w->ctx, version);
+	SSL_CTX_set_max_proto_version(w->ctx, version);
+	w->client = SSL_new(w->ctx);
+	SSL_set_fd(w->client, w->peer);
+	SSL_set_connect_state(w->client);
+}
+
+static void
+close_world(struct world *w)
+{
+	stream_close(&w->s);
+	SSL_free(w->client);
+	SSL_CTX_free(w->ctx);
+	tls_free(&w->tls);
+	close(w->peer);
+	stream_pool_free(&w->pool);
+	loop_free(&w->loop);
+	ERR_clear_error();
+}
+
+static void
+turn(struct world *w)
+{
+	event_base_loop(w->loop.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+}
+
+static bool
+shake(struct world *w)
+{
+	assert_true(stream_start_tls(&w->s, w->tls));
+	for (int i = 0; i < 100000 && !w->seen[STREAM_INSECURE]; i++) {
+		SSL_do_handshake(w->client);
+		turn(w);
+		if (w->seen[STREAM_SECURED] && SSL_is_init_finished(w->client))
+			return true;
+	}
+	return false;
+}
+
+/* "EC alt.example.org": the type of its key, and its last name. */
+static const char *
+shown(SSL *client)
+{
+	static char text[128];
+	X509 *cert = SSL_get0_peer_certificate(client);
+	GENERAL_NAMES *names =
+	    X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	GENERAL_NAME *last =
+	    sk_GENERAL_NAME_value(names, sk_GENERAL_NAME_num(names) - 1);
+
+	snprintf(text, sizeof(text), "%s %s",
+	    EVP_PKEY_get0_type_name(X509_get0_pubkey(cert)),
+	    (const char *)ASN1_STRING_get0_data(last->d.dNSName));
+	GENERAL_NAMES_free(names);
+	return text;
+}
+
+/*
+ * FAULT C11: by the name that is asked for and, of its certificates, by what
+ * the client can verify. (The world has its own for mx.example.org.)
+ */
+static void
+names_and_types(void **state)
+{
+	static const char *const only_rsa = "RSA-PSS+SHA256:RSA+SHA256";
+	static const struct {
+		const char *name, *algorithms, *shown; /* NULL: refused */
+	} all[] = {
+	    {NULL, NULL, "EC mx.example.org"},
+	    {NULL, only_rsa, "RSA mail.example.org"},
+	    {"mx.example.org", NULL, "EC mx.example.org"},
+	    {"mx.example.org", only_rsa, "RSA mail.example.org"},
+	    {"mail.example.org", "ECDSA+SHA256", NULL},
+	    {"mail.example.org", NULL, "RSA mail.example.org"},
+	    {"a.example.net", NULL, "EC b.example.net"},
+	    {"a.example.net", only_rsa, "RSA a.example.net"},
+	    {"b.example.net", NULL, "EC b.example.net"},
+	    {"b.example.net", only_rsa, NULL},
+	    {"stranger.example", NULL, "EC mx.example.org"},
+	    {"stranger.example", only_rsa, "RSA mail.example.org"},
+	};
+	struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof(all) / sizeof(all[0]); i++) {
+		const char *name = all[i / 2].name;
+
+		open_world(&w, i % 2 ? TLS1_2_VERSION : TLS1_3_VERSION);
+		add(w.tls, "RSA", "mx.example.org,mail.example.org");
+		add(w.tls, "RSA", "mx.example.org,a.example.net");
+		add(w.tls, "EC", "mx.example.org,a.example.net,b.example.net");
+		if (name)
+			SSL_set_tlsext_host_name(w.client, name);
+		if (all[i / 2].algorithms)
+			assert_true(SSL_set1_sigalgs_list(w.client,
+			    all[i / 2].algorithms));
+		assert_int_equal(shake(&w), all[i / 2].shown != NULL);
+		if (all[i / 2].shown)
+			assert_string_equal(shown(w.client), all[i / 2].shown);
+		close_world(&w);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(names_and_types),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
