@@ -91,6 +91,22 @@ check_twin(const struct config_all *all, struct config_faults *f,
 	}
 }
 
+/* Most clients know authorities, and none of those that these vouch for. */
+static void
+check_chain(const struct config_all *all, struct config_faults *f,
+    const struct config_block *b)
+{
+	struct config_item at = config_where(b, "chain");
+	struct buf issuer = {0};
+
+	if (tls_lacks_issuer(all->pub.tls, &issuer))
+		config_warn(f, at.file, at.line,
+		    "certificate \"%.80s\": chain has no certificate of "
+		    "'%.*s': add it behind our own one",
+		    b->title, (int)issuer.len, issuer.data);
+	buf_free(&issuer);
+}
+
 /* The two files, already read. */
 static void
 add_pem(struct config_all *all, struct config_faults *f,
@@ -107,6 +123,7 @@ add_pem(struct config_all *all, struct config_faults *f,
 		return;
 	data->key_type = tls_key_type(all->pub.tls);
 	check_twin(all, f, b);
+	check_chain(all, f, b);
 }
 
 /* False: it is no use, and that was said. */

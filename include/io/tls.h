@@ -43,6 +43,12 @@ enum tls_fault tls_add(struct tls *t, const char *name, struct span chain,
 
 /* Of the one added last: its key, "EC" or "RSA"; constant. */
 const char *tls_key_type(const struct tls *t);
+/*
+ * And does its chain end before the certificate of whoever issued it? Then
+ * that name is appended, as "CN=R3,O=Let's Encrypt,C=US" (RFC 4514). Further up
+ * nobody can tell a root, which may be left out, from what is missing.
+ */
+bool tls_lacks_issuer(const struct tls *t, struct buf *issuer);
 
 /* Does any certificate cover this host name? */
 bool tls_covers(const struct tls *t, const char *hostname);

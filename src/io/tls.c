@@ -251,6 +251,41 @@ tls_key_type(const struct tls *t)
 	    SSL_CTX_get0_privatekey(t->ctx[t->count - 1]));
 }
 
+static bool
+is_issuer_there(X509 *cert, STACK_OF(X509) * chain)
+{
+	bool r = X509_check_issued(cert, cert) == X509_V_OK;
+
+	for (int i = 0; !r && i < sk_X509_num(chain); i++)
+		r = X509_check_issued(sk_X509_value(chain, i), cert) ==
+		    X509_V_OK;
+	return r;
+}
+
+bool
+tls_lacks_issuer(const struct tls *t, struct buf *issuer)
+{
+	SSL_CTX *ctx = t->ctx[t->count - 1];
+	X509 *cert = SSL_CTX_get0_certificate(ctx);
+	STACK_OF(X509) *chain = NULL;
+	BIO *text;
+	char *data;
+	long n;
+
+	SSL_CTX_get0_chain_certs(ctx, &chain);
+	if (is_issuer_there(cert, chain))
+		return false;
+	text = BIO_new(BIO_s_mem());
+	if (!text ||
+	    X509_NAME_print_ex(text, X509_get_issuer_name(cert), 0,
+		XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) < 0)
+		abort();
+	n = BIO_get_mem_data(text, &data);
+	buf_append(issuer, data, (size_t)n);
+	BIO_free(text);
+	return true;
+}
+
 bool
 tls_covers(const struct tls *t, const char *hostname)
 {

@@ -271,6 +271,45 @@ one_name_two_types(void **state)
 	assert_fault(&l, 0, "smtpd.conf", 7, "with an RSA key too");
 }
 
+/* FAULT D6: a chain that ends before the issuer of our own certificate. */
+static void
+incomplete_chain(void **state)
+{
+	struct certify root, middle, leaf;
+	struct buf chain = {0};
+	struct loaded l;
+
+	(void)state;
+	certify(&root, "EC", "Root", NULL);
+	certify(&middle, "EC", "R3", &root);
+	certify(&leaf, "EC", "mx.example.org", &middle);
+	write_file("leaf.key", leaf.key.data, leaf.key.len);
+	write_file("leaf.pem", leaf.chain.data, leaf.chain.len);
+	load_with(&l, block("mx.example.org", "leaf.pem", "leaf.key"), "");
+	assert_int_equal(l.status, CONFIG_WARNINGS);
+	assert_int_equal(l.n, 1);
+	assert_fault(&l, 0, "smtpd.conf", 2,
+	    "chain has no certificate of 'CN=R3'");
+	config_free(&l.config);
+
+	buf_append_span(&chain, buf_span(&leaf.chain));
+	buf_append_span(&chain, buf_span(&root.chain)); /* not the one */
+	write_file("leaf.pem", chain.data, chain.len);
+	load_with(&l, block("mx.example.org", "leaf.pem", "leaf.key"), "");
+	assert_int_equal(l.n, 1);
+	config_free(&l.config);
+
+	buf_append_span(&chain, buf_span(&middle.chain));
+	write_file("leaf.pem", chain.data, chain.len);
+	load_with(&l, block("mx.example.org", "leaf.pem", "leaf.key"), "");
+	assert_int_equal(l.status, CONFIG_OK);
+	config_free(&l.config);
+	buf_free(&chain);
+	certify_free(&root);
+	certify_free(&middle);
+	certify_free(&leaf);
+}
+
 /* Nothing is missing, but where no TLS is nobody logs in. */
 static void
 submission(void **state)
@@ -346,6 +385,7 @@ main(void)
 	    cmocka_unit_test(forbidden_files),
 	    cmocka_unit_test(the_same_name_twice),
 	    cmocka_unit_test(one_name_two_types),
+	    cmocka_unit_test(incomplete_chain),
 	    cmocka_unit_test(submission),
 	    cmocka_unit_test(half_a_block),
 	    cmocka_unit_test(none_for_the_hostname),
