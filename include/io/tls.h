@@ -3,7 +3,7 @@
  * one name has several, by the type of their keys.
  *
  * Built by the master before privileges fall, constant afterwards, inherited
- * by the workers. TLS 1.2 and 1.3; the server's preference;
+ * by the workers. TLS 1.2 and 1.3; ECDHE only; the server's preference;
  * no session cache, no tickets, no early data, no renegotiation, no
  * compression.
  */

@@ -153,6 +153,34 @@ shake(struct world *w)
 	return false;
 }
 
+/* FAULT A11: what costs us most is not to be had; TLS 1.2 by its ciphers. */
+static void
+no_finite_fields(void **state)
+{
+	static const struct {
+		int version;
+		const char *ciphers, *groups;
+		bool good;
+	} all[] = {
+	    {TLS1_2_VERSION, "DHE", "P-256", false},
+	    {TLS1_2_VERSION, "ECDHE", "P-256", true},
+	    {TLS1_3_VERSION, "ECDHE", "ffdhe2048", false},
+	    {TLS1_3_VERSION, "ECDHE", "ffdhe2048:P-384", true},
+	    {TLS1_3_VERSION, "ECDHE", "X25519", true},
+	};
+	struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		open_world(&w, all[i].version);
+		add(w.tls, "RSA", "mx.example.org");
+		assert_true(SSL_set_cipher_list(w.client, all[i].ciphers));
+		assert_true(SSL_set1_groups_list(w.client, all[i].groups));
+		assert_int_equal(shake(&w), all[i].good);
+		close_world(&w);
+	}
+}
+
 /* "EC alt.example.org": the type of its key, and its last name. */
 static const char *
 shown(SSL *client)
@@ -221,6 +249,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(no_finite_fields),
 	    cmocka_unit_test(names_and_types),
 	};
 
