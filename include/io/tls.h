@@ -5,7 +5,8 @@
  * Built by the master before privileges fall, constant afterwards, inherited
  * by the workers. TLS 1.2 and 1.3; ECDHE only; the server's preference;
  * no session cache, no tickets, no early data, no renegotiation, no
- * compression.
+ * compression. A client that asks for protocols (ALPN) must ask for "smtp" or
+ * "esmtp".
  */
 #ifndef IO_TLS_H
 #define IO_TLS_H

@@ -25,6 +25,8 @@ static const char ciphers[] =
 /* The same for TLS 1.3; the first one where the library knows it. */
 static const char new_groups[] = "X25519MLKEM768:X25519:P-256:X448:P-521:P-384";
 static const char groups[] = "X25519:P-256:X448:P-521:P-384";
+/* What a client may speak inside, longest name last. */
+static const unsigned char protocols[] = "\4smtp\5esmtp";
 
 struct tls {
 	SSL_CTX **ctx;
@@ -107,6 +109,23 @@ on_server_name(SSL *ssl, int *alert, void *arg)
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* Who names what it wants to speak must want mail: no browser's request may
+ * be led here. */
+static int
+on_protocols(SSL *ssl, const unsigned char **out, unsigned char *len,
+    const unsigned char *in, unsigned n, void *arg)
+{
+	unsigned char *chosen;
+
+	(void)ssl;
+	(void)arg;
+	if (SSL_select_next_proto(&chosen, len, protocols,
+		sizeof(protocols) - 1, in, n) != OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	*out = chosen;
+	return SSL_TLSEXT_ERR_OK;
+}
+
 static void
 set_groups(SSL_CTX *ctx)
 {
@@ -140,6 +159,7 @@ new_ctx(struct tls *t)
 				  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
 	SSL_CTX_set_tlsext_servername_arg(ctx, t);
+	SSL_CTX_set_alpn_select_cb(ctx, on_protocols, NULL);
 	return ctx;
 }
 

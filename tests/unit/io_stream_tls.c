@@ -245,12 +245,51 @@ names_and_types(void **state)
 	}
 }
 
+/* FAULT C3: a client that names protocols must name ours. */
+static void
+protocols(void **state)
+{
+	static const struct {
+		const char *offered;
+		const char *chosen; /* NULL: refused */
+	} all[] = {
+	    {"", ""},
+	    {"\4smtp", "smtp"},
+	    {"\2h2\5esmtp", "esmtp"},
+	    {"\2h2\10http/1.1", NULL},
+	    {"\3smt", NULL},
+	};
+	struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		const unsigned char *chosen = NULL;
+		unsigned n = 0;
+
+		open_world(&w, TLS1_3_VERSION);
+		SSL_set_alpn_protos(w.client,
+		    (const unsigned char *)all[i].offered,
+		    (unsigned)strlen(all[i].offered));
+		assert_int_equal(shake(&w), all[i].chosen != NULL);
+		SSL_get0_alpn_selected(w.client, &chosen, &n);
+		if (all[i].chosen)
+			assert_true(
+			    span_equal((struct span){(const char *)chosen, n},
+				span_str(all[i].chosen)));
+		else
+			assert_string_equal(stream_tls_reason(&w.s),
+			    "no application protocol");
+		close_world(&w);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(no_finite_fields),
 	    cmocka_unit_test(names_and_types),
+	    cmocka_unit_test(protocols),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
