@@ -195,6 +195,10 @@ on_readable(struct session *s)
 	case STREAM_EOF:
 		session_become(s, SESSION_GONE);
 		break;
+	case STREAM_ABUSE:
+		session_hangup(s, &(struct smtp_reply){421, "4.7.0",
+				      stream_tls_reason(&s->stream)});
+		break;
 	case STREAM_AGAIN:
 		break;
 	}

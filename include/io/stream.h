@@ -34,6 +34,7 @@ enum stream_read {
 	STREAM_DATA,
 	STREAM_AGAIN, /* nothing there now */
 	STREAM_EOF,   /* closed or reset by the peer */
+	STREAM_ABUSE, /* TLS that brings no data: stream_tls_reason() */
 };
 
 typedef void stream_fn(void *owner, enum stream_event what);
@@ -58,9 +59,11 @@ struct stream {
 	int64_t deadline;   /* monotonic ms, 0: none */
 	int64_t armed;      /* when the timer fires, 0: not armed */
 	struct ssl_st *ssl; /* NULL: in clear */
-	const char *reason; /* of a failed handshake; constant */
+	const char *reason; /* why TLS failed or must end; constant */
 	int error;          /* a read or write failed, and so will all others */
 	uint32_t dropped;   /* octets read and dropped while lingering */
+	uint16_t turn;      /* what TLS has read from the socket now */
+	uint16_t records;   /* of TLS, since the last that brought data */
 	int fd;
 	bool reading;
 	bool lingering;
@@ -121,7 +124,7 @@ bool stream_in_clear(const struct stream *s);
 /* When it is secured: "TLSv1.3" and the cipher's name, constants. */
 const char *stream_tls_version(const struct stream *s);
 const char *stream_tls_cipher(const struct stream *s);
-/* Why it is not. */
+/* Why it is not, or cannot go on. */
 const char *stream_tls_reason(const struct stream *s);
 /* tls-exporter of RFC 9266; false below TLS 1.3. */
 bool stream_tls_exporter(const struct stream *s, uint8_t out[32]);

@@ -15,7 +15,10 @@ void stream_tls_on_io(struct stream *s);
 /* stream.c's: registers for what is wanted now. */
 void stream_update_io(struct stream *s);
 
-/* Like recv and send: -1 with EAGAIN to wait. n: more than a record. */
+/*
+ * Like recv and send: -1 with EAGAIN to wait, with EPROTO when the peer must
+ * go: s->reason. n: more than a record.
+ */
 ssize_t stream_tls_read(struct stream *s, char *to, size_t n);
 ssize_t stream_tls_write(struct stream *s, struct span data);
 

@@ -50,7 +50,8 @@ stream_update_io(struct stream *s)
 {
 	short want = 0;
 
-	if (s->reading)
+	/* what TLS must write comes first: else input would only spin */
+	if (s->reading && !s->tls_write)
 		want |= EV_READ;
 	if (s->out.len || s->tls_write)
 		want |= EV_WRITE;
@@ -214,6 +215,8 @@ stream_read(struct stream *s, struct span *in)
 		stream_update_io(s);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return STREAM_AGAIN;
+	if (n < 0 && s->ssl && errno == EPROTO)
+		return STREAM_ABUSE;
 	if (n < 0)
 		s->error = errno;
 	if (n <= 0)

@@ -6,6 +6,10 @@
  * nothing decrypted stays behind in the library where no event would tell of
  * it. The error queue is the thread's, not the connection's: it is cleared
  * before each call.
+ *
+ * The library would read for as long as the peer sends what is no data:
+ * pieces of a handshake, new keys, alerts. So a turn may read so much, and a
+ * peer may send so many such records in a row.
  */
 #include "io/stream_tls.h"
 
@@ -19,6 +23,8 @@
 
 #define RECORD_MAX       16384
 #define HANDSHAKE_RECORD 0x16 /* the first octet of a ClientHello */
+#define TURN_READS       64   /* a record takes two: its header, the rest */
+#define NO_DATA_MAX      32   /* records in a row */
 
 enum stream_handshake {
 	STREAM_HANDSHAKE_WAITS,
@@ -39,13 +45,57 @@ stream_tls_free(struct stream *s)
 	s->tls_write = false;
 }
 
+/* Before each read of the library: no more in this turn, try again later. */
+static long
+on_bio(BIO *bio, int what, const char *data, size_t len, int argi, long argl,
+    int result, size_t *done)
+{
+	struct stream *s = (struct stream *)(void *)BIO_get_callback_arg(bio);
+
+	(void)data;
+	(void)len;
+	(void)argi;
+	(void)argl;
+	(void)done;
+	if (what != BIO_CB_READ || s->turn++ < TURN_READS)
+		return result;
+	BIO_clear_retry_flags(bio);
+	BIO_set_retry_read(bio);
+	return -1;
+}
+
+/* Behind the handshake: counts records, and TLS 1.2 may not begin anew. */
+static void
+on_record(int out, int version, int type, const void *data, size_t len,
+    SSL *ssl, void *arg)
+{
+	const unsigned char *octets = data;
+	struct stream *s = arg;
+
+	(void)version;
+	(void)ssl;
+	if (out || s->handshaking)
+		return;
+	if (type == SSL3_RT_HEADER)
+		s->records++;
+	else if (type == SSL3_RT_HANDSHAKE && len &&
+		 octets[0] == SSL3_MT_CLIENT_HELLO)
+		s->reason = "No second handshake";
+}
+
 bool
 stream_start_tls(struct stream *s, const struct tls *t)
 {
 	s->ssl = s->fd >= 0 ? tls_accept(t, s->fd) : NULL;
 	s->handshaking = s->ssl != NULL;
 	s->peeked = false;
-	return s->ssl != NULL;
+	if (!s->ssl)
+		return false;
+	BIO_set_callback_ex(SSL_get_rbio(s->ssl), on_bio);
+	BIO_set_callback_arg(SSL_get_rbio(s->ssl), (char *)s);
+	SSL_set_msg_callback(s->ssl, on_record);
+	SSL_set_msg_callback_arg(s->ssl, s);
+	return true;
 }
 
 static const char *
@@ -103,6 +153,7 @@ handshake(struct stream *s)
 			return first;
 	}
 	ERR_clear_error();
+	s->turn = 0;
 	result = SSL_do_handshake(s->ssl);
 	if (result == 1) {
 		s->handshaking = false;
@@ -119,24 +170,29 @@ ssize_t
 stream_tls_read(struct stream *s, char *to, size_t n)
 {
 	size_t got = 0;
+	int r = 1;
 
-	while (n - got >= RECORD_MAX) {
-		int r;
-
+	s->turn = 0;
+	while (r > 0 && n - got >= RECORD_MAX) {
 		ERR_clear_error();
 		r = SSL_read(s->ssl, to + got, (int)(n - got));
-		if (r > 0) {
-			got += (size_t)r;
-			continue;
-		}
-		if (got) /* it will say so again */
+		if (r <= 0)
 			break;
-		if (wait_for(s, r) < 0)
-			return 0;
-		errno = EAGAIN;
+		got += (size_t)r;
+		s->records = 0;
+	}
+	if (!s->reason && s->records >= NO_DATA_MAX)
+		s->reason = "Too many TLS records without data";
+	if (s->reason) {
+		errno = EPROTO;
 		return -1;
 	}
-	return (ssize_t)got;
+	if (got) /* what ended it will be said again */
+		return (ssize_t)got;
+	if (wait_for(s, r) < 0)
+		return 0;
+	errno = EAGAIN;
+	return -1;
 }
 
 ssize_t
@@ -149,7 +205,10 @@ stream_tls_write(struct stream *s, struct span data)
 	r = SSL_write(s->ssl, data.ptr, n);
 	if (r > 0)
 		return r;
-	errno = wait_for(s, r) == 0 ? EAGAIN : EPIPE;
+	/* a read is wanted in the middle of a message that is no data: nobody
+	 * honest leaves one unfinished, and the socket would stay writable */
+	errno =
+	    SSL_get_error(s->ssl, r) == SSL_ERROR_WANT_WRITE ? EAGAIN : EPIPE;
 	return -1;
 }
 

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -151,6 +152,217 @@ shake(struct world *w)
 			return true;
 	}
 	return false;
+}
+
+static void
+secure(struct world *w, int version)
+{
+	open_world(w, version);
+	assert_true(shake(w));
+}
+
+static int
+unread(const struct world *w)
+{
+	int n = -1;
+
+	assert_int_equal(ioctl(w->ours, FIONREAD, &n), 0);
+	return n;
+}
+
+/* All that was sent is in our socket's queue, and nothing else. */
+static void
+arrive(const struct world *w, int octets)
+{
+	for (int i = 0; i < 10000 && unread(w) < octets; i++)
+		usleep(500);
+	assert_int_equal(unread(w), octets);
+}
+
+static void
+new_keys(struct world *w, int times)
+{
+	for (int i = 0; i < times; i++) {
+		assert_int_equal(SSL_key_update(w->client,
+				     SSL_KEY_UPDATE_NOT_REQUESTED),
+		    1);
+		assert_int_equal(SSL_do_handshake(w->client), 1);
+	}
+}
+
+#define KEYS   27 /* octets of a record with new keys: 5 + 5 + 1 + 16 */
+#define LETTER 23 /* and with one octet of data */
+
+/* FAULT A1: each record that is no data gives control back; 32 are the end. */
+static void
+keys_instead_of_data(void **state)
+{
+	struct world w;
+	struct span in;
+
+	(void)state;
+	secure(&w, TLS1_3_VERSION);
+	new_keys(&w, 31);
+	assert_int_equal(SSL_write(w.client, "x", 1), 1);
+	arrive(&w, 31 * KEYS + LETTER);
+	for (int i = 1; i <= 31; i++) {
+		assert_int_equal(stream_read(&w.s, &in), STREAM_AGAIN);
+		assert_int_equal(unread(&w), (31 - i) * KEYS + LETTER);
+	}
+	assert_int_equal(stream_read(&w.s, &in), STREAM_DATA); /* from one on */
+	assert_int_equal(in.len, 1);
+	new_keys(&w, 40);
+	arrive(&w, 40 * KEYS);
+	for (int i = 1; i <= 31; i++)
+		assert_int_equal(stream_read(&w.s, &in), STREAM_AGAIN);
+	assert_int_equal(stream_read(&w.s, &in), STREAM_ABUSE);
+	assert_int_equal(unread(&w), 8 * KEYS);
+	assert_string_equal(stream_tls_reason(&w.s),
+	    "Too many TLS records without data");
+	assert_int_equal(stream_read(&w.s, &in), STREAM_ABUSE);
+	close_world(&w);
+}
+
+/* FAULT A1: a second ClientHello is the end, at once. */
+static void
+hello_again(void **state)
+{
+	struct world w;
+	struct span in;
+
+	(void)state;
+	secure(&w, TLS1_2_VERSION);
+	assert_int_equal(SSL_renegotiate(w.client), 1);
+	SSL_do_handshake(w.client);
+	for (int i = 0; i < 10000 && !unread(&w); i++)
+		usleep(500);
+	assert_int_equal(stream_read(&w.s, &in), STREAM_ABUSE);
+	assert_string_equal(stream_tls_reason(&w.s), "No second handshake");
+	close_world(&w);
+}
+
+/* FAULT A1: nor does one turn read all that comes in the smallest pieces. */
+static void
+letter_by_letter(void **state)
+{
+	struct world w;
+	struct span in;
+	size_t got = 0;
+
+	(void)state;
+	secure(&w, TLS1_3_VERSION);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(SSL_write(w.client, "x", 1), 1);
+	arrive(&w, 1000 * LETTER);
+	while (got < 1000) {
+		assert_int_equal(stream_read(&w.s, &in), STREAM_DATA);
+		assert_true(in.len <= 32);
+		got += in.len;
+	}
+	assert_int_equal(stream_read(&w.s, &in), STREAM_AGAIN);
+	close_world(&w);
+}
+
+/* FAULT A1: the same before there are keys: a ClientHello in pieces. */
+static void
+hello_in_pieces(void **state)
+{
+	static const char piece[] = {0x16, 3, 1, 0, 1, 0};
+	static const char head[] = {0x16, 3, 1, 0, 4, 1, 1, 0, 0};
+	struct world w;
+	int before;
+
+	(void)state;
+	open_world(&w, TLS1_3_VERSION);
+	assert_true(stream_start_tls(&w.s, w.tls));
+	assert_int_equal(send(w.peer, head, sizeof(head), 0), sizeof(head));
+	for (int i = 0; i < 2000; i++)
+		assert_int_equal(send(w.peer, piece, sizeof(piece), 0),
+		    sizeof(piece));
+	before = (int)(sizeof(head) + 2000 * sizeof(piece));
+	arrive(&w, before);
+	while (unread(&w)) {
+		turn(&w);
+		assert_true(before - unread(&w) <= 32 * 9);
+		before = unread(&w);
+	}
+	assert_int_equal(w.seen[STREAM_INSECURE], 0); /* it may yet go on */
+	close_world(&w);
+}
+
+/* The octets that the client's library wants to send, by record. */
+static size_t
+record_length(const unsigned char *record)
+{
+	return 5 + 256u * record[3] + record[4];
+}
+
+/*
+ * FAULT A1: a write must not wait for the rest of a handshake message: the
+ * socket is writable all the time, and the loop would spin.
+ */
+static void
+words_in_the_middle(void **state)
+{
+	BIO *out = BIO_new(BIO_s_mem());
+	struct buf reply = {0};
+	char name[251] = "";
+	struct world w;
+	struct span in;
+	char *data;
+	long n;
+
+	(void)state;
+	open_world(&w, TLS1_2_VERSION);
+	SSL_set_max_send_fragment(w.client, 512);
+	memset(name, 'a',
+	    sizeof(name) - 1); /* more than fits into one record */
+	SSL_set_tlsext_host_name(w.client, name);
+	SSL_set_cipher_list(w.client, "ALL:@SECLEVEL=0");
+	assert_true(shake(&w));
+	SSL_set0_wbio(w.client, out);
+	assert_int_equal(SSL_renegotiate(w.client), 1);
+	SSL_do_handshake(w.client);
+	n = BIO_get_mem_data(out, &data);
+	assert_true((size_t)n > record_length((unsigned char *)data));
+	n = (long)record_length((unsigned char *)data); /* the first alone */
+	assert_int_equal(send(w.peer, data, (size_t)n, 0), n);
+	arrive(&w, (int)n);
+	assert_int_equal(stream_read(&w.s, &in), STREAM_AGAIN);
+	buf_append_str(&reply, "250 Ok\r\n");
+	assert_false(stream_write(&w.s, &reply));
+	buf_free(&reply);
+	close_world(&w);
+}
+
+/* FAULT A1: who asks for keys and reads none of them does not spin us. */
+static void
+deaf_to_keys(void **state)
+{
+	struct world w;
+	struct span in;
+	unsigned heard;
+
+	(void)state;
+	secure(&w, TLS1_3_VERSION);
+	for (int i = 0; !w.s.tls_write; i++) {
+		assert_true(i < 100000);
+		SSL_key_update(w.client, SSL_KEY_UPDATE_REQUESTED);
+		SSL_do_handshake(w.client);
+		SSL_write(w.client, "x", 1);
+		turn(&w);
+		while (!w.s.tls_write && stream_read(&w.s, &in) == STREAM_DATA)
+			;
+	}
+	SSL_write(w.client, "x", 1);
+	while (!unread(&w))
+		usleep(500);
+	heard = w.seen[STREAM_READABLE];
+	for (int i = 0; i < 100; i++)
+		turn(&w);
+	assert_int_equal(w.seen[STREAM_READABLE], heard);
+	assert_true(unread(&w) > 0);
+	close_world(&w);
 }
 
 /* FAULT A11: what costs us most is not to be had; TLS 1.2 by its ciphers. */
@@ -287,6 +499,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(keys_instead_of_data),
+	    cmocka_unit_test(hello_again),
+	    cmocka_unit_test(letter_by_letter),
+	    cmocka_unit_test(hello_in_pieces),
+	    cmocka_unit_test(words_in_the_middle),
+	    cmocka_unit_test(deaf_to_keys),
 	    cmocka_unit_test(no_finite_fields),
 	    cmocka_unit_test(names_and_types),
 	    cmocka_unit_test(protocols),
