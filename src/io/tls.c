@@ -154,7 +154,6 @@ new_ctx(struct tls *t)
 	SSL_CTX_set_max_early_data(ctx, 0);
 	set_groups(ctx);
 	/* else a read goes on until data comes, whatever comes instead */
-	/* else a read goes on until data comes, whatever comes instead */
 	SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS |
 				  SSL_MODE_ENABLE_PARTIAL_WRITE |
