@@ -43,7 +43,7 @@ check_again(const struct smtp_path *p, enum smtp_path_kind kind,
 	check(strcmp(p->domain, again.domain) == 0);
 	check(p->literal == again.literal);
 	check(p->eightbit || !again.eightbit); /* a route may have been it */
-	if (p->domain[0])
+	if (p->domain[0] && !p->odd)
 		check(smtp_mailbox_parse((struct span){text.data + 1,
 					     text.len - 2},
 			  arena, &again) == 0);
