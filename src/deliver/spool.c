@@ -254,23 +254,17 @@ write_done(struct job *job, void *ctx)
 	}
 }
 
-/* The seam to the lines on top; room for two more octets is reserved. */
+/* Behind the lines on top, with one more octet at the seam to them. */
 static char *
-put_first(const struct spool *s, char *out, char first)
+put_run(const struct spool *s, char *out, struct span run)
 {
-	bool goes_on = first == ' ' || first == '\t' || first == '\r';
+	char first = run.len ? run.ptr[0] : '\0';
 
-	if (!s->file && out == s->block.data && goes_on)
+	if (!s->file && out == s->block.data &&
+	    (first == ' ' || first == '\t' || first == '\r'))
 		*out++ = '\n';
-	return out;
-}
-
-static char *
-put_cr(const struct spool *s, char *out)
-{
-	out = put_first(s, out, '\r');
-	*out++ = '\r';
-	return out;
+	memcpy(out, run.ptr, run.len);
+	return out + run.len;
 }
 
 /*
@@ -286,13 +280,10 @@ append(struct spool *s, struct span in)
 
 	while (in.len) {
 		if (s->cr && in.ptr[0] != '\n')
-			out = put_cr(s, out);
+			out = put_run(s, out, SPAN_LIT("\r"));
 		cr = memchr(in.ptr, '\r', in.len);
 		n = cr ? (size_t)(cr - in.ptr) : in.len;
-		if (n)
-			out = put_first(s, out, in.ptr[0]);
-		memcpy(out, in.ptr, n);
-		out += n;
+		out = put_run(s, out, (struct span){in.ptr, n});
 		s->cr = cr != NULL;
 		span_skip(&in, n + s->cr);
 	}
@@ -323,8 +314,9 @@ spool_finish(struct spool *s, void (*ready)(void *ctx), void *ctx)
 {
 	assert(!s->finished);
 	if (s->cr) {
-		char *out = put_cr(s, buf_reserve(&s->block, 2));
+		char *out = buf_reserve(&s->block, 2);
 
+		out = put_run(s, out, SPAN_LIT("\r"));
 		s->block.len = (size_t)(out - s->block.data);
 	}
 	s->cr = false;
