@@ -26,6 +26,8 @@
 #include "notify.h"
 #include "setup.h"
 
+#define LOG_AGAIN_MS 1000
+
 struct master {
 	const struct master_options *options;
 	struct identity identity;
@@ -206,6 +208,8 @@ is_over(struct master *m)
 static void
 run(struct master *m, const sigset_t *set)
 {
+	int fd;
+
 	while (!is_over(m)) {
 		int64_t wait = -1;
 
@@ -215,6 +219,8 @@ run(struct master *m, const sigset_t *set)
 			reload(m);
 		if (!m->leaving)
 			wait = generation_start_due(&m->all, m->current);
+		if (!log_flush(&fd) && (wait < 0 || wait > LOG_AGAIN_MS))
+			wait = LOG_AGAIN_MS;
 		wait_signal(m, set, wait);
 	}
 	free_other(m);

@@ -11,6 +11,7 @@
 #ifndef IO_LOG_H
 #define IO_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -100,14 +101,32 @@ struct log_field {
 		}                                                              \
 	}
 
-/* Before the first line and again in each worker; to stderr until then. */
+/*
+ * Before the first line and again in each worker; to stderr until then. The
+ * log never waits for who reads it: 256 KiB of lines do, and those beyond
+ * are counted, and the number logged (log-lost) when all that waited is out.
+ * Lines that wait when a process forks stay the parent's; when it ends they
+ * get a second more.
+ */
 void log_open(enum log_to to, enum log_format format, enum log_level level);
 enum log_level log_level(void);
 
 /*
- * fields ends with LOG_END. errno is kept. A line is at most 4 KiB, a value
- * about 1: one that is longer ends in "...". Where a line has no room for
- * all fields it ends with cut=1.
+ * Lines go out at once, or, while a loop gathers those of a turn, all with
+ * one write at its end.
+ */
+void log_gather(bool on);
+
+/*
+ * True when nothing waits any more. Otherwise try again when *fd can be
+ * written to, or in a second if it is -1.
+ */
+bool log_flush(int *fd);
+
+/*
+ * By the thread of the loop alone. fields ends with LOG_END. errno is kept. A
+ * line is at most 4 KiB, a value about 1: one that is longer ends in "...".
+ * Where a line has no room for all fields it ends with cut=1.
  */
 void log_write(enum log_level level, const char *event,
     const struct log_field *fields);

@@ -21,6 +21,7 @@ struct loop {
 	struct event_base *base;
 	struct loop_deferred *deferred;
 	int stop;
+	int log_waits; /* for whoever reads the log */
 };
 
 /* 0, or -1 with errno. The environment cannot switch epoll off. */

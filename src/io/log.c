@@ -1,10 +1,11 @@
 /*
- * log: renders events and sends each as one line with one write.
+ * log: renders events, each as one line.
  *
  * Whatever a client said is a value, and a value can end neither itself nor
  * its line: in text it is quoted unless it is made of harmless octets, in
  * JSON always. Controls and octets that are no UTF-8 are written as escapes.
- * The sink is the only state, set when a process starts.
+ * Where the lines go is the sink's business; what they look like is the only
+ * state, set when a process starts.
  */
 #include "io/log.h"
 
@@ -20,9 +21,9 @@
 
 #include "base/ascii.h"
 #include "base/utf8.h"
-#include "io/log_syslog.h"
+#include "io/log_out.h"
+#include "io/log_sink.h"
 
-#define LINE_MAX  4096 /* with its newline: PIPE_BUF, so that it stays whole */
 #define TAIL_MAX  128  /* what may follow the octet at which a line is cut */
 #define VALUE_MAX 1024 /* a long value must not push others off the line */
 
@@ -58,6 +59,7 @@ log_open(enum log_to to, enum log_format format, enum log_level level)
 	sink.format = format;
 	sink.level = level;
 	sink.journal = to == LOG_TO_STDERR && stderr_is_journal();
+	log_sink_open(to);
 }
 
 enum log_level
@@ -88,7 +90,8 @@ room(const struct buf *out, size_t begin)
 {
 	size_t used = out->len - begin;
 
-	return used < LINE_MAX - TAIL_MAX ? LINE_MAX - TAIL_MAX - used : 0;
+	return used < LOG_LINE_MAX - TAIL_MAX ? LOG_LINE_MAX - TAIL_MAX - used
+					      : 0;
 }
 
 /* Between quotes. Stops, and says so, when max octets are written. */
@@ -251,26 +254,37 @@ now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+/* Syslog and the journal have clocks of their own. */
+static void
+put_line(struct buf *line, enum log_level level, const char *event,
+    const struct log_field *fields)
+{
+	bool has_clock = sink.to == LOG_TO_SYSLOG || sink.journal;
+
+	if (sink.journal)
+		buf_printf(line, "<%d>", severities[level]);
+	else if (sink.to == LOG_TO_SYSLOG)
+		log_out_syslog_head(line, severities[level]);
+	log_render(line, sink.format, has_clock ? 0 : now_ms(), level, event,
+	    fields);
+	buf_append(line, "\n", 1);
+}
+
 void
 log_write(enum log_level level, const char *event,
     const struct log_field *fields)
 {
-	bool has_clock = sink.to == LOG_TO_SYSLOG || sink.journal;
-	struct buf line = {0};
 	int err = errno;
 
-	if (sink.journal)
-		buf_printf(&line, "<%d>", severities[level]);
-	log_render(&line, sink.format, has_clock ? 0 : now_ms(), level, event,
-	    fields);
-	if (sink.to == LOG_TO_SYSLOG) {
-		log_syslog(severities[level], line.data, line.len);
-	} else {
-		buf_append(&line, "\n", 1);
-		/* one write: lines of several workers stay whole */
-		if (write(STDERR_FILENO, line.data, line.len) < 0)
-			errno = 0; /* nobody is left to be told */
-	}
-	buf_free(&line);
+	put_line(log_sink_line(), level, event, fields);
+	log_sink_put();
 	errno = err;
+}
+
+void
+log_render_lost(struct buf *line, uint64_t lines)
+{
+	const struct log_field fields[] = {LOG_UINT("lines", lines), LOG_END};
+
+	put_line(line, LOG_WARN, "log-lost", fields);
 }

@@ -9,11 +9,21 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "io/log.h"
+
 struct loop_deferred {
 	void (*fn)(void *);
 	void *ptr;
 	struct loop_deferred *next;
 };
+
+/* libevent would write to stderr, and wait for who reads there. */
+static void
+on_libevent(int severity, const char *text)
+{
+	log_event(severity == EVENT_LOG_DEBUG ? LOG_TRACE : LOG_WARN,
+	    "libevent", LOG_STR("text", text));
+}
 
 int
 loop_init(struct loop *l)
@@ -23,6 +33,7 @@ loop_init(struct loop *l)
 	*l = (struct loop){0};
 	if (!conf)
 		return -1;
+	event_set_log_callback(on_libevent);
 	/* tmux exports EVENT_NOEPOLL */
 	event_config_set_flag(conf, EVENT_BASE_FLAG_IGNORE_ENV);
 	/* one thread owns the base; jobs come back through an eventfd */
@@ -55,15 +66,41 @@ loop_free(struct loop *l)
 	l->base = NULL;
 }
 
+static void
+on_log(int fd, short what, void *arg)
+{
+	struct loop *l = arg;
+
+	(void)fd;
+	(void)what;
+	l->log_waits = 0; /* it is tried at the end of this turn */
+}
+
+static void
+flush_log(struct loop *l)
+{
+	static const struct timeval second = {1, 0};
+	int fd;
+
+	if (!l->log_waits && !log_flush(&fd))
+		l->log_waits =
+		    event_base_once(l->base, fd, fd < 0 ? EV_TIMEOUT : EV_WRITE,
+			on_log, l, &second) == 0;
+}
+
 int
 loop_run(struct loop *l)
 {
-	while (!l->stop) {
-		if (event_base_loop(l->base, EVLOOP_ONCE) < 0)
-			return -1;
+	int r = 0;
+
+	log_gather(true);
+	while (!l->stop && r >= 0) {
+		r = event_base_loop(l->base, EVLOOP_ONCE);
 		run_deferred(l);
+		flush_log(l);
 	}
-	return 0;
+	log_gather(false);
+	return r < 0 ? -1 : 0;
 }
 
 void

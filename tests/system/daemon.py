@@ -147,7 +147,18 @@ journal {{ {journal} }}
         log = self.log()[self.begun:]
         return " info ready " in log or '"event":"ready"' in log
 
+    def finish_turns(self):
+        """Lines are written when a turn is over; but a worker that spins is
+        not waited for."""
+        if self.process and self.status is None:
+            end = time.monotonic() + 1
+            with contextlib.suppress(OSError, IndexError):
+                while not all(map(waits, self.workers())) and (
+                        time.monotonic() < end):
+                    time.sleep(0.001)
+
     def log(self):
+        self.finish_turns()
         return self.log_path.read_text(errors="surrogateescape")
 
     def wait(self):
@@ -254,6 +265,18 @@ def children(pid):
         return [int(p) for p in f.read().split()]
 
 
+def waits(pid):
+    """Its loop has nothing to do; or it is stopped, or gone."""
+    try:
+        with open(f"/proc/{pid}/wchan") as f:
+            where = f.read()
+    except OSError:
+        return True
+    state = state_of(f"/proc/{pid}/stat")
+    return "poll" in where or state in "TZX" or (
+        where in ("", "0") and state == "S")
+
+
 def gone(pid):
     """It has ended, whether or not somebody has asked for its status; each
     thread of it: the first is a zombie while another still renames a file."""
@@ -261,15 +284,17 @@ def gone(pid):
         tasks = os.listdir(f"/proc/{pid}/task")
     except (FileNotFoundError, ProcessLookupError):
         return True
-    return all(is_zombie(f"/proc/{pid}/task/{task}/stat") for task in tasks)
+    return all(state_of(f"/proc/{pid}/task/{task}/stat") in "ZX"
+               for task in tasks)
 
 
-def is_zombie(stat):
+def state_of(stat):
+    """As in proc(5); X when it is gone."""
     try:
         with open(stat) as f:
-            return f.read().rsplit(")", 1)[1].split()[0] in "ZX"
+            return f.read().rsplit(")", 1)[1].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return True
+        return "X"
 
 
 def on_memory(path):

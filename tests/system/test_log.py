@@ -1,10 +1,15 @@
 """The log: what a client says cannot forge a line, nor a key."""
 
+import contextlib
 import json
+import os
 import re
+import signal
 import socket
 
-from daemon import Client, wait_for
+import pytest
+
+from daemon import AS_ROOT, Client, wait_for
 
 EVENT = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (error|warn|info|trace) "
@@ -32,6 +37,7 @@ NASTY = [
 
 def lines(d):
     """Split at newlines alone: U+2028 and its like are text."""
+    d.finish_turns()
     text = d.log_path.read_bytes().decode()
     assert text.endswith("\n")
     return text[:-1].split("\n")
@@ -227,3 +233,97 @@ def test_many_refusals(start):
     refused = events(d, "refused")
     assert [e["suppressed"] for e in refused if "suppressed" in e] == [1, 491]
     assert len(refused) == 10 + 11 + 11
+
+
+@pytest.fixture
+def piped(start):
+    """piped(**config): its log is a FIFO; the end that reads, and the
+    daemon, which serves."""
+    fds = []
+
+    def make(**kwargs):
+        d = start.make(**kwargs)
+        fifo = d.path / "fifo"
+        os.mkfifo(fifo, 0o600)
+        fds.append(os.open(fifo, os.O_RDWR | os.O_NONBLOCK))
+        d.wrapper += ["sh", "-c", f'exec "$0" "$@" 2>"{fifo}"']
+        return fds[-1], d
+
+    yield make
+    for fd in fds:
+        os.close(fd)
+
+
+def serves(d):
+    with contextlib.suppress(ConnectionError):
+        return d.client()
+
+
+def read_some(fd, data):
+    with contextlib.suppress(BlockingIOError):
+        data += os.read(fd, 1 << 20)
+    return data
+
+
+def refuse(d, n=10):
+    with d.client() as c:
+        c.begin()
+        c.send("RCPT TO:<nobody@example.org>\r\n" * n)
+        for _ in range(n):
+            assert c.reply().status == "550 5.1.1"
+
+
+def deliver(d):
+    with d.client() as c:
+        assert c.deliver("x\r\n", "carol@example.org").code == 250
+    new = d.mail / "example.org" / "carol" / "new"
+    wait_for("its mail", lambda: list(new.glob("*")))
+
+
+def test_reader_stopped(piped):
+    """FAULT A7: mail goes on while nobody reads the log; when somebody does
+    again, one line of each worker says how many lines are lost."""
+    fd, d = piped()
+    d.start(wait=False)
+    wait_for("service", lambda: serves(d)).close()
+    for _ in range(1000):
+        refuse(d)
+    deliver(d)
+    data = bytearray()
+    wait_for("the number of lines", lambda: read_some(fd, data).count(
+        b" warn log-lost lines=") == 2)
+    os.kill(d.master(), signal.SIGTERM)
+    wait_for("the last line", lambda: b" stopped " in read_some(fd, data))
+    assert d.wait() == 0
+    read_some(fd, data)
+    assert data.endswith(b"\n")
+    log = data.decode().splitlines()
+    for line in log:
+        assert EVENT.fullmatch(line), line
+    lost = [int(n) for n in re.findall(r" log-lost lines=(\d+)", "\n".join(log))]
+    assert len(lost) == 2 and all(lost)
+    refused = sum(" refused " in line for line in log)
+    assert refused + sum(lost) >= 10000 > refused
+
+
+@pytest.mark.parametrize("opens", [
+    True, pytest.param(False, marks=pytest.mark.skipif(
+        not AS_ROOT, reason="needs root to become another user"))])
+def test_reader_never_reads(piped, opens):
+    """FAULT A7: from the start; whether or not stderr can be opened anew."""
+    import pwd
+    nobody = pwd.getpwnam("nobody")
+    fd, d = piped()
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(fd, b"x" * 4096)
+    if not opens:  # the FIFO is root's
+        os.chown(d.path, nobody.pw_uid, nobody.pw_gid)
+        d.wrapper += ["setpriv", f"--reuid={nobody.pw_uid}",
+                      f"--regid={nobody.pw_gid}", "--clear-groups"]
+    d.start(wait=False)
+    wait_for("service", lambda: serves(d)).close()
+    refuse(d)
+    deliver(d)
+    os.kill(d.master(), signal.SIGTERM)
+    assert d.wait() == 0
