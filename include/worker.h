@@ -14,6 +14,7 @@ struct worker_start {
 	const struct sockets *sockets;
 	const struct identity *identity;
 	struct shared *shared;
+	pid_t master;         /* with which it ends, even if it hangs */
 	unsigned slot;        /* whose sockets it serves */
 	unsigned shared_slot; /* where it counts */
 	int alive; /* read end: its end of file means drain and leave */

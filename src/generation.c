@@ -51,12 +51,13 @@ close_pipe(int *fd)
 
 static void
 become_worker(struct generations *all, struct generation *g, unsigned i,
-    int ready)
+    pid_t master, int ready)
 {
 	struct worker_start start = {.conf = g->conf,
 	    .sockets = &g->sockets,
 	    .identity = all->identity,
 	    .shared = all->shared,
+	    .master = master,
 	    .slot = i,
 	    .shared_slot = shared_slot(g, i),
 	    .alive = g->alive[0],
@@ -79,11 +80,12 @@ start_worker(struct generations *all, struct generation *g, unsigned i,
     int ready)
 {
 	struct slot *s = &g->slots[i];
+	pid_t master = getpid();
 
 	s->begun = now_ms();
 	s->pid = fork();
 	if (s->pid == 0)
-		become_worker(all, g, i, ready);
+		become_worker(all, g, i, master, ready);
 	if (s->pid < 0) {
 		log_event(LOG_ERROR, "fork", LOG_ERRNO(errno));
 		s->pid = 0;

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -20,6 +21,9 @@
 #include "io/loop.h"
 #include "io/stream.h"
 #include "sessions.h"
+
+/* Behind the drain, for a loop that does not turn any more. */
+#define HANG_S 10
 
 /* How often a leaving worker looks whether the last job is done. */
 #define SETTLE_MS 20
@@ -133,6 +137,33 @@ on_broken(void *ctx)
 	if (!w->draining)
 		drain(w);
 	sessions_hangup(&w->sessions);
+}
+
+/* --- the master's end --- */
+
+static volatile sig_atomic_t hang_s;
+
+static void
+on_master_gone(int sig)
+{
+	(void)sig;
+	alarm((unsigned)hang_s); /* the handler is used up: this one kills */
+}
+
+/*
+ * The pipe tells the loop that the master is gone; should the loop hang, this
+ * ends it. Behind setup_become(), as a change of uid would clear it. False:
+ * the master is gone already.
+ */
+static bool
+end_with_master(const struct worker_start *st)
+{
+	const struct sigaction gone = {.sa_handler = on_master_gone,
+	    .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
+
+	hang_s = (int)(st->conf->drain / 1000) + HANG_S;
+	return sigaction(SIGALRM, &gone, NULL) == 0 &&
+	       prctl(PR_SET_PDEATHSIG, SIGALRM) == 0 && getppid() == st->master;
 }
 
 /* --- starting --- */
@@ -304,6 +335,8 @@ worker_main(const struct worker_start *start)
 		fail("dropping privileges");
 		return status;
 	}
+	if (!end_with_master(start))
+		return status;
 	init_sessions(&w);
 	if (open_services(&w) == 0 && open_events(&w) == 0 &&
 	    open_listeners(&w) == 0) {

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from daemon import AS_ROOT, BINARY, DEADLINE, children, gone, wait_for
+from daemon import (AS_ROOT, BINARY, DEADLINE, children, gone, state_of,
+                    wait_for)
 
 
 def refused(d):
@@ -161,6 +162,45 @@ def test_killed_master_takes_its_workers_along(start):
     d.start()
     with d.client() as c:
         assert c.deliver("x\r\n").code == 250
+
+
+SPIN = r"""
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int
+epoll_wait(int fd, struct epoll_event *e, int n, int ms)
+{
+	while (access("%s", F_OK) == 0)
+		;
+	return (int)syscall(SYS_epoll_pwait, fd, e, n, ms, NULL, 8);
+}
+"""
+
+
+def test_killed_master_takes_hanging_workers_along(start):
+    """FAULT A7: a worker whose loop does not turn ends with its master, too,
+    ten seconds behind the drain."""
+    d = start.make(top="drain = 1s")
+    spin, source, lib = (d.path / name for name in ("spin", "s.c", "s.so"))
+    source.write_text(SPIN % spin)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", lib, source], check=True)
+    d.env = {"LD_PRELOAD": str(lib),
+             "ASAN_OPTIONS": "verify_asan_link_order=0"}
+    d.start()
+    workers = d.workers()
+    spin.touch()
+
+    def all_spin():
+        with d.connect():  # which wakes one of them
+            return all(state_of(f"/proc/{p}/stat") == "R" for p in workers)
+
+    wait_for("loops that hang", all_spin)
+    os.kill(d.master(), signal.SIGKILL)
+    d.wait()
+    wait_for("the workers' end", lambda: all(gone(p) for p in workers))
 
 
 def test_second_instance(start):
