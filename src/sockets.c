@@ -88,6 +88,22 @@ may_be_missing(const struct config_listen *l, int err)
 	       (err == EAFNOSUPPORT || err == EADDRNOTAVAIL);
 }
 
+/* SO_REUSEPORT would let a second instance in: half of the clients each. */
+static int
+find_taken(const struct config *c, const struct sockets *s)
+{
+	for (unsigned i = 0; i < c->nlistens; i++) {
+		const struct config_listen *l = &c->listens[i];
+
+		if (s->inherited[i] || !listen_taken(&l->addr, l->port))
+			continue;
+		log_listen(LOG_ERROR, "listen", l, help_for(EADDRINUSE),
+		    EADDRINUSE);
+		return EXIT_FAILED;
+	}
+	return 0;
+}
+
 static int
 open_slot(const struct config *c, struct sockets *s, unsigned slot)
 {
@@ -165,6 +181,8 @@ setup_sockets(const struct config *c, const struct config *oldc,
 		keep_old(c, s, oldc, old);
 	for (int i = 0; i < handed && !status; i++)
 		status = adopt(c, s, NOTIFY_FIRST_FD + i);
+	if (!old && !status)
+		status = find_taken(c, s);
 	for (unsigned slot = 0; slot < s->nslots && !status; slot++)
 		status = open_slot(c, s, slot);
 	return status;

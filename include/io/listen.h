@@ -20,6 +20,12 @@
  */
 int listen_open(const struct ipaddr *addr, uint16_t port);
 
+/*
+ * Somebody listens there, be it with SO_REUSEPORT as we would; sessions that
+ * are still open do not count.
+ */
+bool listen_taken(const struct ipaddr *addr, uint16_t port);
+
 /* Where a socket is bound. 0, or -1 if it is no listening TCP socket. */
 int listen_address(int fd, struct ipaddr *addr, uint16_t *port);
 

@@ -83,27 +83,56 @@ set_option(int fd, int level, int name)
 	return setsockopt(fd, level, name, &on, sizeof(on));
 }
 
-int
-listen_open(const struct ipaddr *addr, uint16_t port)
+static void
+close_quietly(int fd)
+{
+	int err = errno;
+
+	close(fd);
+	errno = err;
+}
+
+/* share: with other sockets of ours. -1 with errno. */
+static int
+bound(const struct ipaddr *addr, uint16_t port, bool share)
 {
 	union address a;
 	socklen_t len = to_sockaddr(addr, port, &a);
 	int fd = socket(a.sa.sa_family,
 	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int err;
 
 	if (fd < 0)
 		return -1;
 	if (set_option(fd, SOL_SOCKET, SO_REUSEADDR) == 0 &&
-	    set_option(fd, SOL_SOCKET, SO_REUSEPORT) == 0 &&
+	    (!share || set_option(fd, SOL_SOCKET, SO_REUSEPORT) == 0) &&
 	    (addr->family != IP_V6 ||
 		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0) &&
-	    bind(fd, &a.sa, len) == 0 && listen(fd, BACKLOG) == 0)
+	    bind(fd, &a.sa, len) == 0)
 		return fd;
-	err = errno;
-	close(fd);
-	errno = err;
+	close_quietly(fd);
 	return -1;
+}
+
+int
+listen_open(const struct ipaddr *addr, uint16_t port)
+{
+	int fd = bound(addr, port, true);
+
+	if (fd < 0 || listen(fd, BACKLOG) == 0)
+		return fd;
+	close_quietly(fd);
+	return -1;
+}
+
+bool
+listen_taken(const struct ipaddr *addr, uint16_t port)
+{
+	int fd = bound(addr, port, false);
+
+	if (fd < 0)
+		return errno == EADDRINUSE;
+	close(fd);
+	return false;
 }
 
 int

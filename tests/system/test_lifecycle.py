@@ -230,6 +230,27 @@ def test_port_in_use(start):
     assert str(port) in other.log()
 
 
+def test_second_instance_with_another_spool(start):
+    """FAULT A7: it shares no port with the first; whose sessions do not keep
+    it out once its port is closed."""
+    d, second = start(), start.make()
+    second.conf.write_text(second.conf.read_text().replace(
+        f"127.0.0.1:{second.port}", f"127.0.0.1:{d.port}"))
+    second.port = d.port
+    second.start(wait=False)
+    assert second.wait() == 70
+    assert re.search(rf"error listen .*port={d.port} .*ss -ltnp", second.log())
+    with d.client() as c:
+        c.begin()
+        os.kill(d.master(), signal.SIGTERM)
+        wait_for("a port that is closed", lambda: refused(d))
+        second.status = None
+        second.log_path.unlink()
+        second.start()
+        with second.client() as other:
+            assert other.ask("NOOP").code == 250
+
+
 def test_restart_serves_at_once(start):
     """Stopped and started again on the same port and spool."""
     d = start()
