@@ -28,7 +28,7 @@ struct identity {
 /* 0 or an exit status. */
 int setup_identity(const struct config *c, struct identity *id);
 
-/* Makes and checks the spool and every Maildir root. */
+/* Makes and checks the spool and every Maildir root; at a reload too. */
 int setup_directories(struct config *c, const struct identity *id);
 
 /*
@@ -37,8 +37,15 @@ int setup_directories(struct config *c, const struct identity *id);
  */
 int setup_auth_key(struct config *c);
 
-/* Takes spool/lock for the life of this process; names who holds it. */
-int setup_lock(const struct config *c);
+/* Whether what is in the spool lasts; said once per start. */
+int setup_spool(const struct config *c);
+
+/*
+ * Takes spool/lock, with our pid as its text, until setup_unlock(*fd); names
+ * who holds it.
+ */
+int setup_lock(const struct config *c, int *fd);
+void setup_unlock(int fd);
 
 /*
  * One socket per listen block and worker slot: fds[slot * nlistens + i]. A

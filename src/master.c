@@ -33,6 +33,7 @@ struct master {
 	struct identity identity;
 	struct generations all;
 	struct generation *current;
+	int lock;
 	bool leaving;
 	bool reload; /* asked for, and not done yet */
 };
@@ -285,6 +286,17 @@ log_warnings(struct span warnings)
 	}
 }
 
+/* Promise 3 ends where the log does. */
+static void
+warn_of_terminal(const struct config *c)
+{
+	if (c->log_to == LOG_TO_STDERR && isatty(STDERR_FILENO))
+		log_event(LOG_WARN, "log-on-terminal",
+		    LOG_STR("why", "it ends with this terminal"),
+		    LOG_STR("help",
+			"write log { to = syslog }, or smtpd -d 2>>FILE"));
+}
+
 static int
 setup(struct master *m, struct config *c, struct sockets *sockets)
 {
@@ -294,7 +306,9 @@ setup(struct master *m, struct config *c, struct sockets *sockets)
 	if (!status)
 		status = setup_directories(c, &m->identity);
 	if (!status)
-		status = setup_lock(c);
+		status = setup_spool(c);
+	if (!status)
+		status = setup_lock(c, &m->lock);
 	if (!status)
 		status = setup_auth_key(c);
 	if (!status)
@@ -329,6 +343,7 @@ serve(struct master *m, struct config *c, const struct sockets *sockets,
 	run(m, set);
 	log_event(LOG_INFO, "stopped", LOG_INT("status", status));
 	generation_free(m->current, NULL);
+	setup_unlock(m->lock);
 	return status;
 }
 
@@ -363,8 +378,11 @@ master_run(struct config *c, const struct master_options *o,
 	log_warnings(warnings);
 	status = setup(&m, c, &sockets);
 	log_open(c->log_to, c->log_format, c->log_level);
-	if (!status)
+	if (!status) {
+		if (started >= 0)
+			warn_of_terminal(c);
 		return serve(&m, c, &sockets, &set, started);
+	}
 	sockets_release(&sockets, NULL);
 	config_free(&c);
 	return status;

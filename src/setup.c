@@ -132,8 +132,28 @@ make_directory(const char *path, const struct identity *id)
 	return check_writable(path, id);
 }
 
-static int
-check_spool_type(const struct config *c)
+int
+setup_directories(struct config *c, const struct identity *id)
+{
+	struct maildir_root *root;
+	int status = make_directory(c->spool, id);
+
+	for (unsigned i = 0; !status; i++) {
+		root = recipients_root(c->deliver.recipients, i);
+		if (!root)
+			break;
+		status = make_directory(root->path, id);
+	}
+	/* without a journal too: mail of earlier may be held */
+	if (!status)
+		status = make_directory(c->failed, id);
+	return status;
+}
+
+/* --- the spool --- */
+
+int
+setup_spool(const struct config *c)
 {
 	struct statfs fs;
 
@@ -155,28 +175,6 @@ check_spool_type(const struct config *c)
 	return EXIT_CONFIG;
 }
 
-int
-setup_directories(struct config *c, const struct identity *id)
-{
-	struct maildir_root *root;
-	int status = make_directory(c->spool, id);
-
-	if (!status)
-		status = check_spool_type(c);
-	for (unsigned i = 0; !status; i++) {
-		root = recipients_root(c->deliver.recipients, i);
-		if (!root)
-			break;
-		status = make_directory(root->path, id);
-	}
-	/* without a journal too: mail of earlier may be held */
-	if (!status)
-		status = make_directory(c->failed, id);
-	return status;
-}
-
-/* --- the lock --- */
-
 static int
 lock_fault(const char *path, int err)
 {
@@ -184,32 +182,80 @@ lock_fault(const char *path, int err)
 	return EXIT_FAILED;
 }
 
+static int
+already_running(const struct config *c, pid_t pid)
+{
+	char help[80];
+
+	snprintf(help, sizeof(help),
+	    "kill -HUP %d makes it read its configuration, kill %d stops it",
+	    (int)pid, (int)pid);
+	log_event(LOG_ERROR, "already-running", LOG_INT("pid", pid),
+	    LOG_STR("spool", c->spool), LOG_STR("help", help));
+	return EXIT_FAILED;
+}
+
+/* For those who want to signal it. The lock holds without, on a full disk. */
+static void
+write_pid(int fd, const char *path)
+{
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n)
+		log_event(LOG_WARN, "lock", LOG_STR("path", path),
+		    LOG_ERRNO(errno));
+}
+
+/* Nothing that leads elsewhere: the workers may write in the spool. */
+static int
+open_lock(const char *path)
+{
+	int fd = open(path,
+	    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	struct stat st;
+
+	if (fd < 0 ||
+	    (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1))
+		return fd;
+	close(fd);
+	errno = EINVAL;
+	return -1;
+}
+
 /*
  * A record lock, because it names its holder and does not pass to children:
  * workers that outlive a killed master must not keep the next one out.
  */
 int
-setup_lock(const struct config *c)
+setup_lock(const struct config *c, int *fd)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	char *path = NULL;
-	int fd, status = 0;
+	int status = 0;
 
 	if (asprintf(&path, "%s/lock", c->spool) < 0)
 		abort();
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0) {
+	*fd = open_lock(path);
+	if (*fd < 0) {
 		status = lock_fault(path, errno);
-	} else if (fcntl(fd, F_SETLK, &lock) < 0) {
+	} else if (fcntl(*fd, F_SETLK, &lock) < 0) {
 		lock.l_pid = 0;
-		fcntl(fd, F_GETLK, &lock);
-		log_event(LOG_ERROR, "already-running",
-		    LOG_INT("pid", lock.l_pid), LOG_STR("spool", c->spool));
-		close(fd);
-		status = EXIT_FAILED;
+		fcntl(*fd, F_GETLK, &lock);
+		close(*fd);
+		status = already_running(c, lock.l_pid);
+	} else {
+		write_pid(*fd, path);
 	}
 	free(path);
-	/* open, and so locked, for as long as this process lives */
-	/* cppcheck-suppress resourceLeak */
 	return status;
+}
+
+void
+setup_unlock(int fd)
+{
+	/* a pid that may be somebody else's by then */
+	if (ftruncate(fd, 0) < 0)
+		log_event(LOG_WARN, "lock", LOG_ERRNO(errno));
+	close(fd);
 }

@@ -1,5 +1,6 @@
 """Starting, stopping, dying; what is inherited, what is told."""
 
+import contextlib
 import os
 import re
 import signal
@@ -204,14 +205,38 @@ def test_killed_master_takes_hanging_workers_along(start):
 
 
 def test_second_instance(start):
-    """Refuses, and names who holds the spool."""
+    """FAULT D13, D19: refuses, names who holds the spool, whose pid is in
+    its lock, and says how to signal it."""
     d = start()
     second = subprocess.run([BINARY, "-d", "-f", str(d.conf)],
                             capture_output=True, text=True, timeout=DEADLINE)
     assert second.returncode == 70
-    assert str(d.master()) in second.stderr
+    pid = d.master()
+    assert f" pid={pid} " in second.stderr
+    assert f'help="kill -HUP {pid} ' in second.stderr
+    assert (d.spool / "lock").read_text() == f"{pid}\n"
     with d.client() as c:
         assert c.ask("NOOP").code == 250
+    d.stop()
+    assert (d.spool / "lock").read_text() == ""
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo"])
+def test_lock_that_is_something_else(start, kind):
+    """FAULT D13: no pid is written through a name that leads elsewhere."""
+    d = start.make()
+    other = d.path / "other"
+    other.write_text("precious")
+    d.spool.mkdir(mode=0o777)
+    d.spool.chmod(0o777)
+    if kind == "link":
+        os.link(other, d.spool / "lock")
+    else:
+        os.mkfifo(d.spool / "lock")
+    d.start(wait=False)
+    assert d.wait() == 70
+    assert f"error lock path={d.spool}/lock" in d.log()
+    assert other.read_text() == "precious"
 
 
 def test_port_in_use(start):
@@ -332,6 +357,25 @@ def test_background(start):
     finally:
         os.kill(pid, signal.SIGTERM)
     wait_for("its end", lambda: gone(pid))
+
+
+def test_background_with_its_log_on_a_terminal(start):
+    """FAULT D13: it is said that the log ends with the terminal."""
+    d = start.make()
+    ours, theirs = os.openpty()
+    done = subprocess.run([BINARY, "-f", str(d.conf)], timeout=DEADLINE,
+                          stdin=theirs, stdout=theirs, stderr=theirs,
+                          start_new_session=True)
+    os.close(theirs)
+    assert done.returncode == 0
+    os.kill(int((d.spool / "lock").read_text()), signal.SIGTERM)
+    log = b""
+    with contextlib.suppress(OSError):  # EIO: nobody has the other end open
+        while data := os.read(ours, 65536):
+            log += data
+    os.close(ours)
+    assert (b' warn log-on-terminal why="it ends with this terminal" '
+            b'help="write log { to = syslog }, or smtpd -d 2>>FILE"') in log
 
 
 def test_background_that_fails(start):
