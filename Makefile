@@ -63,7 +63,7 @@ COMPILE = $(CC) -std=gnu11 $(CFLAGS) $(MODE) $(WARN) -Iinclude -D_GNU_SOURCE \
 LINK = $(CC) $(CFLAGS) $(MODE) $(LDMODE) -pthread $(LDFLAGS)
 
 # By hand: libevent_openssl.pc would pull monolithic -levent in beside core.
-LIBS = -levent_core -lconfuse -lssl -lcrypto -lcrypt -lidn2 -lresolv
+LIBS = -levent_core -lconfuse -lssl -lcrypto -lcrypt -lidn2
 
 # --- smtpd: one library per floor, so that tests link only their own ---
 

@@ -50,6 +50,7 @@ struct config_client {
 struct config {
 	char *file;
 	char *hostname;
+	char *machine;      /* its name, if it had to be found at the start */
 	char *user, *group; /* group NULL: the user's own */
 	char *spool;
 	bool spool_volatile;
@@ -85,10 +86,12 @@ enum config_status {
 
 /*
  * Reads path ("builtin" is the embedded one). *r is set unless there are
- * errors. Reads files that the configuration names, touches nothing else.
+ * errors. Reads files that the configuration names, touches nothing else. old:
+ * what it is to take the place of, or NULL at the start: then a machine that
+ * is to name itself is looked up, which takes up to 3 s.
  */
-enum config_status config_load(const char *path, config_fault_fn *fault,
-    void *ctx, struct config **r);
+enum config_status config_load(const char *path, const struct config *old,
+    config_fault_fn *fault, void *ctx, struct config **r);
 void config_free(struct config **c);
 
 /*

@@ -154,7 +154,10 @@ void config_parse(struct config_all *all, struct config_faults *f,
     const char *file, char *text, size_t len);
 
 /* Gives every block its struct, filled from defaults and values. */
-void config_build(struct config_all *all, struct config_faults *f);
+void config_build(struct config_all *all, struct config_faults *f,
+    const struct config *old);
+void config_build_hostname(struct config_all *all, struct config_faults *f,
+    const struct config *old);
 /* pub.tls from the certificate blocks; before the listens. */
 void config_build_certificates(struct config_all *all, struct config_faults *f);
 /* pub.auth and pub.senders from the auth block; before the listens. */

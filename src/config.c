@@ -83,17 +83,18 @@ read_file(struct config_all *all, struct config_faults *f, struct buf *text)
 }
 
 static void
-load(struct config_all *all, struct config_faults *f, struct buf *text)
+load(struct config_all *all, struct config_faults *f, struct buf *text,
+    const struct config *old)
 {
 	buf_append(text, "", 1);
 	config_parse(all, f, all->pub.file, text->data, text->len - 1);
-	config_build(all, f);
+	config_build(all, f, old);
 	config_build_domains(all, f);
 }
 
 enum config_status
-config_load(const char *path, config_fault_fn *fault, void *ctx,
-    struct config **r)
+config_load(const char *path, const struct config *old, config_fault_fn *fault,
+    void *ctx, struct config **r)
 {
 	struct config_faults f = {.fn = fault, .ctx = ctx, .main = path};
 	struct config_all *all = new_config(path);
@@ -103,7 +104,7 @@ config_load(const char *path, config_fault_fn *fault, void *ctx,
 
 	*r = NULL;
 	if (!missing)
-		load(all, &f, &text);
+		load(all, &f, &text, old);
 	buf_free(&text);
 	config_faults_show(&f);
 	if (missing || f.errors) {

@@ -2,9 +2,6 @@
  * config_build: from blocks as written to the structs that the rest of the
  * daemon reads. Knows what the defaults are that no table can hold.
  */
-#include <netdb.h>
-#include <netinet/in.h>
-#include <resolv.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -105,70 +102,6 @@ check_single(struct config_all *all, struct config_faults *f,
 		    b->section->name, first->line, first->file);
 }
 
-/* The canonical name of this machine, if it has one with a dot. */
-static char *
-resolve_hostname(struct config_all *all, const char *name)
-{
-	struct addrinfo hints = {.ai_flags = AI_CANONNAME};
-	struct addrinfo *ai;
-	char *r = NULL;
-
-	/* where no name server answers, the start must not wait for it long */
-	if (res_init() == 0) {
-		_res.retrans = 2;
-		_res.retry = 1;
-	}
-	if (getaddrinfo(name, NULL, &hints, &ai) != 0)
-		return NULL;
-	if (ai->ai_canonname && strchr(ai->ai_canonname, '.'))
-		r = arena_dup(&all->arena, span_str(ai->ai_canonname));
-	freeaddrinfo(ai);
-	return r;
-}
-
-static char *
-machine_hostname(struct config_all *all)
-{
-	char name[256] = "";
-	char *full = NULL;
-
-	gethostname(name, sizeof(name) - 1);
-	if (!strchr(name, '.'))
-		full = resolve_hostname(all, name);
-	return full ? full : arena_dup(&all->arena, span_str(name));
-}
-
-/* Found, not written: so it must be looked at like a written one. */
-static void
-default_hostname(struct config_all *all, struct config_faults *f)
-{
-	const struct config_key *k =
-	    config_key_find(all->top->section, SPAN_LIT("hostname"));
-	char why[CONFIG_WHY_MAX];
-	char *name = machine_hostname(all);
-
-	if (config_value_set(k, all, name, NULL, &all->arena, why) < 0)
-		config_error(f, all->pub.file, 1,
-		    "this machine has no usable name (\"%.80s\"): write "
-		    "hostname = \"mx.example.org\"",
-		    name);
-}
-
-static void
-check_hostname(struct config_all *all, struct config_faults *f)
-{
-	struct config_item at = config_where(all->top, "hostname");
-	const char *name = all->pub.hostname;
-
-	if (!name || !all->whole || strchr(name, '.') ||
-	    ascii_equal_str(span_str(name), "localhost"))
-		return;
-	config_warn(f, at.file, at.line,
-	    "hostname \"%.80s\" has no dot: other servers expect a full name, "
-	    "write hostname = \"%.80s.example.org\"",
-	    name, name);
-}
-
 static unsigned
 default_workers(void)
 {
@@ -218,11 +151,10 @@ check_journal(struct config_all *all, struct config_faults *f)
 }
 
 static void
-build_top(struct config_all *all, struct config_faults *f)
+build_top(struct config_all *all, struct config_faults *f,
+    const struct config *old)
 {
-	if (!all->pub.hostname && !config_where(all->top, "hostname").text)
-		default_hostname(all, f);
-	check_hostname(all, f);
+	config_build_hostname(all, f, old);
 	if (!all->pub.workers)
 		all->pub.workers = default_workers();
 	all->pub.deliver.hostname = all->pub.hostname;
@@ -295,14 +227,15 @@ build_clients(struct config_all *all, struct config_faults *f)
 }
 
 void
-config_build(struct config_all *all, struct config_faults *f)
+config_build(struct config_all *all, struct config_faults *f,
+    const struct config *old)
 {
 	add_missing(all);
 	for (struct config_block *b = all->blocks; b; b = b->next) {
 		check_single(all, f, b);
 		build_block(all, f, b);
 	}
-	build_top(all, f);
+	build_top(all, f, old);
 	build_clients(all, f);
 	config_build_certificates(all, f);
 	config_build_auth(all, f);

@@ -131,7 +131,7 @@ main(int argc, char **argv)
 		config_print_keys(stdout);
 		return 0;
 	}
-	status = config_load(o.file, keep_fault, &faults, &c);
+	status = config_load(o.file, NULL, keep_fault, &faults, &c);
 	if (faults.len && (o.check || !c))
 		fwrite(faults.data, 1, faults.len, stderr);
 	if (!c)

@@ -104,7 +104,7 @@ try_reload(struct master *m)
 	struct config *conf = NULL;
 	struct sockets sockets = {.fds = NULL};
 
-	config_load(m->options->file, log_fault, NULL, &conf);
+	config_load(m->options->file, m->current->conf, log_fault, NULL, &conf);
 	if (!conf)
 		return;
 	override(m->options, conf);
