@@ -138,6 +138,22 @@ scan_bare_variable(struct scan *s)
 	shape_word(s, (struct span){s->text + start, s->pos - start});
 }
 
+/* Where a key should begin: what other files have around theirs. */
+static void
+check_habits(struct scan *s, struct span word)
+{
+	if (s->assigned || s->list || s->call || s->word.ptr || !s->section)
+		return;
+	if (word.ptr[0] == ';')
+		SCAN_FAULT(s, s->line,
+		    "nothing needs a ; at its end: take it out");
+	else if (word.len > 1 && word.ptr[word.len - 1] == ':')
+		SCAN_FAULT(s, s->line,
+		    "a key and its value have a = between them: write "
+		    "%.*s = ...",
+		    (int)(word.len > 40 ? 40 : word.len - 1), word.ptr);
+}
+
 /* What libconfuse takes for one unquoted string. */
 static void
 scan_word(struct scan *s)
@@ -145,6 +161,7 @@ scan_word(struct scan *s)
 	size_t start = s->pos;
 
 	s->pos += strcspn(s->text + start, " #\"'\t\n\r={}()+,*");
+	check_habits(s, (struct span){s->text + start, s->pos - start});
 	shape_word(s, (struct span){s->text + start, s->pos - start});
 	if (peek(s, 0) == '{' && s->text[s->pos - 1] == '$') {
 		SCAN_FAULT(s, s->line,

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from daemon import (AS_ROOT, BINARY, DEADLINE, children, gone, state_of,
+from daemon import (AS_ROOT, BINARY, DEADLINE, TOP, children, gone, state_of,
                     wait_for)
 
 
@@ -426,3 +426,62 @@ def test_user_is_missing(start):
     d.start(wait=False)
     assert d.wait() == 78
     assert "useradd" in d.log() and "no-such-user-here" in d.log()
+
+
+RUN_NEEDS = ("cat chmod chown id ip mkdir mkfifo mktemp rm setpriv sh test "
+             "touch").split()
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="needs root: a network of its own")
+@pytest.mark.parametrize("installed", ["telnet", "swaks"])
+def test_make_run_says_what_to_try(start, installed):
+    """FAULT D19: when it serves, and of what is not there the package."""
+    import shutil
+    d = start.make()
+    there = d.path / "bin"
+    there.mkdir()
+    for name in RUN_NEEDS:
+        (there / name).symlink_to(shutil.which(name))
+    (there / installed).symlink_to(shutil.which("test"))
+    (d.path / "build").mkdir()
+    (d.path / "build" / "smtpd").symlink_to(os.path.realpath(BINARY))
+    p = subprocess.Popen(
+        [shutil.which("unshare"), "-n", "sh", "-c",
+         'ip link set lo up && exec "$0"', TOP / "tests" / "run"],
+        cwd=d.path, env={**os.environ, "PATH": str(there)}, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, start_new_session=True)
+    lines = []
+    while not lines or "Ctrl-C" not in lines[-1]:
+        lines.append(p.stdout.readline())
+        assert lines[-1], lines
+    os.killpg(p.pid, signal.SIGINT)
+    rest = p.communicate(timeout=DEADLINE)[0]
+    assert p.returncode == 0 and " info stopped " in rest
+    text = "".join(lines)
+    assert text.index(" info ready ") < text.index("Try:")
+    for name in "telnet", "swaks":
+        assert text.count(f"       {name} ") == 1
+        assert (f"(from the package {name})" in text) == (name != installed)
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="needs root: it mounts")
+def test_reload_says_nothing_of_the_spool_again(start):
+    """FAULT D19: what a start has said of the spool, a reload does not."""
+    d = start.make(top="spool-volatile = yes")
+    d.wrapper = ["unshare", "-m", "sh", "-c",
+                 f'mkdir -p "{d.spool}" && mount -t tmpfs tmpfs "{d.spool}" '
+                 '&& exec "$0" "$@"']
+    d.start()
+    d.wrapper = []
+    assert d.log().count("NOT DURABLE") == 1
+    os.kill(d.master(), signal.SIGHUP)
+    wait_for("the reload", lambda: " reloaded " in d.log())
+    assert d.log().count("NOT DURABLE") == 1
+
+
+def test_unit_tries_again():
+    """FAULT D9: systemd gives up after five starts in ten seconds."""
+    unit = (TOP / "src" / "smtpd.service").read_text()
+    assert "\nRestart=on-failure\n" in unit
+    assert int(re.search(r"\nRestartSec=(\d+)s\n", unit)[1]) * 5 > 10

@@ -21,6 +21,11 @@ static const struct {
     {"/* a\n * b\n", 1, "comment is never closed"},
     {"limits { idle = 5m } }\n", 1, "closes nothing"},
     {"listen *:25 { }\n", 1, "* into quotes"},
+    /* FAULT D19: habits of other files, and what to write instead */
+    {"\nhostname: \"mx.a.org\"\n", 2, "write hostname = ..."},
+    {"listen \"*:25\" {\nrole: mx }\n", 2, "write role = ..."},
+    {HOST "greeting = \"a\";\n", 2, "a ; at its end: take it out"},
+    {HOST "limits { idle = 5m };\n", 2, "a ; at its end: take it out"},
     {"recipient-delimiter = +\n", 1, "+ into quotes"},
     {"greeting = \"a\\tb\"\n", 1, "\\\\ for one"},
     {"greeting = \"a\\101b\"\n", 1, "\\\\ for one"},
