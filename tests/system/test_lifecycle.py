@@ -339,6 +339,25 @@ def test_notify(start):
         assert d.wait() == 0
 
 
+def test_notify_to_one_who_does_not_listen(start):
+    """FAULT A7: he keeps nobody waiting."""
+    d = start.make()
+    path = d.path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s, \
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        s.bind(str(path))
+        other.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                other.sendto(b"x", str(path))
+        d.env = {"NOTIFY_SOCKET": str(path)}
+        d.start()
+        with d.client() as c:
+            assert c.ask("NOOP").code == 250
+        os.kill(d.master(), signal.SIGTERM)
+        assert d.wait() == 0
+
+
 def test_background(start):
     """Without -d: the parent leaves when it serves, and says how it went."""
     d = start.make()
