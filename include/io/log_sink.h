@@ -13,8 +13,12 @@
 /* No line is longer, with its newline: PIPE_BUF, so that it stays whole. */
 #define LOG_LINE_MAX 4096
 
-/* What waits for the former place goes there first, as far as it can. */
-void log_sink_open(enum log_to to);
+/*
+ * What waits for the former place goes there first, as far as it can. lost:
+ * renders the line that says how many are lost.
+ */
+void log_sink_open(enum log_to to,
+    void (*lost)(struct buf *line, uint64_t lines));
 
 /*
  * An empty buf to render a line into, with its newline. log_sink_put() must
@@ -22,8 +26,5 @@ void log_sink_open(enum log_to to);
  */
 struct buf *log_sink_line(void);
 void log_sink_put(void);
-
-/* The line that says how many are lost; log's own. */
-void log_render_lost(struct buf *line, uint64_t lines);
 
 #endif

@@ -52,16 +52,6 @@ stderr_is_journal(void)
 	return strcmp(env, here) == 0;
 }
 
-void
-log_open(enum log_to to, enum log_format format, enum log_level level)
-{
-	sink.to = to;
-	sink.format = format;
-	sink.level = level;
-	sink.journal = to == LOG_TO_STDERR && stderr_is_journal();
-	log_sink_open(to);
-}
-
 enum log_level
 log_level(void)
 {
@@ -270,6 +260,24 @@ put_line(struct buf *line, enum log_level level, const char *event,
 	buf_append(line, "\n", 1);
 }
 
+static void
+render_lost(struct buf *line, uint64_t lines)
+{
+	const struct log_field fields[] = {LOG_UINT("lines", lines), LOG_END};
+
+	put_line(line, LOG_WARN, "log-lost", fields);
+}
+
+void
+log_open(enum log_to to, enum log_format format, enum log_level level)
+{
+	sink.to = to;
+	sink.format = format;
+	sink.level = level;
+	sink.journal = to == LOG_TO_STDERR && stderr_is_journal();
+	log_sink_open(to, render_lost);
+}
+
 void
 log_write(enum log_level level, const char *event,
     const struct log_field *fields)
@@ -279,12 +287,4 @@ log_write(enum log_level level, const char *event,
 	put_line(log_sink_line(), level, event, fields);
 	log_sink_put();
 	errno = err;
-}
-
-void
-log_render_lost(struct buf *line, uint64_t lines)
-{
-	const struct log_field fields[] = {LOG_UINT("lines", lines), LOG_END};
-
-	put_line(line, LOG_WARN, "log-lost", fields);
 }

@@ -32,6 +32,7 @@ static struct {
 	bool busy;    /* and in a write */
 	bool hooked;
 	uint64_t lost;
+	void (*render_lost)(struct buf *line, uint64_t lines);
 	struct buf line;
 	size_t begin, end; /* of what waits */
 	pthread_mutex_t lock;
@@ -91,10 +92,10 @@ taken(size_t n)
 static bool
 put_lost(void)
 {
-	if (sink.end || !sink.lost)
+	if (sink.end || !sink.lost || !sink.render_lost)
 		return false;
 	sink.line.len = 0;
-	log_render_lost(&sink.line, sink.lost);
+	sink.render_lost(&sink.line, sink.lost);
 	sink.lost = 0;
 	return put();
 }
@@ -262,11 +263,12 @@ catch_crashes(void)
 /* --- what the log sees of it --- */
 
 void
-log_sink_open(enum log_to to)
+log_sink_open(enum log_to to, void (*lost)(struct buf *line, uint64_t lines))
 {
 	pthread_mutex_lock(&sink.lock);
 	flush();
 	log_out_open(&sink.out, to);
+	sink.render_lost = lost;
 	sink.error = 0;
 	if (!sink.hooked) {
 		sink.hooked = true;
