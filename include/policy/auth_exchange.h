@@ -15,8 +15,9 @@
 #include "policy/auth_password.h"
 #include "policy/auth_scram.h"
 
-#define AUTH_LIST_MAX 64
-#define AUTH_NAME_MAX 20 /* RFC 4422 section 3.1 */
+#define AUTH_LIST_MAX     64
+#define AUTH_CLIENT_LISTS 256 /* by a hash of the address */
+#define AUTH_NAME_MAX     20  /* RFC 4422 section 3.1 */
 
 /* An address (IPv6: a /64) from which somebody is logging in. */
 struct auth_client {
@@ -24,7 +25,7 @@ struct auth_client {
 	unsigned busy;                 /* messages being looked at */
 	unsigned waits;                /* and those who wait for that */
 	struct auth_exchange *waiting; /* in the order of coming */
-	UT_hash_handle hh;             /* by net */
+	struct auth_client *next;
 };
 
 struct auth {
@@ -33,7 +34,7 @@ struct auth {
 	struct jobs *jobs;
 	struct auth_dovecot *dovecot; /* NULL: the password file */
 	struct auth_delay delay;
-	struct auth_client *clients;
+	struct auth_client *clients[AUTH_CLIENT_LISTS];
 	struct auth_exchange *lingering; /* cancelled, their turn is not over */
 	unsigned exchanges;
 	struct auth_exchange *queue; /* waiting for a hash */

@@ -15,22 +15,29 @@
 #define AT_ONCE     2
 #define WAITING_MAX 16
 
+static struct auth_client **
+list_of(struct auth *a, const struct ipaddr *net)
+{
+	uint64_t hash = siphash(a->delay.addresses.hash_key, net, sizeof(*net));
+
+	return &a->clients[hash % AUTH_CLIENT_LISTS];
+}
+
 static struct auth_client *
 client_of(struct auth *a, const struct ipaddr *address)
 {
 	struct ipaddr net = ipaddr_client_net(address);
-	unsigned hash =
-	    (unsigned)siphash(a->delay.addresses.hash_key, &net, sizeof(net));
-	struct auth_client *c;
+	struct auth_client **list = list_of(a, &net), *c = *list;
 
-	HASH_FIND_BYHASHVALUE(hh, a->clients, &net, sizeof(net), hash, c);
+	while (c && !ipaddr_equal(&c->net, &net))
+		c = c->next;
 	if (c)
 		return c;
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		abort();
 	c->net = net;
-	HASH_ADD_BYHASHVALUE(hh, a->clients, net, sizeof(net), hash, c);
+	LL_PREPEND(*list, c);
 	return c;
 }
 
@@ -50,17 +57,16 @@ auth_turn_take(struct auth_exchange *x, struct span message)
 {
 	struct auth_client *c = client_of(x->auth, &x->channel.client);
 
-	if (c->busy == AT_ONCE && c->waits == WAITING_MAX) {
-		auth_answer(x, AUTH_BUSY);
-		return;
-	}
 	x->client = c;
-	if (c->busy == AT_ONCE) {
+	if (c->busy < AT_ONCE) {
+		c->busy++;
+		x->step(x, message);
+	} else if (c->waits < WAITING_MAX) {
 		wait_for_turn(x, message);
-		return;
+	} else {
+		x->client = NULL;
+		auth_answer(x, AUTH_BUSY);
 	}
-	c->busy++;
-	x->step(x, message);
 }
 
 static void
@@ -101,6 +107,6 @@ auth_turn_end(struct auth_exchange *x)
 		next_turn(c);
 	if (c->busy)
 		return;
-	HASH_DELETE(hh, x->auth->clients, c);
+	LL_DELETE(*list_of(x->auth, &c->net), c);
 	free(c);
 }
