@@ -4,6 +4,7 @@
 #include "config.h"
 #include "config_keys.h"
 #include "config_tree.h"
+#include "deliver/segment.h"
 
 #define MIB (1024ull * 1024)
 #define TIB (MIB << 20)
@@ -90,7 +91,7 @@ const struct config_key config_journal_keys[CONFIG_JOURNAL_KEYS] = {
 	.type = KEY_SIZE,
 	.def = "64M",
 	.min = MIB,
-	.max = 1024 * MIB,
+	.max = SEGMENT_MAX,
 	.offset = ALL(pub.deliver.segment),
 	.help = "each file of the journal, full size from the start"},
     {.name = "size",

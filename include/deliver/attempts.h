@@ -23,8 +23,8 @@ struct attempts {
 	unsigned count;
 };
 
-/* dir: of the journal. */
-void attempts_open(struct attempts *a, int dir);
+/* dir: of the journal. 0, or -1 with errno of full_open(). */
+int attempts_open(struct attempts *a, int dir);
 void attempts_close(struct attempts *a);
 
 /* This record is next. False: it ended ATTEMPTS_MAX readers, leave it out. */

@@ -10,6 +10,13 @@
 
 #include "base/buf.h"
 
+/*
+ * What lies in a directory that others write: opened without following a link
+ * or waiting for anybody (0600 with O_CREAT). -1 with errno: EMEDIUMTYPE when
+ * it is no regular file, or has more than max octets.
+ */
+int full_open(int dir, const char *name, int flags, uint64_t max);
+
 /* Each: 0, or -1 with errno. A file that ends before n octets is EIO. */
 int full_pread(int fd, char *to, size_t n, uint64_t at);
 int full_pwrite(int fd, struct span s, uint64_t at);

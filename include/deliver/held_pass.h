@@ -19,7 +19,12 @@ bool held_box_has(const struct held_box *set, const char *root,
 void held_boxes_free(struct held_box **set);
 
 /* What came of a copy. */
-enum held_fate { HELD_DELIVERED, HELD_FAILED, HELD_UNREADABLE };
+enum held_fate {
+	HELD_DELIVERED,
+	HELD_FAILED,
+	HELD_UNREADABLE,
+	HELD_ASIDE, /* no file of ours, and in damaged/ now */
+};
 struct held_event {
 	enum held_fate fate;
 	char id[MESSAGE_ID_MAX];
@@ -43,7 +48,7 @@ struct held_pass {
 	/* in */
 	const struct held_options *o;
 	const struct crc32c *crc;
-	int dirfd;
+	int dirfd, damaged;
 	/* kept from pass to pass */
 	struct held_file *files;
 	/* out: for the loop, that frees it */

@@ -39,12 +39,14 @@
 #include "base/crc32c.h"
 #include "deliver/message.h"
 
-#define RECORD_VERSION 1
-#define RECORD_PAGE    4096
-#define RECORD_FIRST   8192 /* where records begin */
-#define RECORD_ALIGN   512
-#define RECORD_HEAD    40
-#define HEADER_LEN     48
+#define RECORD_VERSION  1
+#define RECORD_PAGE     4096
+#define RECORD_FIRST    8192 /* where records begin */
+#define RECORD_ALIGN    512
+#define RECORD_HEAD     40
+#define HEADER_LEN      48
+#define RECORD_BODY_MAX ((uint64_t)1 << 40) /* octets in a file of its own */
+#define RECORD_WHEN_MAX ((uint64_t)1 << 40) /* seconds since 1970 */
 
 enum record_type {
 	RECORD_MAIL = 1, /* the body follows */
@@ -60,7 +62,10 @@ struct record_header {
 
 void record_header_encode(const struct crc32c *c, const struct record_header *h,
     char out[HEADER_LEN]);
-/* False: it is damaged, or no header. The version may be unknown. */
+/*
+ * False: it is damaged, no header, or says what none of ours does. Of a
+ * version that is unknown the other numbers are, too.
+ */
 bool record_header_decode(const struct crc32c *c, const char in[HEADER_LEN],
     struct record_header *h);
 

@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "base/buf.h"
 #include "deliver/journal_dir.h"
 #include "deliver/record.h"
 
@@ -18,11 +19,12 @@ struct recovery_result {
 	unsigned placed, held_back, damaged, lost;
 	unsigned left_out; /* and so the journal is in quarantine */
 	int error;
+	struct buf aside; /* strings: what lay there and was none of ours */
 };
 
 /*
  * Blocks: adopts one journal but skip, if there is one, and reads it back.
- * ECANCELED in the result: it was stopped on the way.
+ * ECANCELED in the result: it was stopped on the way. The caller frees aside.
  */
 void recovery_run(const struct recovery_dirs *d, const struct crc32c *c,
     const char *skip, const atomic_bool *stop, struct recovery_result *x);

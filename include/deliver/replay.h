@@ -38,8 +38,8 @@ void replay_free(struct replay *r);
 
 /*
  * From one offset to another; everything that was found is delivered or
- * held. 0; -1 with errno when anything is neither (lost counts them), or
- * ECANCELED when it was stopped.
+ * held. 0; -1 with errno when anything is neither (lost counts them),
+ * ECANCELED when it was stopped, or ENOMEM.
  */
 int replay_range(struct replay *r, int fd, uint64_t nonce, uint64_t from,
     uint64_t to);

@@ -13,6 +13,7 @@
 #include "deliver/record.h"
 
 #define SEGMENT_NAME_MAX 24
+#define SEGMENT_MAX      ((uint64_t)1 << 30) /* octets of one */
 
 /* A record in a segment, until a checkpoint has passed it. */
 struct segment_mark {

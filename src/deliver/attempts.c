@@ -18,22 +18,24 @@ struct note {
 	char name[SEGMENT_NAME_MAX];
 };
 
-void
+int
 attempts_open(struct attempts *a, int dir)
 {
 	struct note n;
 	char octets[sizeof(n)];
 
 	*a = (struct attempts){
-	    .fd = openat(dir, "attempts",
-		O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600)};
-	if (a->fd < 0 || full_pread(a->fd, octets, sizeof(octets), 0) < 0)
-		return;
+	    .fd = full_open(dir, "attempts", O_RDWR | O_CREAT, RECORD_PAGE)};
+	if (a->fd < 0)
+		return -1;
+	if (full_pread(a->fd, octets, sizeof(octets), 0) < 0)
+		return 0; /* it was just made */
 	memcpy(&n, octets, sizeof(n));
-	a->count = n.count;
+	a->count = n.count < ATTEMPTS_MAX ? n.count : ATTEMPTS_MAX;
 	a->offset = n.offset;
 	memcpy(a->name, n.name, sizeof(a->name));
 	a->name[sizeof(a->name) - 1] = '\0';
+	return 0;
 }
 
 void

@@ -5,9 +5,33 @@
 #include "deliver/full_io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+int
+full_open(int dir, const char *name, int flags, uint64_t max)
+{
+	const int safe = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	int fd = openat(dir, name, flags | safe, 0600);
+	struct stat st;
+	int err;
+
+	if (fd < 0) {
+		/* a link; a FIFO or socket; a directory */
+		if (errno == ELOOP || errno == ENXIO || errno == EISDIR)
+			errno = EMEDIUMTYPE;
+		return -1;
+	}
+	err = fstat(fd, &st) < 0 ? errno : EMEDIUMTYPE;
+	if (err == EMEDIUMTYPE && S_ISREG(st.st_mode) &&
+	    (uint64_t)st.st_size <= max)
+		return fd;
+	close(fd);
+	errno = err;
+	return -1;
+}
 
 int
 full_pread(int fd, char *to, size_t n, uint64_t at)

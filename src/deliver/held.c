@@ -16,6 +16,8 @@
 #include "deliver/journal_dir.h"
 #include "io/log.h"
 
+#define HELP "no file that smtpd made, or too large: it is in damaged/ now"
+
 struct held {
 	struct held_options o;
 	struct jobs *aside;
@@ -25,7 +27,7 @@ struct held {
 	struct held_box *noted; /* since the last pass began */
 	struct held_box *older; /* before, until that pass is over */
 	uint64_t size;
-	int dirfd;
+	int dirfd, damaged;
 	bool running;
 };
 
@@ -38,6 +40,7 @@ struct held *
 held_new(const struct held_options *o, int spool, struct jobs *aside)
 {
 	struct held *h = calloc(1, sizeof(*h));
+	int err;
 
 	if (!h)
 		abort();
@@ -45,12 +48,17 @@ held_new(const struct held_options *o, int spool, struct jobs *aside)
 	h->aside = aside;
 	crc32c_init(&h->crc);
 	h->dirfd = journal_dir_open(spool, "held");
-	if (h->dirfd < 0) {
-		free(h);
+	h->damaged = journal_dir_open(spool, "damaged");
+	if (h->dirfd < 0 || h->damaged < 0) {
+		err = errno;
+		held_free(&h);
+		errno = err;
 		return NULL;
 	}
-	h->pass =
-	    (struct held_pass){.o = &h->o, .crc = &h->crc, .dirfd = h->dirfd};
+	h->pass = (struct held_pass){.o = &h->o,
+	    .crc = &h->crc,
+	    .dirfd = h->dirfd,
+	    .damaged = h->damaged};
 	return h;
 }
 
@@ -66,7 +74,10 @@ held_free(struct held **p)
 	held_boxes_free(&h->boxes);
 	held_boxes_free(&h->noted);
 	held_boxes_free(&h->older);
-	close(h->dirfd);
+	if (h->dirfd >= 0)
+		close(h->dirfd);
+	if (h->damaged >= 0)
+		close(h->damaged);
 	free(h);
 }
 
@@ -96,6 +107,11 @@ log_events(const struct held_pass *p)
 		const struct log_field none = LOG_END;
 		bool good = e->fate == HELD_DELIVERED;
 
+		if (e->fate == HELD_ASIDE) {
+			log_event(LOG_ERROR, "set-aside",
+			    LOG_STR("held", e->mailbox), LOG_STR("help", HELP));
+			continue;
+		}
 		log_event(good ? LOG_INFO : LOG_ERROR,
 		    good                     ? "delivered"
 		    : e->fate == HELD_FAILED ? "failed"

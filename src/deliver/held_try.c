@@ -21,6 +21,7 @@
 
 #include "deliver/full_io.h"
 #include "deliver/replay.h"
+#include "deliver/segment.h"
 #include "proto/trace.h"
 
 /* A file, open, with its record. */
@@ -83,8 +84,8 @@ read_mail(struct held_pass *p, struct held_mail *h, size_t size)
 		return -1;
 	}
 	if (*h->body)
-		h->m.body.fd = openat(p->dirfd, h->body,
-		    O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		h->m.body.fd =
+		    full_open(p->dirfd, h->body, O_RDONLY, RECORD_BODY_MAX);
 	if (!*h->body || h->m.body.fd >= 0)
 		return 0;
 	if (errno == ENOENT) /* not the same as the record's being gone */
@@ -96,8 +97,8 @@ static int
 open_mail(struct held_pass *p, const char *name, struct held_mail *h,
     struct stat *st)
 {
-	*h = (struct held_mail){.fd = openat(p->dirfd, name,
-				    O_RDONLY | O_NOFOLLOW | O_CLOEXEC),
+	*h = (struct held_mail){.fd = full_open(p->dirfd, name, O_RDONLY,
+				    SEGMENT_MAX),
 	    .m = {.body = {.fd = -1}}};
 	replay_init(&h->replay, p->crc, p->dirfd, p->dirfd, PLACE_AGAIN);
 	if (h->fd < 0 || fstat(h->fd, st) < 0 ||
@@ -126,6 +127,22 @@ put_event(struct held_pass *p, enum held_fate fate, const char *id,
 	p->events_end = &e->next;
 }
 
+/* With the body that is called after it, so that the two stay together. */
+static int
+put_aside(struct held_pass *p, const char *name)
+{
+	struct message_copy c = {.address = "", .path = name};
+	char body[NAME_MAX + 1];
+
+	if (renameat(p->dirfd, name, p->damaged, name) < 0 ||
+	    full_sync_dir(p->damaged) < 0)
+		return -1;
+	snprintf(body, sizeof(body), "%.240s.body", name);
+	(void)renameat(p->dirfd, body, p->damaged, body);
+	put_event(p, HELD_ASIDE, "", &c, 0);
+	return 0;
+}
+
 int
 held_try_read(struct held_pass *p, struct held_file *f)
 {
@@ -133,6 +150,8 @@ held_try_read(struct held_pass *p, struct held_file *f)
 	struct stat st;
 
 	if (open_mail(p, f->name, &h, &st) < 0) {
+		if (errno == EMEDIUMTYPE && !put_aside(p, f->name))
+			errno = ENOENT;
 		if (errno == ENOENT) /* another worker was quicker */
 			f->seen = false;
 		else if (!f->told)

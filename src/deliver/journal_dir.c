@@ -187,12 +187,12 @@ journal_dir_adopt(int root, const char *skip, struct journal_dir *d)
 int
 journal_dir_doubt(const struct journal_dir *d)
 {
-	int fd = openat(d->fd, DOUBT,
-	    O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int fd = full_open(d->fd, DOUBT, O_WRONLY | O_CREAT, 0);
 
-	if (fd < 0 || fsync(fd) < 0)
+	/* it is the name that says so, whatever has it */
+	if ((fd < 0 && errno != EMEDIUMTYPE) || (fd >= 0 && fsync(fd) < 0))
 		return close_keep(fd);
-	close(fd);
+	close_keep(fd);
 	return full_sync_dir(d->fd);
 }
 

@@ -48,6 +48,14 @@ record_header_encode(const struct crc32c *c, const struct record_header *h,
 	put(out + HEADER_CRC, crc32c(c, 0, (struct span){out, HEADER_LEN}), 4);
 }
 
+static bool
+has_sense(const struct record_header *h)
+{
+	return h->version > RECORD_VERSION ||
+	       (h->done >= RECORD_FIRST && h->done <= h->size &&
+		   (h->done == h->size || h->done % RECORD_ALIGN == 0));
+}
+
 bool
 record_header_decode(const struct crc32c *c, const char in[HEADER_LEN],
     struct record_header *h)
@@ -65,7 +73,8 @@ record_header_decode(const struct crc32c *c, const char in[HEADER_LEN],
 	};
 	return !memcmp(in, MAGIC.ptr, MAGIC.len) &&
 	       get(in + HEADER_CRC, 4) ==
-		   crc32c(c, 0, (struct span){copy, HEADER_LEN});
+		   crc32c(c, 0, (struct span){copy, HEADER_LEN}) &&
+	       has_sense(h);
 }
 
 /* --- writing --- */
@@ -244,6 +253,7 @@ take_envelope(struct span *in, struct message *m, const char **file,
 	uint64_t when;
 
 	if (!take_span(in, &id) || id.len >= sizeof(m->id) ||
+	    memchr(id.ptr, '/', id.len) || memchr(id.ptr, '\0', id.len) ||
 	    !take_span(in, &return_path) || !take_span(in, &received))
 		return false;
 	memcpy(m->id, id.ptr, id.len);
@@ -256,8 +266,9 @@ take_envelope(struct span *in, struct message *m, const char **file,
 	    !take_number(in, 4, ncopies))
 		return false;
 	m->when = (int64_t)when;
-	return m->body.from <= m->body.filed && *ncopies > 0 &&
-	       *ncopies <= in->len / 16; /* four lengths each */
+	return m->body.from <= m->body.filed &&
+	       m->body.filed <= RECORD_BODY_MAX && when <= RECORD_WHEN_MAX &&
+	       *ncopies > 0 && *ncopies <= in->len / 16; /* four lengths each */
 }
 
 bool

@@ -17,6 +17,8 @@
 #include "deliver/recovery_run.h"
 #include "io/log.h"
 
+#define HELP "no file that smtpd made, or too large: it is in damaged/ now"
+
 #define PAUSE_MAX 32 /* ticks, behind one that could not be delivered */
 
 struct recovery {
@@ -113,7 +115,20 @@ job_run(struct job *job)
 static void
 job_free(struct job *job)
 {
+	buf_free(&((struct recovery_job *)job)->result.aside);
 	free(job);
+}
+
+static void
+log_aside(const struct recovery_result *x)
+{
+	const char *name;
+
+	for (size_t at = 0; at < x->aside.len; at += strlen(name) + 1) {
+		name = x->aside.data + at;
+		log_event(LOG_ERROR, "set-aside", LOG_STR("journal", x->name),
+		    LOG_STR("file", name), LOG_STR("help", HELP));
+	}
 }
 
 static void
@@ -128,6 +143,7 @@ log_result(const struct recovery_result *x)
 		    LOG_UINT("records", x->left_out),
 		    LOG_STR("help", "each ended three workers that read it; "
 				    "all others are delivered"));
+	log_aside(x);
 	log_event(bad ? LOG_ERROR : LOG_INFO, "recovered",
 	    LOG_STR("journal", x->name), LOG_UINT("copies", x->placed),
 	    LOG_UINT("held", x->held_back), LOG_UINT("damaged", x->damaged),

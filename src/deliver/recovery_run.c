@@ -90,10 +90,9 @@ never_used(int fd)
 static void
 set_aside(struct run *run, const char *name)
 {
-	char to[IDENT_LEN + SEGMENT_NAME_MAX + 2];
+	char to[NAME_MAX + 1];
 
-	snprintf(to, sizeof(to), "%s-%.*s", run->dir.name, SEGMENT_NAME_MAX - 1,
-	    name);
+	snprintf(to, sizeof(to), "%s-%.200s", run->dir.name, name);
 	if (renameat(run->dir.fd, name, run->dirs->damaged, to) < 0 ||
 	    full_sync_dir(run->dirs->damaged) < 0)
 		run->x->error = errno;
@@ -139,7 +138,6 @@ replay(struct run *run, int fd, const struct record_header *h,
 	r.ctx = run;
 	if (replay_range(&r, fd, h->nonce, h->done, h->size) < 0)
 		error = errno;
-	attempts_rest(&run->attempts);
 	if (!error && replay_sync(&r) < 0)
 		*unsynced = true;
 	x->placed += r.placed;
@@ -171,6 +169,19 @@ deliver_all(struct run *run, int fd, const struct record_header *h)
 	return error;
 }
 
+/* It is no file that we made, so nothing in it is read. */
+static int
+put_aside(struct run *run, const char *name)
+{
+	struct recovery_result *x = run->x;
+
+	x->damaged++;
+	set_aside(run, name);
+	if (!x->error)
+		buf_append(&x->aside, name, strlen(name) + 1);
+	return x->error ? -1 : 0;
+}
+
 static void
 recover_segment(struct run *run, const char *name, int fd)
 {
@@ -183,6 +194,9 @@ recover_segment(struct run *run, const char *name, int fd)
 	if (unused < 0)
 		x->error = errno;
 	if (unused)
+		return;
+	/* before there is anything in it that could end us */
+	if (!at_record(run, 0))
 		return;
 	if (!read_header(run->crc, fd, &h)) {
 		x->damaged++;
@@ -206,6 +220,16 @@ recover_segment(struct run *run, const char *name, int fd)
 		x->error = errno;
 }
 
+/* Which could not be removed with the rest. */
+static bool
+is_directory(const struct run *run, const char *name)
+{
+	struct stat st;
+
+	return !fstatat(run->dir.fd, name, &st, AT_SYMLINK_NOFOLLOW) &&
+	       S_ISDIR(st.st_mode);
+}
+
 static int
 recover_name(void *ctx, const char *name)
 {
@@ -213,14 +237,17 @@ recover_name(void *ctx, const char *name)
 	int fd;
 
 	if (!is_segment(name))
-		return 0;
-	fd = openat(run->dir.fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+		return is_directory(run, name) ? put_aside(run, name) : 0;
+	fd = full_open(run->dir.fd, name, O_RDWR, SEGMENT_MAX);
 	run->segment = name;
+	if (fd < 0 && errno == EMEDIUMTYPE)
+		return put_aside(run, name);
 	if (fd < 0) {
 		run->x->error = errno;
 		return -1;
 	}
 	recover_segment(run, name, fd);
+	attempts_rest(&run->attempts);
 	close(fd);
 	return run->x->error ? -1 : 0;
 }
@@ -249,7 +276,9 @@ recover(struct run *run)
 	struct recovery_result *x = run->x;
 	int r;
 
-	attempts_open(&run->attempts, run->dir.fd);
+	if (attempts_open(&run->attempts, run->dir.fd) < 0 &&
+	    errno == EMEDIUMTYPE && !put_aside(run, "attempts"))
+		(void)attempts_open(&run->attempts, run->dir.fd);
 	r = journal_dir_each(run->dir.fd, recover_name, run);
 	attempts_close(&run->attempts);
 	if (r < 0 && !x->error)
@@ -302,7 +331,7 @@ look_at_version(void *ctx, const char *name)
 
 	if (!is_segment(name))
 		return 0;
-	fd = openat(l->dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = full_open(l->dir, name, O_RDONLY, SEGMENT_MAX);
 	if (fd < 0)
 		return 0;
 	if (read_header(l->crc, fd, &h) && h.version > l->version)

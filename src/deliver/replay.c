@@ -104,7 +104,7 @@ open_body(const struct replay *r, struct message *m, const char *file)
 {
 	if (!*file)
 		return 0;
-	m->body.fd = openat(r->dirfd, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	m->body.fd = full_open(r->dirfd, file, O_RDONLY, RECORD_BODY_MAX);
 	m->dirfd = r->dirfd;
 	m->link = file;
 	return m->body.fd < 0 ? -1 : 0;
@@ -123,7 +123,7 @@ deliver(struct replay *r, const struct record *record)
 	}
 	if (open_body(r, &m, file) == 0)
 		settle(r, &m);
-	else if (errno == ENOENT)
+	else if (errno == ENOENT || errno == EMEDIUMTYPE)
 		r->damaged++;
 	else /* it is there, and cannot be had now */
 		r->lost += m.ncopies;
@@ -134,16 +134,14 @@ deliver(struct replay *r, const struct record *record)
 
 /* --- all of them --- */
 
-/* Octets that cannot be read are zeros. */
+/* Octets that cannot be read are zeros. NULL: no memory for them. */
 static char *
 read_range(int fd, uint64_t from, uint64_t to, unsigned *unreadable)
 {
 	size_t size = (size_t)(to - from);
 	char *all = calloc(1, size);
 
-	if (!all)
-		abort();
-	for (size_t at = 0; at < size; at += READ) {
+	for (size_t at = 0; all && at < size; at += READ) {
 		size_t n = size - at < READ ? size - at : READ;
 
 		if (!full_pread(fd, all + at, n, from + at))
@@ -186,6 +184,8 @@ replay_range(struct replay *r, int fd, uint64_t nonce, uint64_t from,
 	if (from >= to)
 		return 0;
 	all = read_range(fd, from, to, &r->damaged);
+	if (!all)
+		return -1;
 	at = (struct span){all, (size_t)(to - from)};
 	while (at.len >= RECORD_ALIGN && !is_stopped(r)) {
 		uint64_t offset = from + (uint64_t)(at.ptr - all);

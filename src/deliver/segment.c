@@ -70,8 +70,7 @@ segment_create(const struct crc32c *c, int dirfd, const char *name,
 {
 	struct segment *s;
 	int fd = make(dirfd, name, size);
-	int header_fd =
-	    fd < 0 ? -1 : openat(dirfd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	int header_fd = fd < 0 ? -1 : full_open(dirfd, name, O_RDWR, size);
 
 	if (header_fd < 0) {
 		int err = errno;

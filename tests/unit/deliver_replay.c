@@ -33,6 +33,7 @@ static struct segment *segment;
 static struct message letters[LETTERS];
 static uint64_t offsets[LETTERS];
 static atomic_bool stop;
+static unsigned naside; /* files that recover() has put aside */
 
 static int
 start(void **state)
@@ -329,6 +330,10 @@ recover(void)
 	dirs.damaged = open(scratch_path("damaged"), O_RDONLY | O_DIRECTORY);
 	dirs.held = held;
 	recovery_run(&dirs, &crc, "", &stop, &x);
+	naside = 0;
+	for (size_t at = 0; at < x.aside.len; naside++)
+		at += strlen(x.aside.data + at) + 1;
+	buf_free(&x.aside);
 	close(dirs.root);
 	close(dirs.damaged);
 	return x;
@@ -441,7 +446,7 @@ ended_there(unsigned i, unsigned times)
 	struct attempts a;
 
 	for (unsigned n = 0; n < times; n++) {
-		attempts_open(&a, dir);
+		assert_int_equal(attempts_open(&a, dir), 0);
 		assert_true(attempts_begin(&a, "00000001.log", 8192));
 		assert_true(attempts_begin(&a, "00000001.log", offsets[i]));
 		attempts_close(&a);
@@ -477,7 +482,7 @@ readers_that_were_killed(void **state)
 	for (unsigned i = 0; i < LETTERS; i++)
 		ended_there(i, ATTEMPTS_MAX - 1);
 	for (unsigned i = 0; i < 10; i++) {
-		attempts_open(&a, dir);
+		assert_int_equal(attempts_open(&a, dir), 0);
 		assert_true(attempts_begin(&a, "00000001.log", offsets[3]));
 		attempts_rest(&a);
 		attempts_close(&a);
@@ -510,6 +515,146 @@ a_version_of_the_future(void **state)
 	close(fd);
 }
 
+/* FAULT B3: what is none of our files neither stops the reading nor stays. */
+static void
+things_that_are_no_segments(void **state)
+{
+	struct recovery_result x;
+	int fd;
+
+	(void)state;
+	assert_int_equal(mkfifoat(dir, "00000002.log", 0600), 0);
+	assert_int_equal(symlinkat("/dev/zero", dir, "00000003.log"), 0);
+	assert_int_equal(mkdirat(dir, "00000004.log", 0700), 0);
+	assert_int_equal(mkdirat(dir, "folder", 0700), 0);
+	assert_int_equal(mkfifoat(dir, "attempts", 0600), 0);
+	assert_int_equal(mkfifoat(dir, "doubt", 0600), 0);
+	fd = openat(dir, "00000005.log", O_WRONLY | O_CREAT, 0600);
+	assert_int_equal(ftruncate(fd, (off_t)SEGMENT_MAX + 1), 0);
+	close(fd);
+	fd = open(".", O_RDONLY | O_DIRECTORY);
+	assert_int_equal(recovery_version(&crc, fd, "j"), RECORD_VERSION);
+	close(fd);
+	x = recover();
+	assert_int_equal(x.error, 0);
+	assert_int_equal(naside, 6);
+	assert_int_equal(scratch_count(scratch_path("damaged")), 6);
+	assert_int_equal(scratch_count(scratch_path("journal")), 0);
+	assert_there(0, 0);
+}
+
+/* FAULT B3: a FIFO in the place of the note neither waits nor takes it. */
+static void
+a_doubt_that_is_no_file(void **state)
+{
+	struct journal_dir d = {.fd = dir};
+
+	(void)state;
+	assert_int_equal(mkfifoat(dir, "doubt", 0600), 0);
+	assert_int_equal(journal_dir_doubt(&d), 0);
+	assert_true(journal_dir_doubted(&d));
+}
+
+/* FAULT B3: an end before the first record is counted, too. */
+static void
+a_segment_that_ends_its_readers(void **state)
+{
+	struct recovery_result x;
+	struct attempts a;
+
+	(void)state;
+	for (unsigned n = 0; n < ATTEMPTS_MAX; n++) {
+		assert_int_equal(attempts_open(&a, dir), 0);
+		assert_true(attempts_begin(&a, "00000001.log", 0));
+		attempts_close(&a);
+	}
+	x = recover();
+	assert_int_equal(x.left_out, 1);
+	assert_there(0, LETTERS);
+	assert_int_equal(access(scratch_path(
+				    "journal/quarantine-0123456789ABCDEF"),
+			     F_OK),
+	    0);
+}
+
+static void
+write_headers(const struct record_header *h)
+{
+	char head[HEADER_LEN];
+
+	record_header_encode(&crc, h, head);
+	for (off_t at = 0; at <= RECORD_PAGE; at += RECORD_PAGE)
+		assert_int_equal(pwrite(segment->fd, head, sizeof(head), at),
+		    HEADER_LEN);
+}
+
+/* FAULT B3: a header whose numbers cannot be is no header, and no way to
+ * pass over what is behind it. */
+static void
+numbers_of_a_header(void **state)
+{
+	const uint64_t done[] = {0, RECORD_FIRST - 512, RECORD_FIRST + 1,
+	    SIZE + 512, UINT64_MAX};
+	struct record_header h = segment->header;
+	char head[HEADER_LEN];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(done) / sizeof(done[0]); i++) {
+		h.done = done[i];
+		record_header_encode(&crc, &h, head);
+		assert_false(record_header_decode(&crc, head, &h));
+	}
+	write_headers(&h);
+	assert_int_equal(recover().damaged, 1);
+	assert_int_equal(scratch_count(scratch_path("damaged")), 1);
+}
+
+static bool
+decodes(struct message *m, const char *file)
+{
+	struct buf b = {0};
+	struct record r;
+	struct replay roots;
+	struct message read;
+	const char *body;
+	bool ok;
+
+	record_encode(&b, m, file);
+	record_seal(&crc, &b, m->body.tail, 1, 0);
+	buf_append_span(&b, m->body.tail);
+	assert_true(record_decode(&crc, buf_span(&b), 1, 0, &r));
+	replay_init(&roots, &crc, dir, held, PLACE_AGAIN);
+	ok = record_message(&r, replay_root, &roots, &read, &body);
+	if (ok)
+		message_free(&read);
+	replay_free(&roots);
+	buf_free(&b);
+	return ok;
+}
+
+/* FAULT B3: each number of a record is bounded where it is decoded. */
+static void
+numbers_of_a_record(void **state)
+{
+	struct message *m = &letters[0];
+	struct message bad = *m;
+
+	(void)state;
+	assert_true(decodes(m, NULL));
+	bad.when = INT64_MAX / 100;
+	assert_false(decodes(&bad, NULL));
+	bad.when = -1;
+	assert_false(decodes(&bad, NULL));
+	bad = *m;
+	bad.body.filed = RECORD_BODY_MAX;
+	assert_true(decodes(&bad, "body"));
+	bad.body.filed++;
+	assert_false(decodes(&bad, "body"));
+	bad = *m;
+	strcpy(bad.id, "../x");
+	assert_false(decodes(&bad, NULL));
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, start, finish)
 
 int
@@ -535,6 +680,11 @@ main(void)
 	    T(a_record_that_ends_its_readers),
 	    T(readers_that_were_killed),
 	    T(a_version_of_the_future),
+	    T(things_that_are_no_segments),
+	    T(a_doubt_that_is_no_file),
+	    T(a_segment_that_ends_its_readers),
+	    T(numbers_of_a_header),
+	    T(numbers_of_a_record),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
