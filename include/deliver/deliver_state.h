@@ -35,6 +35,7 @@ struct delivery {
 	struct delivery *queued;      /* the next one in its lane */
 	char *file;                   /* of its body, owned, or NULL */
 	uint64_t backlog;             /* its part of the deliver's */
+	struct space_need need;       /* and of the unplaced */
 	bool at_risk;                 /* its segment is bad: sync it now */
 };
 
@@ -55,7 +56,8 @@ struct deliver {
 	unsigned pending;
 	uint64_t last_id;
 	int spool; /* the directory */
-	int tmp;   /* the spool's tmp directory */
+	dev_t spool_dev;
+	int tmp; /* the spool's tmp directory */
 
 	/* with a journal */
 	struct jobs *aside; /* checkpoints, segments, recovery, held mail */
@@ -79,6 +81,7 @@ struct deliver {
 	struct shared *shared; /* NULL: this one alone */
 	unsigned slot;
 	uint64_t reserved, published;
+	struct space_need unplaced; /* this one's own */
 
 	void (*broken)(void *ctx);
 	void *broken_ctx;
@@ -90,11 +93,16 @@ const struct smtp_reply *deliver_reply(int error);
 void delivery_answer(struct delivery *v, int error);
 /* Those of m that arrived are logged; true: all did. */
 bool delivery_log(const struct message *m);
+/* That it did not, and where. */
+void delivery_log_failure(const struct message *m, const char *spool);
 /* Off the list, and freed. */
 void delivery_free(struct delivery *v);
 
 /* A finished spool, on its way through the journal... */
 void delivery_commit(struct delivery *v);
+/* Nothing of it is kept; the client hears it after the call in which it
+ * asked. */
+void delivery_refuse(struct delivery *v, int error);
 /* Those that failed on the way, in a turn of the loop of their own. */
 loop_fn delivery_refuse_all;
 /* ... or straight into its mailboxes, fsynced. */

@@ -20,6 +20,7 @@
 struct held_options {
 	uint64_t limit;     /* octets */
 	uint64_t expire;    /* ms, then it is put into failed */
+	unsigned reserve;   /* percent of a file system, not for mailboxes */
 	const char *failed; /* a Maildir; absolute */
 };
 

@@ -23,6 +23,7 @@ struct segment;
 struct journal_options {
 	uint64_t segment;    /* octets of each file */
 	uint64_t checkpoint; /* ms */
+	unsigned reserve;    /* percent of a file system, not for mailboxes */
 	struct recipients *recipients;
 	/* two commits in a row failed, in two files: take no more mail */
 	void (*broken)(void *ctx);
@@ -46,6 +47,9 @@ void journal_free(struct journal **j);
 
 /* Where bodies of their own have their names. */
 int journal_dirfd(const struct journal *j);
+
+/* Of its directory: IDENT_LEN octets and a NUL. */
+const char *journal_name(const struct journal *j);
 
 /* A record of n octets has room in a segment. */
 bool journal_takes(const struct journal *j, uint64_t n);

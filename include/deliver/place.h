@@ -23,6 +23,8 @@ enum place_how {
 struct place_boxes;
 struct place_boxes *place_boxes_new(void);
 void place_boxes_free(struct place_boxes **b);
+/* Percent of each file system that is not written to: ENOSPC. 0 at first. */
+void place_reserve(struct place_boxes *b, unsigned percent);
 
 /* Blocks. Each copy's error says how it went: 0, or errno. */
 void place_message(struct place_boxes *b, struct message *m,

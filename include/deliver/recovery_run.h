@@ -12,6 +12,7 @@
 
 struct recovery_dirs {
 	int root, damaged, held; /* in the spool */
+	unsigned reserve; /* percent of a file system, not for mailboxes */
 };
 
 struct recovery_result {

@@ -1,12 +1,15 @@
 /*
- * space: is there room on the file systems that mail goes to? Asked at
- * every MAIL, so it asks them at most once a second.
+ * space: is there room on the file systems that mail goes to?
+ *
+ * Asked for every message, so it asks them at most once a second, or once a
+ * turn (a millisecond) where a second of mail could fill one.
  */
 #ifndef DELIVER_SPACE_H
 #define DELIVER_SPACE_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct space_fs;
 
@@ -16,11 +19,26 @@ struct space {
 	unsigned reserve; /* percent of octets and inodes to keep */
 };
 
+struct space_need {
+	uint64_t octets, files;
+};
+
+/* One more file of this size. */
+void space_need_file(struct space_need *n, uint64_t octets);
+
 /* fd must stay open. 0, or -1 with errno. */
 int space_add(struct space *s, int fd);
 void space_free(struct space *s);
 
-/* now: monotonic milliseconds. A file system that does not answer is full. */
-bool space_room(struct space *s, int64_t now, uint64_t octets);
+/* On all that were added. now: monotonic milliseconds. A file system that
+ * does not answer is full. */
+bool space_room(struct space *s, int64_t now, const struct space_need *n);
+
+/* On this one, of which fd is some file or directory. */
+bool space_room_on(struct space *s, int64_t now, dev_t dev, int fd,
+    const struct space_need *n);
+/* The same, for what is written now: the next one finds less. */
+bool space_take(struct space *s, int64_t now, dev_t dev, int fd,
+    const struct space_need *n);
 
 #endif

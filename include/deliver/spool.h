@@ -34,6 +34,10 @@ struct spool_options {
 	int dirfd;
 	size_t memory; /* octets before it becomes a file */
 	int64_t when;  /* seconds since 1970: when it began */
+	/* NULL, or asked for each block that goes into the file: no room is
+	 * ENOSPC */
+	bool (*room)(void *ctx, size_t n);
+	void *room_ctx;
 	/* NULL: no lines; else called by spool_write() with what follows */
 	spool_head_fn *head;
 	const struct envelope *env;

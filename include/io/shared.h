@@ -28,6 +28,9 @@ enum shared_counter {
 	SHARED_PRESSURED, /* sessions whose deadlines were shortened */
 	SHARED_QUIRKS,    /* messages with a quirk */
 	SHARED_JOURNAL,   /* octets in journals, or reserved there: a level */
+	/* levels: committed, and not yet in mailboxes */
+	SHARED_UNPLACED, /* octets */
+	SHARED_UNPLACED_FILES,
 	SHARED_COUNTERS
 };
 
@@ -42,8 +45,23 @@ struct shared;
 /* NULL with errno. */
 struct shared *shared_new(void);
 
-/* The slot's levels and per-address counts, after its worker has gone. */
+/*
+ * The slot's levels and per-address counts, after its worker has gone. For
+ * the master alone. What was not yet placed goes on being counted for the
+ * worker's journal, if it had one.
+ */
 void shared_clear_slot(struct shared *s, unsigned slot);
+
+#define SHARED_ID_LEN 16
+
+/* The journal of the slot's worker: SHARED_ID_LEN octets. */
+void shared_set_journal(struct shared *s, unsigned slot, const char *id);
+/*
+ * What workers that died had not placed: for whose journal gone() says true,
+ * it is forgotten. id has SHARED_ID_LEN octets and no NUL.
+ */
+void shared_forget(struct shared *s, bool (*gone)(void *ctx, const char *id),
+    void *ctx);
 
 void shared_add(struct shared *s, unsigned slot, enum shared_counter c,
     int64_t n);

@@ -170,6 +170,7 @@ rewrite(struct checkpoint *c, struct step *t, uint64_t to)
 	struct replay r;
 
 	replay_init(&r, &j->crc, j->dir.fd, j->held, PLACE_REWRITE);
+	place_reserve(r.boxes, j->o->reserve);
 	r.at = is_wanted;
 	r.ctx = t;
 	if (replay_range(&r, t->segment->fd, t->segment->header.nonce, t->from,

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "deliver/budget.h"
 #include "deliver/deliver_state.h"
 #include "deliver/lookup.h"
 #include "io/log.h"
@@ -36,12 +37,24 @@ deliver_size_max(const struct envelope *e)
 	return e->targets ? e->targets->size : 0;
 }
 
+static bool
+spool_room(void *ctx, size_t n)
+{
+	struct deliver *d = ctx;
+	const struct space_need need = {n, 1};
+
+	return space_room_on(&d->space, loop_now(d->loop), d->spool_dev, d->tmp,
+	    &need);
+}
+
 struct spool *
 deliver_spool(struct deliver *d, const struct envelope *e)
 {
 	const struct deliver_options *o = d->options;
 	struct spool_options s = {.jobs = d->jobs,
 	    .dirfd = d->tmp,
+	    .room = spool_room,
+	    .room_ctx = d,
 	    .memory = SPOOL_MEMORY,
 	    .when = loop_wall(d->loop) / 1000,
 	    .env = e,
@@ -90,8 +103,8 @@ delivery_log(const struct message *m)
 	return all;
 }
 
-static void
-log_failure(const struct message *m, const char *spool)
+void
+delivery_log_failure(const struct message *m, const char *spool)
 {
 	const struct message_copy *c = m->failed;
 	bool full = m->error == ENOSPC || m->error == EDQUOT;
@@ -111,7 +124,7 @@ log_result(const struct message *m, const char *spool)
 		return;
 	}
 	if (m->error) {
-		log_failure(m, spool);
+		delivery_log_failure(m, spool);
 		return;
 	}
 	delivery_log(m);
@@ -125,6 +138,7 @@ delivery_free(struct delivery *v)
 		v->d->pending--;
 	}
 	v->d->backlog -= v->backlog;
+	budget_return(v);
 	buf_free(&v->entry.record);
 	message_free(&v->message);
 	free(v->file);
@@ -188,7 +202,10 @@ on_spooled(void *ctx)
 		return;
 	}
 	message_ready(&v->message);
-	delivery_direct(v);
+	if (spool_error(v->message.spool) || budget_take(v))
+		delivery_direct(v);
+	else
+		delivery_refuse(v, ENOSPC);
 }
 
 uint64_t

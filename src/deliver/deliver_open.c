@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <utlist.h>
 
+#include "deliver/budget.h"
 #include "deliver/deliver_state.h"
 #include "deliver/journal_dir.h"
 #include "deliver/recovery.h"
@@ -21,12 +23,15 @@
 static int
 open_tmp(struct deliver *d)
 {
+	struct stat st;
+
 	d->spool = open(d->options->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (d->spool < 0)
 		return -1;
 	d->tmp = journal_dir_open(d->spool, "tmp");
-	if (d->tmp < 0)
+	if (d->tmp < 0 || fstat(d->tmp, &st) < 0)
 		return -1;
+	d->spool_dev = st.st_dev;
 	return faccessat(d->tmp, ".", W_OK | X_OK, AT_EACCESS);
 }
 
@@ -50,6 +55,7 @@ on_tick(void *ctx)
 	struct deliver *d = ctx;
 
 	hold_again(d);
+	budget_tick(d);
 	if (d->journal) {
 		(void)journal_total(d); /* also when no MAIL comes here */
 		delivery_refuse_parked(d, false);
@@ -67,12 +73,13 @@ open_aside(struct deliver *d)
 	const struct deliver_options *o = d->options;
 	const struct held_options held = {.limit = o->held,
 	    .expire = o->expire,
+	    .reserve = o->reserve,
 	    .failed = o->failed};
 
 	d->aside = jobs_new(d->loop, ASIDE);
 	if (!d->aside)
 		return -1;
-	d->recovery = recovery_new(d->spool, d->aside);
+	d->recovery = recovery_new(d->spool, o->reserve, d->aside);
 	if (!d->recovery)
 		return -1;
 	d->held = held_new(&held, d->spool, d->aside);
@@ -124,14 +131,12 @@ open_journal(struct deliver *d)
 
 	d->journal_options = (struct journal_options){.segment = o->segment,
 	    .checkpoint = o->checkpoint,
+	    .reserve = o->reserve,
 	    .recipients = o->recipients,
 	    .broken = on_broken,
 	    .tick = on_tick,
 	    .ctx = d};
 	if (lanes_init(d) < 0 || open_aside(d) < 0)
-		return -1;
-	d->refusal = loop_timer(d->loop, delivery_refuse_all, d);
-	if (!d->refusal)
 		return -1;
 	d->journal =
 	    journal_new(&d->journal_options, d->spool, d->loop, d->aside);
@@ -145,7 +150,8 @@ open_all(struct deliver *d, const char **what)
 	struct maildir_root *root;
 
 	*what = d->options->spool;
-	if (open_tmp(d) < 0 || space_add(&d->space, d->tmp) < 0)
+	d->refusal = loop_timer(d->loop, delivery_refuse_all, d);
+	if (!d->refusal || open_tmp(d) < 0 || space_add(&d->space, d->tmp) < 0)
 		return -1;
 	for (unsigned i = 0;
 	     (root = recipients_root(d->options->recipients, i)); i++) {
@@ -192,6 +198,11 @@ deliver_free(struct deliver **p)
 	*p = NULL;
 	if (!d)
 		return;
+	if (d->shared)
+		shared_add(d->shared, d->slot, SHARED_JOURNAL,
+		    -(int64_t)d->published);
+	d->shared =
+	    NULL; /* what is not placed now, its journal's reader does */
 	if (d->recovery)
 		recovery_stop(d->recovery);
 	jobs_free(&d->aside);
@@ -209,9 +220,6 @@ deliver_free(struct deliver **p)
 		close(d->tmp);
 	if (d->spool >= 0)
 		close(d->spool);
-	if (d->shared)
-		shared_add(d->shared, d->slot, SHARED_JOURNAL,
-		    -(int64_t)d->published);
 	free(d);
 }
 
@@ -220,6 +228,8 @@ deliver_share(struct deliver *d, struct shared *shared, unsigned slot)
 {
 	d->shared = shared;
 	d->slot = slot;
+	if (d->journal)
+		shared_set_journal(shared, slot, journal_name(d->journal));
 }
 
 void
@@ -266,7 +276,9 @@ in_journal(const struct deliver *d, uint64_t n)
 bool
 deliver_reserve(struct deliver *d, uint64_t n)
 {
-	if (!space_room(&d->space, loop_now(d->loop), n))
+	const struct space_need need = {n, 1};
+
+	if (!space_room(&d->space, loop_now(d->loop), &need))
 		return false;
 	if (!d->journal)
 		return true;

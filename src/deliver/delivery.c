@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "deliver/budget.h"
 #include "deliver/deliver_state.h"
 #include "io/log.h"
 
@@ -33,8 +34,7 @@ refuse_now(struct delivery *v)
 {
 	int error = v->message.error;
 
-	log_event(LOG_ERROR, "undelivered", LOG_STR("message", v->message.id),
-	    LOG_STR("spool", v->d->options->spool), LOG_ERRNO(error));
+	delivery_log_failure(&v->message, v->d->options->spool);
 	if (v->file)
 		unlinkat(journal_dirfd(v->d->journal), v->file, 0);
 	delivery_answer(v, error);
@@ -55,9 +55,8 @@ delivery_refuse_all(void *ctx)
 	delivery_unpark(d);
 }
 
-/* The client hears it after the call in which it asked. */
-static void
-refuse(struct delivery *v, int error)
+void
+delivery_refuse(struct delivery *v, int error)
 {
 	struct deliver *d = v->d;
 
@@ -78,7 +77,7 @@ on_committed(struct journal_entry *e, int error)
 	if (!error)
 		v->file = NULL; /* the journal's now */
 	if (error) {
-		refuse(v, error);
+		delivery_refuse(v, error);
 	} else if (atomic_load(&v->message.abandoned)) {
 		/* the client was told so, and sends it again */
 		log_event(LOG_INFO, "abandoned",
@@ -114,7 +113,7 @@ commit(struct delivery *v)
 	if (park(v))
 		return;
 	if (atomic_load(&m->abandoned)) {
-		refuse(v, ECANCELED);
+		delivery_refuse(v, ECANCELED);
 		return;
 	}
 	v->entry.body = m->body.tail;
@@ -136,7 +135,7 @@ delivery_refuse_parked(struct deliver *d, bool waited_for)
 			continue;
 		}
 		*end = v->queued;
-		refuse(v, ECANCELED);
+		delivery_refuse(v, ECANCELED);
 	}
 	d->parked_end = end;
 }
@@ -189,7 +188,7 @@ seal_done(struct job *job, void *ctx)
 	const struct seal *s = (struct seal *)job;
 
 	if (s->error)
-		refuse(ctx, s->error);
+		delivery_refuse(ctx, s->error);
 	else
 		commit(ctx);
 }
@@ -245,12 +244,14 @@ delivery_commit(struct delivery *v)
 	int error = spool_error(m->spool);
 
 	if (error) {
-		refuse(v, error);
+		delivery_refuse(v, error);
 		return;
 	}
 	message_ready(m);
 	if (any_held(v)) /* since RCPT */
-		refuse(v, EDQUOT);
+		delivery_refuse(v, EDQUOT);
+	else if (!budget_take(v))
+		delivery_refuse(v, ENOSPC);
 	else if (is_too_large(v))
 		delivery_direct(v);
 	else if (m->body.fd >= 0)

@@ -101,6 +101,7 @@ open_mail(struct held_pass *p, const char *name, struct held_mail *h,
 				    SEGMENT_MAX),
 	    .m = {.body = {.fd = -1}}};
 	replay_init(&h->replay, p->crc, p->dirfd, p->dirfd, PLACE_AGAIN);
+	place_reserve(h->replay.boxes, p->o->reserve);
 	if (h->fd < 0 || fstat(h->fd, st) < 0 ||
 	    read_mail(p, h, (size_t)st->st_size) < 0) {
 		close_mail(h);

@@ -307,6 +307,12 @@ journal_dirfd(const struct journal *j)
 	return j->dir.fd;
 }
 
+const char *
+journal_name(const struct journal *j)
+{
+	return j->dir.name;
+}
+
 static void
 free_list(struct segment *s)
 {

@@ -158,6 +158,7 @@ lanes_init(struct deliver *d)
 	for (unsigned i = 0; i < LANES; i++) {
 		d->lanes[i].d = d;
 		d->lanes[i].boxes = place_boxes_new();
+		place_reserve(d->lanes[i].boxes, d->options->reserve);
 	}
 	return d->gathered ? 0 : -1;
 }

@@ -20,11 +20,13 @@
 #include "deliver/full_io.h"
 #include "deliver/place_find.h"
 #include "deliver/place_listing.h"
+#include "deliver/space.h"
 
 #define BOXES   16
 #define LIFE_MS 1000
 
 struct place_box {
+	struct place_boxes *all;
 	const struct maildir_root *root;
 	struct buf path; /* with its NUL; empty: nothing is open */
 	struct maildir_box box;
@@ -36,6 +38,7 @@ struct place_box {
 struct place_boxes {
 	struct place_box boxes[BOXES];
 	unsigned next; /* to be replaced */
+	struct space space;
 };
 
 /* --- open mailboxes --- */
@@ -76,7 +79,15 @@ place_boxes_free(struct place_boxes **p)
 	*p = NULL;
 	for (unsigned i = 0; b && i < BOXES; i++)
 		forget(&b->boxes[i]);
+	if (b)
+		space_free(&b->space);
 	free(b);
+}
+
+void
+place_reserve(struct place_boxes *b, unsigned percent)
+{
+	b->space.reserve = percent;
 }
 
 static struct place_box *
@@ -119,6 +130,7 @@ open_box(struct place_boxes *b, const struct message_copy *c)
 		maildir_box_close(&x->box);
 		return NULL;
 	}
+	x->all = b;
 	x->root = c->root;
 	buf_append(&x->path, c->path, strlen(c->path) + 1);
 	x->until = now_ms() + LIFE_MS;
@@ -140,14 +152,28 @@ close_file(struct message_copy *c, bool sync)
 	return err ? -1 : 0;
 }
 
+static bool
+has_room(struct place_box *x, const struct message_copy *c)
+{
+	struct space_need n = {0, 0};
+
+	space_need_file(&n, c->size);
+	return space_take(&x->all->space, now_ms(), x->box.dev, x->box.new, &n);
+}
+
 /* A whole file in tmp, or none. */
 static int
-write_tmp(const struct maildir_box *b, struct message *m,
-    struct message_copy *c, const char *tmp, bool sync)
+write_tmp(struct place_box *x, struct message *m, struct message_copy *c,
+    const char *tmp, bool sync)
 {
+	const struct maildir_box *b = &x->box;
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	int err;
 
+	if (!has_room(x, c)) {
+		errno = ENOSPC;
+		return -1;
+	}
 	c->file.fd = openat(b->tmp, tmp, flags, 0600);
 	if (c->file.fd < 0)
 		return -1;
@@ -189,23 +215,26 @@ link_body(const struct maildir_box *b, const struct message *m,
 }
 
 static int
-put_new(const struct maildir_box *b, struct message *m, struct message_copy *c,
+put_new(struct place_box *x, struct message *m, struct message_copy *c,
     const char *tmp, bool sync)
 {
+	const struct maildir_box *b = &x->box;
+
 	if (!link_body(b, m, c) &&
-	    (write_tmp(b, m, c, tmp, sync) < 0 || publish(b, tmp, c->name) < 0))
+	    (write_tmp(x, m, c, tmp, sync) < 0 || publish(b, tmp, c->name) < 0))
 		return -1;
 	return sync ? full_sync_dir(b->new) : 0;
 }
 
 /* Over what is there: whole to any reader, before and after. */
 static int
-put_over(const struct maildir_box *b, struct message *m, struct message_copy *c,
+put_over(struct place_box *x, struct message *m, struct message_copy *c,
     const char *tmp, const struct place_found *f, bool sync)
 {
+	const struct maildir_box *b = &x->box;
 	int err;
 
-	if (write_tmp(b, m, c, tmp, sync) < 0)
+	if (write_tmp(x, m, c, tmp, sync) < 0)
 		return -1;
 	if (renameat(b->tmp, tmp, f->dir, f->name) < 0) {
 		err = errno;
@@ -234,9 +263,9 @@ put_again(struct place_box *x, struct message *m, struct message_copy *c,
 	if (place_find(b, &x->cur, m, c, &f) < 0)
 		return -1;
 	if (f.dir < 0)
-		return put_new(b, m, c, tmp, sync);
+		return put_new(x, m, c, tmp, sync);
 	if (rewrite || !f.same)
-		r = put_over(b, m, c, tmp, &f, sync);
+		r = put_over(x, m, c, tmp, &f, sync);
 	else
 		r = sync ? place_find_sync(&f) : 0;
 	err = errno;
@@ -257,7 +286,7 @@ put(struct place_boxes *b, struct message *m, struct message_copy *c,
 	sync = how == PLACE_SYNCED || how == PLACE_REWRITE ||
 	       c->root->sync < 0 || x->box.dev != c->root->dev;
 	if (how == PLACE_NEW || how == PLACE_SYNCED)
-		return put_new(&x->box, m, c, c->name, sync);
+		return put_new(x, m, c, c->name, sync);
 	return put_again(x, m, c, how == PLACE_REWRITE, sync);
 }
 

@@ -56,7 +56,7 @@ check_version(void *ctx, const char *name)
 }
 
 struct recovery *
-recovery_new(int spool, struct jobs *aside)
+recovery_new(int spool, unsigned reserve, struct jobs *aside)
 {
 	struct recovery *r = calloc(1, sizeof(*r));
 
@@ -64,6 +64,7 @@ recovery_new(int spool, struct jobs *aside)
 		abort();
 	r->aside = aside;
 	crc32c_init(&r->crc);
+	r->dirs.reserve = reserve;
 	r->dirs.root = journal_dir_open(spool, "journal");
 	r->dirs.damaged = journal_dir_open(spool, "damaged");
 	r->dirs.held = journal_dir_open(spool, "held");

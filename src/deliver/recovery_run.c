@@ -133,6 +133,7 @@ replay(struct run *run, int fd, const struct record_header *h,
 	int error = 0;
 
 	replay_init(&r, run->crc, run->dir.fd, run->dirs->held, how);
+	place_reserve(r.boxes, run->dirs->reserve);
 	r.stop = run->stop;
 	r.at = at_record;
 	r.ctx = run;

@@ -192,14 +192,27 @@ begin_file(struct spool *s)
 	s->block = all;
 }
 
+static void
+fail(struct spool *s, int error)
+{
+	s->error = error;
+	s->cr = false;
+	buf_free(&s->block);
+}
+
 static void write_done(struct job *job, void *ctx);
 
 /* Gives the gathered block to a job. */
 static void
 submit(struct spool *s)
 {
-	struct write_job *w = calloc(1, sizeof(*w));
+	struct write_job *w;
 
+	if (s->o.room && !s->o.room(s->o.room_ctx, s->block.len)) {
+		fail(s, ENOSPC);
+		return;
+	}
+	w = calloc(1, sizeof(*w));
 	if (!w)
 		abort();
 	if (!s->file)
@@ -224,14 +237,6 @@ submit_if_worth(struct spool *s)
 
 	if (!s->write && !s->finished && s->block.len >= enough)
 		submit(s);
-}
-
-static void
-fail(struct spool *s, int error)
-{
-	s->error = error;
-	s->cr = false;
-	buf_free(&s->block);
 }
 
 /* The owner may free the spool in either call: each is the last thing. */

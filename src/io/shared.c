@@ -10,14 +10,16 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 
 #include "base/siphash.h"
 
-#define CELLS 16384u /* a power of two; twice a busy server's sessions */
-#define PROBE 32u
-#define SETS  2048u /* of a table: 16,384 keys in 128 KiB */
+#define CELLS   16384u /* a power of two; twice a busy server's sessions */
+#define PROBE   32u
+#define ORPHANS 32u
+#define SETS    2048u /* of a table: 16,384 keys in 128 KiB */
 
 #define LOGGED     1024u /* addresses; two in one place are both logged */
 #define LOG_EVERY  1000  /* ms for one address, and for */
@@ -31,11 +33,20 @@ struct cell {
 /* Padded, so that no two workers write to one cache line. */
 struct slot {
 	_Alignas(64) _Atomic int64_t counter[SHARED_COUNTERS];
+	_Atomic uint64_t journal[2]; /* its id; 0: it has none */
+};
+
+/* Left by a worker that died. Written by the master while journal[0] is 0,
+ * and made 0 by whoever finds that its journal is gone. */
+struct orphan {
+	_Atomic uint64_t journal[2];
+	_Atomic int64_t unplaced[2]; /* octets, files */
 };
 
 struct shared {
 	uint8_t hash_key[SIPHASH_KEY_LEN];
 	struct slot slots[SHARED_SLOTS];
+	struct orphan orphans[ORPHANS];
 	struct cell cells[CELLS];
 	_Atomic uint64_t logged[LOGGED]; /* key's high 20 bits, ms */
 	_Atomic uint64_t log_window;     /* its first ms << 4, lines */
@@ -58,12 +69,69 @@ shared_new(void)
 	return s;
 }
 
+/* When there are more than can be told apart, the last one stands for all. */
+static struct orphan *
+find_orphan(struct shared *s)
+{
+	unsigned i = 0;
+
+	while (i + 1 < ORPHANS && s->orphans[i].journal[0])
+		i++;
+	return &s->orphans[i];
+}
+
+static void
+leave_orphan(struct shared *s, struct slot *slot)
+{
+	struct orphan *o = find_orphan(s);
+
+	if (!slot->journal[0] || slot->counter[SHARED_UNPLACED] <= 0)
+		return;
+	if (!o->journal[0])
+		o->unplaced[0] = o->unplaced[1] = 0;
+	o->unplaced[0] += slot->counter[SHARED_UNPLACED];
+	o->unplaced[1] += slot->counter[SHARED_UNPLACED_FILES];
+	o->journal[1] = slot->journal[1];
+	o->journal[0] = slot->journal[0];
+}
+
+void
+shared_set_journal(struct shared *s, unsigned slot, const char *id)
+{
+	uint64_t words[2];
+
+	memcpy(words, id, SHARED_ID_LEN);
+	s->slots[slot].journal[1] = words[1];
+	s->slots[slot].journal[0] = words[0];
+}
+
+void
+shared_forget(struct shared *s, bool (*gone)(void *ctx, const char *id),
+    void *ctx)
+{
+	for (unsigned i = 0; i < ORPHANS; i++) {
+		struct orphan *o = &s->orphans[i];
+		uint64_t words[2] = {o->journal[0], o->journal[1]};
+		char id[SHARED_ID_LEN];
+
+		memcpy(id, words, SHARED_ID_LEN);
+		if (words[0] && gone(ctx, id))
+			/* unless it is somebody else's by now */
+			atomic_compare_exchange_strong(&o->journal[0],
+			    &words[0], 0);
+	}
+}
+
 void
 shared_clear_slot(struct shared *s, unsigned slot)
 {
+	leave_orphan(s, &s->slots[slot]);
+	s->slots[slot].journal[0] = 0;
 	s->slots[slot].counter[SHARED_SESSIONS] = 0;
 	s->slots[slot].counter[SHARED_REFUSING] = 0;
 	s->slots[slot].counter[SHARED_JOURNAL] = 0;
+	s->slots[slot].counter[SHARED_UNPLACED] = 0;
+	s->slots[slot].counter[SHARED_UNPLACED_FILES] = 0;
 	for (unsigned i = 0; i < CELLS; i++)
 		/* read first: an untouched page must stay untouched */
 		if (s->cells[i].key && s->cells[i].count[slot])
@@ -77,10 +145,24 @@ shared_add(struct shared *s, unsigned slot, enum shared_counter c, int64_t n)
 	    memory_order_relaxed);
 }
 
+static int64_t
+orphaned(const struct shared *s, unsigned which)
+{
+	int64_t total = 0;
+
+	for (unsigned i = 0; i < ORPHANS; i++)
+		if (s->orphans[i].journal[0])
+			total += s->orphans[i].unplaced[which];
+	return total;
+}
+
 int64_t
 shared_total(const struct shared *s, enum shared_counter c)
 {
 	int64_t total = 0;
+
+	if (c == SHARED_UNPLACED || c == SHARED_UNPLACED_FILES)
+		total = orphaned(s, c - SHARED_UNPLACED);
 
 	for (unsigned i = 0; i < SHARED_SLOTS; i++)
 		total += atomic_load_explicit(&s->slots[i].counter[c],

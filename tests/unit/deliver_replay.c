@@ -314,7 +314,7 @@ a_leftover_in_tmp(void **state)
 static struct recovery_result
 recover(void)
 {
-	struct recovery_dirs dirs;
+	struct recovery_dirs dirs = {0};
 	struct recovery_result x;
 	char to[512];
 

@@ -1,0 +1,99 @@
+/*
+ * budget: the level of this worker in the shared mapping. On the loop; blocks
+ * for statvfs as space does, and seldom for a name in the spool.
+ */
+#include "deliver/budget.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "deliver/deliver_state.h"
+
+static void
+count(struct deliver *d, const struct space_need *n, int64_t sign)
+{
+	d->unplaced.octets += (uint64_t)sign * n->octets;
+	d->unplaced.files += (uint64_t)sign * n->files;
+	if (!d->shared)
+		return;
+	shared_add(d->shared, d->slot, SHARED_UNPLACED,
+	    sign * (int64_t)n->octets);
+	shared_add(d->shared, d->slot, SHARED_UNPLACED_FILES,
+	    sign * (int64_t)n->files);
+}
+
+static uint64_t
+total(const struct deliver *d, enum shared_counter c, uint64_t mine)
+{
+	int64_t all = d->shared ? shared_total(d->shared, c) : 0;
+
+	return all > 0 ? (uint64_t)all : mine;
+}
+
+/* A body that has a file on the spool's disk is linked there, not written. */
+static struct space_need
+cost(const struct deliver *d, const struct message *m)
+{
+	bool linked = d->journal && m->body.fd >= 0 &&
+		      m->copies[0].root->dev == d->spool_dev;
+	struct space_need n = {0, 0};
+
+	for (unsigned i = linked; i < m->ncopies; i++)
+		space_need_file(&n, m->copies[i].size);
+	return n;
+}
+
+bool
+budget_take(struct delivery *v)
+{
+	struct deliver *d = v->d;
+	struct message *m = &v->message;
+	const struct maildir_root *last = NULL;
+	struct space_need all;
+
+	v->need = cost(d, m);
+	all.octets =
+	    v->need.octets + total(d, SHARED_UNPLACED, d->unplaced.octets);
+	all.files =
+	    v->need.files + total(d, SHARED_UNPLACED_FILES, d->unplaced.files);
+	for (unsigned i = 0; i < m->ncopies; i++) {
+		const struct maildir_root *r = m->copies[i].root;
+
+		if (r != last && !space_room_on(&d->space, loop_now(d->loop),
+				     r->dev, r->fd, &all)) {
+			m->failed = &m->copies[i];
+			v->need = (struct space_need){0, 0};
+			return false;
+		}
+		last = r;
+	}
+	count(d, &v->need, 1);
+	return true;
+}
+
+void
+budget_return(struct delivery *v)
+{
+	count(v->d, &v->need, -1);
+	v->need = (struct space_need){0, 0};
+}
+
+static bool
+is_gone(void *ctx, const char *journal)
+{
+	const struct deliver *d = ctx;
+	char path[sizeof("journal/") + SHARED_ID_LEN];
+
+	snprintf(path, sizeof(path), "journal/%.*s", SHARED_ID_LEN, journal);
+	return faccessat(d->spool, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+	       errno == ENOENT;
+}
+
+void
+budget_tick(struct deliver *d)
+{
+	if (d->shared)
+		shared_forget(d->shared, is_gone, d);
+}
