@@ -37,6 +37,8 @@ struct delivery {
 	uint64_t backlog;             /* its part of the deliver's */
 	struct space_need need;       /* and of the unplaced */
 	bool at_risk;                 /* its segment is bad: sync it now */
+	bool again;                   /* a root had changed the first time */
+	bool kept;                    /* so its job is one once more */
 };
 
 struct lane {
@@ -45,6 +47,8 @@ struct lane {
 	struct place_boxes *boxes;
 	struct delivery *first; /* being placed; NULL: idle */
 	int64_t since;          /* ms, of loop_now() */
+	bool stale;  /* a root has changed, and nothing is placed yet */
+	bool looked; /* so the loop has looked */
 };
 
 struct deliver {
@@ -83,6 +87,10 @@ struct deliver {
 	uint64_t reserved, published;
 	struct space_need unplaced; /* this one's own */
 
+	/* what is open, and where it should be */
+	int64_t looked;  /* ms, of loop_now() */
+	bool spool_lost; /* no mail is taken */
+
 	void (*broken)(void *ctx);
 	void *broken_ctx;
 };
@@ -114,6 +122,9 @@ void lanes_free(struct deliver *d);
 void delivery_refuse_parked(struct deliver *d, bool waited_for);
 /* What was parked, as far as the backlog allows. */
 void delivery_unpark(struct deliver *d);
+/* Are spool and roots still what their paths lead to? Opens anew what is
+ * not, and says so. */
+void deliver_look(struct deliver *d);
 /* Committed: into its mailboxes. */
 void lanes_put(struct delivery *v);
 /* Not taken by a mailbox: into held/. */

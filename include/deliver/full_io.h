@@ -17,6 +17,12 @@
  */
 int full_open(int dir, const char *name, int flags, uint64_t max);
 
+/*
+ * Does path still lead to the directory that fd is? 0, or -1 with errno:
+ * ESTALE when it leads to another one.
+ */
+int full_same(const char *path, int fd);
+
 /* Each: 0, or -1 with errno. A file that ends before n octets is EIO. */
 int full_pread(int fd, char *to, size_t n, uint64_t at);
 int full_pwrite(int fd, struct span s, uint64_t at);

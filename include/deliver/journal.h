@@ -21,12 +21,15 @@ struct recipients;
 struct segment;
 
 struct journal_options {
+	const char *spool;   /* its path */
 	uint64_t segment;    /* octets of each file */
 	uint64_t checkpoint; /* ms */
 	unsigned reserve;    /* percent of a file system, not for mailboxes */
 	struct recipients *recipients;
 	/* two commits in a row failed, in two files: take no more mail */
 	void (*broken)(void *ctx);
+	/* the spool or a root is not what was opened: look at all of them */
+	void (*look)(void *ctx);
 	/* every checkpoint's time, whether there is anything to do or not */
 	void (*tick)(void *ctx);
 	void *ctx;
@@ -61,7 +64,8 @@ struct journal_entry {
 	/* the body's file, unlinked in the end, or NULL; the journal's own
 	 * once done() was called without an error */
 	char *file;
-	/* on the loop, when it is on disk, or not: errno */
+	/* on the loop, when it is on disk, or not: errno; ESTALE when the spool
+	 * was moved away */
 	void (*done)(struct journal_entry *e, int error);
 
 	/* the journal's */
@@ -80,6 +84,12 @@ void journal_finish(struct journal *j, const struct journal_entry *e);
 
 /* The same, but it is not to be delivered at all. */
 void journal_drop(struct journal *j, const struct journal_entry *e);
+
+/*
+ * What was placed up to now may be where nobody finds it: it is placed again
+ * before a checkpoint passes it.
+ */
+void journal_doubt(struct journal *j);
 
 /* The segment of a committed entry was damaged since: deliver it synced. */
 bool journal_entry_at_risk(const struct journal_entry *e);

@@ -4,6 +4,8 @@
 #ifndef DELIVER_JOURNAL_STATE_H
 #define DELIVER_JOURNAL_STATE_H
 
+#include <stdatomic.h>
+
 #include "deliver/journal.h"
 #include "deliver/journal_dir.h"
 #include "deliver/record.h"
@@ -21,6 +23,7 @@ struct journal {
 	struct jobs *aside;     /* prepares segments, runs checkpoints */
 	struct jobs *committer; /* one thread, for nothing else */
 	struct crc32c crc;
+	int spool;   /* the caller's */
 	int root;    /* spool/journal */
 	int damaged; /* spool/damaged */
 	int held;    /* spool/held */
@@ -39,6 +42,7 @@ struct journal {
 	bool preparing;
 	bool stuck; /* the last checkpoint could not pass all it should */
 	bool broken;
+	atomic_uint moves; /* how often journal_doubt() was called */
 
 	struct checkpoint *checkpoint; /* under way, or NULL */
 	struct loop_event *timer;

@@ -8,6 +8,7 @@
 #ifndef DELIVER_MAILDIR_H
 #define DELIVER_MAILDIR_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,12 +16,17 @@
 
 #include "base/buf.h"
 
-/* The part of a deliver template before its first %, opened. */
+/*
+ * The part of a deliver template before its first %, opened. The loop may
+ * open it anew while threads use it: they find the old one or the new.
+ */
 struct maildir_root {
-	char *path; /* absolute */
-	int fd;     /* O_PATH directory; -1 before maildir_root_open() */
-	int sync;   /* the same, for syncfs(); -1: fsync each file there */
-	dev_t dev;
+	char *path;       /* absolute */
+	int fd;           /* O_PATH directory; -1 before maildir_root_open() */
+	_Atomic int sync; /* the same, for syncfs(); -1: there is none */
+	_Atomic dev_t dev;
+	atomic_bool each; /* sync is not to be trusted: fsync each file there */
+	atomic_bool gone; /* the path leads nowhere: nothing is written */
 };
 
 /*
@@ -36,6 +42,19 @@ int maildir_root_make(const char *path, bool *created);
  */
 int maildir_root_open(struct maildir_root *r);
 void maildir_root_close(struct maildir_root *r);
+
+/*
+ * Has what the path leads to changed since it was opened, or gone, or come
+ * back? On any thread.
+ */
+bool maildir_root_changed(const struct maildir_root *r);
+/*
+ * If so opens it anew: its descriptors keep their numbers. 1; 0: it is what
+ * was open; -1 with errno: it is gone.
+ */
+int maildir_root_renew(struct maildir_root *r);
+/* Not by the next checkpoint's syncfs(). */
+bool maildir_root_sync_each(const struct maildir_root *r);
 
 /*
  * May this become one component of a path? Not: empty, a leading dot, '/',

@@ -66,7 +66,7 @@ void message_head(struct buf *out, const struct envelope *e,
 
 /*
  * On a thread: all or nothing, and durable when it is over. ECANCELED: it was
- * abandoned in time.
+ * abandoned in time. ESTALE: the path of a root leads elsewhere by now.
  */
 void message_deliver(struct message *m);
 

@@ -44,8 +44,13 @@ void replay_free(struct replay *r);
 int replay_range(struct replay *r, int fd, uint64_t nonce, uint64_t from,
     uint64_t to);
 
-/* Everything placed so far is on disk: 0, or -1 with errno. */
+/*
+ * Everything placed so far is on disk: 0, or -1 with errno. ESTALE: not where
+ * the path of its root leads to by now.
+ */
 int replay_sync(struct replay *r);
+/* That alone: 0, or -1 with ESTALE. */
+int replay_same(const struct replay *r);
 
 /* A root that was opened before, or is opened now. Never NULL. */
 record_root_fn replay_root;

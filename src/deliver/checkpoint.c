@@ -33,6 +33,7 @@ struct step {
 	bool over; /* and then there is nothing left */
 	bool bad;
 	bool moved; /* to damaged/ */
+	bool kept;  /* a root changed meanwhile: not passed this time */
 	int error;
 };
 
@@ -44,6 +45,8 @@ struct checkpoint {
 	struct step *steps;
 	unsigned nsteps;
 	int sync_error;
+	unsigned moves; /* of the journal, when this began */
+	bool again;     /* a root is not where its mail was placed */
 	unsigned held_back;
 };
 
@@ -137,11 +140,12 @@ note_file_systems(struct checkpoint *c)
 		n++;
 	c->fds = make(n + 1, sizeof(c->fds[0]));
 	for (unsigned i = 0; (root = recipients_root(r, i)); i++) {
-		bool known = root->sync < 0;
+		bool known = maildir_root_sync_each(root);
 
 		for (unsigned k = 0; k < i && !known; k++) {
 			other = recipients_root(r, k);
-			known = other->sync >= 0 && other->dev == root->dev;
+			known = !maildir_root_sync_each(other) &&
+				other->dev == root->dev;
 		}
 		if (known)
 			continue;
@@ -178,6 +182,8 @@ rewrite(struct checkpoint *c, struct step *t, uint64_t to)
 		t->error = errno;
 	else if (r.damaged)
 		t->error = EIO;
+	else
+		t->kept = replay_same(&r) < 0;
 	c->held_back += r.held_back;
 	replay_free(&r);
 }
@@ -205,6 +211,23 @@ pass(struct checkpoint *c, struct step *t)
 		unlinkat(j->dir.fd, t->files[i], 0);
 }
 
+/*
+ * What is passed must be where its path leads to: a root that was moved away,
+ * replaced or mounted over took its mail with it, and what was placed there
+ * is placed again.
+ */
+static bool
+any_moved(const struct checkpoint *c)
+{
+	const struct journal *j = c->j;
+	const struct maildir_root *root;
+
+	for (unsigned i = 0; (root = recipients_root(j->o->recipients, i)); i++)
+		if (maildir_root_changed(root))
+			return true;
+	return j->moves != c->moves;
+}
+
 static void
 checkpoint_run(struct job *job)
 {
@@ -216,15 +239,15 @@ checkpoint_run(struct job *job)
 	/* whoever reads this back after us must not trust what it finds */
 	if (c->sync_error && journal_dir_doubt(&c->j->dir) < 0)
 		c->sync_error = errno;
+	c->again = any_moved(c);
 	for (unsigned i = 0; i < c->nsteps; i++) {
 		struct step *t = &c->steps[i];
-
-		uint64_t to =
-		    c->sync_error || t->done < t->doubt ? t->done : t->doubt;
+		bool all = c->sync_error || c->again || t->done < t->doubt;
+		uint64_t to = all ? t->done : t->doubt;
 
 		if (t->from < to)
 			rewrite(c, t, to);
-		if (!t->error)
+		if (!t->error && !t->kept)
 			pass(c, t);
 	}
 }
@@ -245,6 +268,10 @@ apply(struct checkpoint *c, struct step *t)
 		j->stuck = true;
 		return;
 	}
+	if (t->kept) {
+		s->doubt = s->end;
+		return;
+	}
 	s->first = t->first;
 	if (!is_over(j, s))
 		return;
@@ -259,12 +286,12 @@ apply(struct checkpoint *c, struct step *t)
 	}
 }
 
-/* What was placed while the sync ran may be among what it lost. */
-static void
-doubt_all(struct journal *j)
+void
+journal_doubt(struct journal *j)
 {
 	struct segment *s;
 
+	j->moves++;
 	if (j->current)
 		j->current->doubt = j->current->end;
 	LL_FOREACH (j->retired, s)
@@ -278,7 +305,8 @@ checkpoint_done(struct job *job, void *ctx)
 	struct journal *j = ctx;
 
 	if (c->sync_error) {
-		doubt_all(j);
+		/* what was placed while it ran may be among what it lost */
+		journal_doubt(j);
 		log_event(LOG_ERROR, "sync-failed",
 		    LOG_STR("journal", j->dir.name),
 		    LOG_UINT("held", c->held_back), LOG_ERRNO(c->sync_error));
@@ -287,6 +315,8 @@ checkpoint_done(struct job *job, void *ctx)
 	for (unsigned i = 0; i < c->nsteps; i++)
 		apply(c, &c->steps[i]);
 	j->checkpoint = NULL;
+	if (c->again)
+		j->o->look(j->o->ctx);
 }
 
 static void
@@ -334,6 +364,7 @@ checkpoint_start(struct journal *j)
 	c->job.run = checkpoint_run;
 	c->job.free = checkpoint_free;
 	c->j = j;
+	c->moves = j->moves;
 	if (j->current)
 		note_step(c, j->current);
 	LL_FOREACH (j->retired, s)

@@ -169,6 +169,13 @@ delivery_done(struct job *job, void *ctx)
 	struct delivery *v = (struct delivery *)job;
 	struct deliver *d = ctx;
 
+	if (v->message.error == ESTALE && !v->again) {
+		deliver_look(d);
+		v->again = v->kept = true;
+		v->message.error = 0;
+		delivery_direct(v);
+		return;
+	}
 	log_result(&v->message, d->options->spool);
 	/* whoever hears of it may ask how many are under way */
 	DL_DELETE(d->deliveries, v);
@@ -180,7 +187,12 @@ delivery_done(struct job *job, void *ctx)
 static void
 job_free(struct job *job)
 {
-	delivery_free((struct delivery *)job);
+	struct delivery *v = (struct delivery *)job;
+
+	if (v->kept)
+		v->kept = false;
+	else
+		delivery_free(v);
 }
 
 void

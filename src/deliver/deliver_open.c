@@ -20,6 +20,8 @@
 /* Checkpoints, segments, recovery and held mail: one each. */
 #define ASIDE 4
 
+#define LOOK_AGE 1000 /* ms for which a look at spool and roots is good */
+
 static int
 open_tmp(struct deliver *d)
 {
@@ -50,10 +52,17 @@ on_broken(void *ctx)
 }
 
 static void
+look_again(void *ctx)
+{
+	deliver_look(ctx);
+}
+
+static void
 on_tick(void *ctx)
 {
 	struct deliver *d = ctx;
 
+	deliver_look(d);
 	hold_again(d);
 	budget_tick(d);
 	if (d->journal) {
@@ -129,11 +138,13 @@ open_journal(struct deliver *d)
 {
 	const struct deliver_options *o = d->options;
 
-	d->journal_options = (struct journal_options){.segment = o->segment,
+	d->journal_options = (struct journal_options){.spool = o->spool,
+	    .segment = o->segment,
 	    .checkpoint = o->checkpoint,
 	    .reserve = o->reserve,
 	    .recipients = o->recipients,
 	    .broken = on_broken,
+	    .look = look_again,
 	    .tick = on_tick,
 	    .ctx = d};
 	if (lanes_init(d) < 0 || open_aside(d) < 0)
@@ -278,7 +289,9 @@ deliver_reserve(struct deliver *d, uint64_t n)
 {
 	const struct space_need need = {n, 1};
 
-	if (!space_room(&d->space, loop_now(d->loop), &need))
+	if (loop_now(d->loop) - d->looked >= LOOK_AGE)
+		deliver_look(d);
+	if (d->spool_lost || !space_room(&d->space, loop_now(d->loop), &need))
 		return false;
 	if (!d->journal)
 		return true;

@@ -34,6 +34,19 @@ full_open(int dir, const char *name, int flags, uint64_t max)
 }
 
 int
+full_same(const char *path, int fd)
+{
+	struct stat named, open;
+
+	if (stat(path, &named) < 0 || fstat(fd, &open) < 0)
+		return -1;
+	if (named.st_ino == open.st_ino && named.st_dev == open.st_dev)
+		return 0;
+	errno = ESTALE;
+	return -1;
+}
+
+int
 full_pread(int fd, char *to, size_t n, uint64_t at)
 {
 	while (n) {

@@ -215,8 +215,15 @@ try_copies(struct held_mail *h, struct held_box **failing, bool last)
 			held_box_add(failing, c->root->path, c->path);
 		any |= !c->error;
 	}
-	if (any && replay_sync(&h->replay) < 0)
+	if (!any || !replay_sync(&h->replay))
+		return;
+	if (errno != ESTALE) {
 		rewrite_copies(h);
+		return;
+	}
+	/* to where nobody looks any more: next time it goes elsewhere */
+	for (unsigned i = 0; i < h->m.ncopies; i++)
+		h->m.copies[i].error = ESTALE;
 }
 
 /* "...,S=123" of another size. */

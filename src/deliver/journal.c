@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "deliver/full_io.h"
 #include "deliver/journal_state.h"
 #include "io/log.h"
 
@@ -80,7 +81,10 @@ commit_run(struct job *job)
 	struct commit *c = (struct commit *)job;
 	struct journal *j = c->j;
 
-	if (segment_commit(c->segment, j->parts, j->nparts) < 0)
+	/* in a spool that was moved away no reader would find it */
+	if (full_same(j->o->spool, j->spool) < 0)
+		c->error = ESTALE;
+	else if (segment_commit(c->segment, j->parts, j->nparts) < 0)
 		c->error = errno;
 }
 
@@ -135,10 +139,14 @@ commit_done(struct job *job, void *ctx)
 	struct journal *j = ctx;
 
 	c->segment->committing = false;
-	if (c->error)
+	if (c->error == ESTALE) {
+		j->o->look(j->o->ctx);
+		journal_fail_all(&j->committing, ESTALE);
+	} else if (c->error) {
 		commit_failed(j, c->segment, c->error);
-	else
+	} else {
 		commit_succeeded(j, c->segment);
+	}
 	j->nparts = 0;
 	journal_start_commit(j);
 }
@@ -278,6 +286,7 @@ journal_new(const struct journal_options *o, int spool, struct loop *l,
 	j->o = o;
 	j->loop = l;
 	j->aside = aside;
+	j->spool = spool;
 	j->dir.fd = -1;
 	crc32c_init(&j->crc);
 	queue_init(&j->gathering);

@@ -17,11 +17,31 @@
 
 /* --- placing --- */
 
+static bool
+any_changed(const struct lane *l)
+{
+	const struct maildir_root *last = NULL;
+
+	for (const struct delivery *v = l->first; v; v = v->queued)
+		for (unsigned i = 0; i < v->message.ncopies; i++) {
+			const struct maildir_root *r =
+			    v->message.copies[i].root;
+
+			if (r != last && maildir_root_changed(r))
+				return true;
+			last = r;
+		}
+	return false;
+}
+
 static void
 lane_run(struct job *job)
 {
 	struct lane *l = (struct lane *)job;
 
+	l->stale = !l->looked && any_changed(l);
+	if (l->stale)
+		return;
 	for (struct delivery *v = l->first; v; v = v->queued)
 		place_message(l->boxes, &v->message,
 		    v->at_risk ? PLACE_SYNCED : PLACE_NEW);
@@ -41,6 +61,7 @@ finish(struct delivery *v)
 }
 
 static void pump(struct deliver *d);
+static void submit(struct lane *l);
 
 static void
 lane_done(struct job *job, void *ctx)
@@ -49,6 +70,12 @@ lane_done(struct job *job, void *ctx)
 	struct delivery *v, *next;
 
 	(void)ctx;
+	if (l->stale) {
+		deliver_look(l->d);
+		l->looked = true;
+		submit(l);
+		return;
+	}
 	for (v = l->first; v; v = next) {
 		next = v->queued;
 		if (delivery_log(&v->message))
@@ -59,6 +86,14 @@ lane_done(struct job *job, void *ctx)
 	l->first = NULL;
 	pump(l->d);
 	delivery_unpark(l->d);
+}
+
+static void
+submit(struct lane *l)
+{
+	l->job.run = lane_run;
+	l->job.free = lane_free;
+	jobs_submit(l->d->jobs, &l->job, lane_done, l);
 }
 
 static void
@@ -81,9 +116,8 @@ take(struct deliver *d, struct lane *l)
 	if (!d->queue)
 		d->queue_end = &d->queue;
 	l->since = loop_now(d->loop);
-	l->job.run = lane_run;
-	l->job.free = lane_free;
-	jobs_submit(d->jobs, &l->job, lane_done, l);
+	l->looked = false;
+	submit(l);
 }
 
 /*

@@ -164,9 +164,61 @@ maildir_root_open(struct maildir_root *r)
 	maildir_root_close(r);
 	r->fd = fd;
 	r->dev = st.st_dev;
+	r->each = r->gone = false;
 	if (is_trusted(fd))
 		r->sync = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return 0;
+}
+
+bool
+maildir_root_sync_each(const struct maildir_root *r)
+{
+	return r->sync < 0 || r->each;
+}
+
+bool
+maildir_root_changed(const struct maildir_root *r)
+{
+	bool same = full_same(r->path, r->fd) == 0;
+
+	return r->gone ? same || errno == ESTALE : !same;
+}
+
+/* A thread may use both numbers at this very moment, so neither is closed. */
+static void
+take_over(struct maildir_root *r, struct maildir_root *now)
+{
+	bool each = now->sync < 0;
+
+	r->gone = r->each = true;
+	dup3(now->fd, r->fd, O_CLOEXEC);
+	if (!each && r->sync >= 0) {
+		dup3(now->sync, r->sync, O_CLOEXEC);
+	} else if (!each) {
+		r->sync = now->sync;
+		now->sync = -1;
+	}
+	r->dev = now->dev;
+	r->each = each;
+	r->gone = false;
+}
+
+int
+maildir_root_renew(struct maildir_root *r)
+{
+	struct maildir_root now = {.path = r->path, .fd = -1, .sync = -1};
+
+	if (full_same(r->path, r->fd) == 0) {
+		r->gone = false;
+		return 0;
+	}
+	if (maildir_root_open(&now) < 0) {
+		r->gone = true;
+		return -1;
+	}
+	take_over(r, &now);
+	maildir_root_close(&now);
+	return 1;
 }
 
 void
@@ -176,5 +228,6 @@ maildir_root_close(struct maildir_root *r)
 		close(r->fd);
 	if (r->sync >= 0)
 		close(r->sync);
-	r->fd = r->sync = -1;
+	r->fd = -1;
+	r->sync = -1;
 }

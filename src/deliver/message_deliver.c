@@ -92,14 +92,37 @@ check_abandoned(struct message *m)
 	return -1;
 }
 
+/* Before and after: what is placed is where its path leads to. */
+static int
+check_roots(struct message *m)
+{
+	for (unsigned i = 0; i < m->ncopies; i++) {
+		const struct maildir_root *r = m->copies[i].root;
+
+		if (i && r == m->copies[i - 1].root)
+			continue;
+		m->failed = &m->copies[i];
+		if (maildir_root_changed(r)) {
+			errno = ESTALE;
+			return -1;
+		}
+		if (r->gone) {
+			errno = ENOENT;
+			return -1;
+		}
+	}
+	m->failed = NULL;
+	return 0;
+}
+
 static int
 deliver(struct message *m)
 {
 	errno = spool_error(m->spool);
-	if (errno || check_abandoned(m) < 0 || write_all(m) < 0 ||
-	    check_abandoned(m) < 0)
+	if (errno || check_abandoned(m) < 0 || check_roots(m) < 0 ||
+	    write_all(m) < 0 || check_abandoned(m) < 0 || publish_all(m) < 0)
 		return -1;
-	return publish_all(m);
+	return check_roots(m);
 }
 
 void

@@ -278,13 +278,18 @@ static int
 put(struct place_boxes *b, struct message *m, struct message_copy *c,
     enum place_how how)
 {
-	struct place_box *x = open_box(b, c);
+	struct place_box *x;
 	bool sync;
 
+	if (c->root->gone) {
+		errno = ENOENT;
+		return -1;
+	}
+	x = open_box(b, c);
 	if (!x)
 		return -1;
 	sync = how == PLACE_SYNCED || how == PLACE_REWRITE ||
-	       c->root->sync < 0 || x->box.dev != c->root->dev;
+	       maildir_root_sync_each(c->root) || x->box.dev != c->root->dev;
 	if (how == PLACE_NEW || how == PLACE_SYNCED)
 		return put_new(x, m, c, c->name, sync);
 	return put_again(x, m, c, how == PLACE_REWRITE, sync);

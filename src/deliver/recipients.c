@@ -109,7 +109,8 @@ intern_root(struct recipients *r, const char *path)
 	}
 	n = arena_alloc(&r->arena, sizeof(*n));
 	n->root.path = arena_dup(&r->arena, span_str(path));
-	n->root.fd = n->root.sync = -1;
+	n->root.fd = -1;
+	n->root.sync = -1;
 	*r->roots_end = n;
 	r->roots_end = &n->next;
 	return &n->root;

@@ -62,12 +62,26 @@ replay_root(void *ctx, const char *path)
 	n = calloc(1, sizeof(*n));
 	if (!n)
 		abort();
-	n->root = (struct maildir_root){strdup(path), -1, -1, 0};
+	n->root =
+	    (struct maildir_root){.path = strdup(path), .fd = -1, .sync = -1};
 	if (!n->root.path)
 		abort();
-	(void)maildir_root_open(&n->root);
+	n->root.gone = maildir_root_open(&n->root) < 0;
 	LL_PREPEND(r->roots, n);
 	return &n->root;
+}
+
+int
+replay_same(const struct replay *r)
+{
+	const struct replay_root *n;
+
+	LL_FOREACH (r->roots, n)
+		if (!n->root.gone && full_same(n->root.path, n->root.fd) < 0) {
+			errno = ESTALE;
+			return -1;
+		}
+	return 0;
 }
 
 int
@@ -79,7 +93,7 @@ replay_sync(struct replay *r)
 	LL_FOREACH (r->roots, n)
 		if (n->root.sync >= 0 && full_syncfs(n->root.sync) < 0)
 			result = -1;
-	return result;
+	return replay_same(r) < 0 ? -1 : result;
 }
 
 /* --- one record --- */

@@ -59,7 +59,7 @@ static struct journal_options options;
 static struct maildir_root *root;
 static struct mail_domain *org;
 static int spool;
-static unsigned answers, broken;
+static unsigned answers, broken, looks;
 static int last_error;
 
 static void
@@ -75,6 +75,18 @@ on_tick(void *ctx)
 	(void)ctx;
 }
 
+/* As the owner does. */
+static void
+on_look(void *ctx)
+{
+	(void)ctx;
+	looks++;
+	if (maildir_root_changed(root)) {
+		(void)maildir_root_renew(root);
+		journal_doubt(journal);
+	}
+}
+
 static int
 start(void **state)
 {
@@ -84,14 +96,17 @@ start(void **state)
 	if (scratch_setup(state))
 		return -1;
 	syncfs_fails = fdatasync_fails = 0;
-	syncs = answers = broken = 0;
+	syncs = answers = broken = looks = 0;
 	scratch_mkdir("spool");
 	spool = open(scratch_path("spool"), O_RDONLY | O_DIRECTORY);
-	options = (struct journal_options){.segment = 1 << 20,
-	    .checkpoint = 3600 * 1000,
-	    .recipients = recipients_new(&o),
-	    .broken = on_broken,
-	    .tick = on_tick};
+	options =
+	    (struct journal_options){.spool = strdup(scratch_path("spool")),
+		.segment = 1 << 20,
+		.checkpoint = 3600 * 1000,
+		.recipients = recipients_new(&o),
+		.broken = on_broken,
+		.look = on_look,
+		.tick = on_tick};
 	assert_null(recipients_add_domain(options.recipients, "example.org",
 	    scratch_path("mail/%u"), &org));
 	root = recipients_root(options.recipients, 0);
@@ -110,6 +125,7 @@ finish(void **state)
 	journal_free(&journal);
 	loop_free(&loop);
 	recipients_free(&options.recipients);
+	free((char *)(uintptr_t)options.spool);
 	close(spool);
 	return scratch_teardown(state);
 }
@@ -276,6 +292,96 @@ dropped_is_not_rewritten(void **state)
 	letter_free(&b.m);
 }
 
+/* FAULT B7: placed, and then the root was moved away with it: it is placed
+ * again, whether the checkpoint saw it first or somebody else. */
+static void
+a_root_is_replaced(void **state)
+{
+	struct letter a, b, c;
+
+	(void)state;
+	commit(&a, 0);
+	place(&a);
+	journal_finish(journal, &a.e);
+	assert_int_equal(rename("mail", "old"), 0);
+	scratch_mkdir("mail");
+	settle();
+	assert_int_equal(looks, 1);
+	assert_int_equal(letter_count(root, &a.m), 1);
+	commit(&b, 1);
+	place(&b);
+	journal_finish(journal, &b.e);
+	assert_int_equal(rename("mail", "older"), 0);
+	scratch_mkdir("mail");
+	on_look(NULL);
+	settle();
+	assert_int_equal(looks, 2);
+	assert_int_equal(letter_count(root, &b.m), 1);
+	/* what comes later goes there by itself, and is written once */
+	commit(&c, 2);
+	place(&c);
+	journal_finish(journal, &c.e);
+	settle();
+	assert_int_equal(letter_count(root, &c.m), 1);
+	assert_int_equal(journal_size(journal), 0);
+	assert_int_equal(looks, 2);
+	letter_free(&a.m);
+	letter_free(&b.m);
+	letter_free(&c.m);
+}
+
+/* FAULT B7: what was placed in a root that is gone by now is held. */
+static void
+a_root_is_gone(void **state)
+{
+	struct letter a;
+
+	(void)state;
+	commit(&a, 0);
+	place(&a);
+	journal_finish(journal, &a.e);
+	assert_int_equal(rename("mail", "old"), 0);
+	settle();
+	assert_int_equal(looks, 1);
+	assert_true(root->gone);
+	assert_int_equal(scratch_count("spool/held"), 1);
+	assert_int_equal(journal_size(journal), 0);
+	letter_free(&a.m);
+}
+
+/* FAULT B7: nothing is committed to a spool that nobody would find; and no
+ * file is given up for it. */
+static void
+a_spool_is_replaced(void **state)
+{
+	struct letter a, b, c;
+
+	(void)state;
+	commit(&a, 0);
+	assert_int_equal(rename("spool", "old"), 0);
+	commit(&b, 1);
+	assert_int_equal(last_error, ESTALE);
+	assert_int_equal(looks, 1);
+	scratch_mkdir("spool");
+	commit(&b, 1);
+	assert_int_equal(last_error, ESTALE);
+	assert_int_equal(rmdir("spool"), 0);
+	assert_int_equal(rename("old", "spool"), 0);
+	commit(&c, 2);
+	assert_int_equal(last_error, 0);
+	assert_int_equal(broken, 0);
+	assert_false(journal_entry_at_risk(&a.e));
+	place(&a);
+	place(&c);
+	journal_finish(journal, &a.e);
+	journal_finish(journal, &c.e);
+	settle();
+	assert_int_equal(journal_size(journal), 0);
+	letter_free(&a.m);
+	letter_free(&b.m);
+	letter_free(&c.m);
+}
+
 static void
 one_failure_costs_one_batch(void **state)
 {
@@ -330,6 +436,9 @@ main(void)
 	    T(finished_records_are_passed),
 	    T(what_a_failed_sync_has_touched),
 	    T(dropped_is_not_rewritten),
+	    T(a_root_is_replaced),
+	    T(a_root_is_gone),
+	    T(a_spool_is_replaced),
 	    T(one_failure_costs_one_batch),
 	    T(two_in_a_row_are_the_end),
 	};

@@ -67,8 +67,9 @@ static struct maildir_root
 open_root(const char *rel)
 {
 	bool created;
-	struct maildir_root r = {(char *)(uintptr_t)scratch_path(rel), -1, -1,
-	    0};
+	struct maildir_root r = {.path = (char *)(uintptr_t)scratch_path(rel),
+	    .fd = -1,
+	    .sync = -1};
 
 	assert_int_equal(maildir_root_make(r.path, &created), 0);
 	assert_int_equal(maildir_root_open(&r), 0);
@@ -179,11 +180,49 @@ test_root_by_link(void **state)
 	maildir_root_close(&r);
 }
 
+/* FAULT B7: another directory, none, and the first one back: each is seen,
+ * and the numbers of the descriptors stay. */
+static void
+test_root_changes(void **state)
+{
+	struct maildir_root r = open_root("r");
+	int fd = r.fd, sync = r.sync;
+
+	(void)state;
+	assert_false(maildir_root_changed(&r));
+	assert_int_equal(rename("r", "away"), 0);
+	assert_true(maildir_root_changed(&r));
+	assert_int_equal(maildir_root_renew(&r), -1);
+	assert_int_equal(errno, ENOENT);
+	assert_true(r.gone);
+	assert_false(maildir_root_changed(&r)); /* it is known */
+	scratch_mkdir("r");
+	scratch_mkdir("r/box");
+	scratch_mkdir("r/box/cur");
+	assert_true(maildir_root_changed(&r));
+	assert_int_equal(maildir_root_renew(&r), 1);
+	assert_int_equal(maildir_exists(&r, "box"), 1);
+	assert_false(maildir_root_changed(&r));
+	assert_int_equal(rename("r", "away2"), 0);
+	assert_int_equal(rename("away", "r"), 0);
+	assert_int_equal(maildir_root_renew(&r), 1);
+	assert_int_equal(rename("r", "away"), 0);
+	assert_int_equal(maildir_root_renew(&r), -1);
+	assert_int_equal(rename("away", "r"), 0);
+	assert_true(maildir_root_changed(&r));
+	assert_int_equal(maildir_root_renew(&r), 0);
+	assert_false(r.gone);
+	assert_int_equal(r.fd, fd);
+	assert_int_equal(r.sync, sync);
+	maildir_root_close(&r);
+}
+
 static void
 test_root_open_fails(void **state)
 {
-	struct maildir_root r = {(char *)(uintptr_t)scratch_path("r"), -1, -1,
-	    0};
+	struct maildir_root r = {.path = (char *)(uintptr_t)scratch_path("r"),
+	    .fd = -1,
+	    .sync = -1};
 
 	(void)state;
 	assert_int_equal(maildir_root_open(&r), -1);
@@ -555,6 +594,7 @@ main(void)
 	    T(test_root_make_fails),
 	    T(test_root_by_link),
 	    T(test_root_open_fails),
+	    T(test_root_changes),
 	    T(test_life_of_a_file),
 	    T(test_synced),
 	    T(test_half_made),

@@ -45,7 +45,9 @@ start(void **state)
 	crc32c_init(&crc);
 	scratch_mkdir("j");
 	scratch_mkdir("held");
-	root = (struct maildir_root){strdup(scratch_path("mail")), -1, -1, 0};
+	root = (struct maildir_root){.path = strdup(scratch_path("mail")),
+	    .fd = -1,
+	    .sync = -1};
 	assert_int_equal(maildir_root_make(root.path, &created), 0);
 	dir = open(scratch_path("j"), O_RDONLY | O_DIRECTORY);
 	held = open(scratch_path("held"), O_RDONLY | O_DIRECTORY);
