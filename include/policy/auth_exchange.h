@@ -17,7 +17,6 @@
 
 #define AUTH_LIST_MAX     64
 #define AUTH_CLIENT_LISTS 256 /* by a hash of the address */
-#define AUTH_NAME_MAX     20  /* RFC 4422 section 3.1 */
 
 /* An address (IPv6: a /64) from which somebody is logging in. */
 struct auth_client {
@@ -53,7 +52,7 @@ struct auth_exchange {
 	void *ctx;
 	struct auth_channel channel;
 	enum auth_mechanism mechanism;
-	char name[AUTH_NAME_MAX + 1]; /* of its mechanism, if it can be one */
+	const char *name; /* of its mechanism; NULL: nobody has such a one */
 	auth_step_fn *step;
 	struct auth_client *client; /* it has a turn, or waits for one */
 	bool waiting;

@@ -185,12 +185,11 @@ static uint64_t
 address_key(const struct shared *s, enum shared_counter of,
     const struct ipaddr *a)
 {
-	struct {
-		struct ipaddr net;
-		uint8_t of;
-	} key = {ipaddr_client_net(a), (uint8_t)of};
+	struct ipaddr net = ipaddr_client_net(a);
+	uint8_t key[sizeof(net) + 1] = {(uint8_t)of};
 
-	return siphash(s->hash_key, &key, sizeof(key)) | 1;
+	memcpy(key + 1, &net, sizeof(net));
+	return siphash(s->hash_key, key, sizeof(key)) | 1;
 }
 
 static struct cell *

@@ -197,7 +197,7 @@ on_timer(void *ctx)
 	struct auth_exchange *x = ctx;
 	struct auth_outcome o = {.result = x->result,
 	    .text = x->text,
-	    .mechanism = x->name[0] ? x->name : NULL};
+	    .mechanism = x->name};
 	bool heard = x->owner != NULL;
 
 	if (x->result == AUTH_CHALLENGE)
@@ -334,21 +334,21 @@ choose(const struct auth *a, struct span name, bool binding)
 	return MECHANISMS;
 }
 
-/* Only what looks like one: a password may stand in the wrong place. */
-static void
-keep_name(struct auth_exchange *x, struct span name)
+/* For the log, only what cannot be a password in the wrong place. */
+static const char *
+known_name(struct span name)
 {
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+	static const char *const others[] = {"ANONYMOUS", "CRAM-MD5",
+	    "DIGEST-MD5", "EXTERNAL", "GSSAPI", "NTLM", "OAUTHBEARER",
+	    "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-512", "XOAUTH2"};
 
 	for (size_t i = 0; i < MECHANISMS; i++)
 		if (ascii_equal_str(name, mechanisms[i].name))
-			name = span_str(mechanisms[i].name);
-	if (name.len > AUTH_NAME_MAX)
-		return;
-	for (size_t i = 0; i < name.len; i++)
-		if (!name.ptr[i] || !strchr(letters, name.ptr[i]))
-			return;
-	memcpy(x->name, name.ptr, name.len);
+			return mechanisms[i].name;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (ascii_equal_str(name, others[i]))
+			return others[i];
+	return NULL;
 }
 
 void
@@ -364,7 +364,7 @@ auth_start(struct auth *a, struct span mechanism,
 	x->ctx = ctx;
 	x->channel = *channel;
 	*r = x;
-	keep_name(x, mechanism);
+	x->name = known_name(mechanism);
 	if (i == MECHANISMS) {
 		bool any = a->lists[channel->bound][0];
 
