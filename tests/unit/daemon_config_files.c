@@ -306,7 +306,8 @@ example_loads(void **state)
 	load(&l, EXAMPLE);
 	assert_int_equal(l.errors, 0);
 	for (unsigned i = 0; i < l.n; i++)
-		assert_non_null(strstr(l.faults[i].text, "no hostname is written"));
+		assert_non_null(
+		    strstr(l.faults[i].text, "no hostname is written"));
 	config_free(&l.config);
 }
 
