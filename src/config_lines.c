@@ -62,11 +62,15 @@ static void
 fault_permission(const struct config_all *all, struct config_faults *f,
     const struct config_item *at, const char *path)
 {
-	const struct passwd *pw = getpwuid(geteuid());
-	const char *user = pw ? pw->pw_name : "of no name";
 	const char *group = all->pub.group ? all->pub.group : all->pub.user;
+	struct passwd pw, *found = NULL;
+	const char *user = "of no name";
+	char names[1024];
 	struct stat st;
 
+	getpwuid_r(geteuid(), &pw, names, sizeof(names), &found);
+	if (found)
+		user = found->pw_name;
 	if (stat(path, &st) < 0)
 		config_error(f, at->file, at->line,
 		    "%s: %s: a directory on the way is closed to user %s", path,

@@ -233,7 +233,7 @@ def test_no_prompt(base):
         os.execv(BINARY, [BINARY, "-n", "-f", str(conf)])
     said = b""
     with contextlib.suppress(OSError):  # the end of a terminal
-        while b"phrase:" not in said:
+        while b"pass phrase" not in said:
             assert select.select([terminal], [], [], DEADLINE)[0], said
             said += os.read(terminal, 4096)
     os.close(terminal)
