@@ -9,28 +9,12 @@
 
 #include <string.h>
 
+#include "base/le.h"
 #include "proto/trace.h"
 
 #define MAGIC      SPAN_LIT("smtpdjnl")
 #define HEADER_CRC 12
 #define RECORD_CRC 20
-
-static void
-put(char *p, uint64_t v, int octets)
-{
-	for (int i = 0; i < octets; i++)
-		p[i] = (char)(v >> 8 * i);
-}
-
-static uint64_t
-get(const char *p, int octets)
-{
-	uint64_t v = 0;
-
-	for (int i = 0; i < octets; i++)
-		v |= (uint64_t)(unsigned char)p[i] << 8 * i;
-	return v;
-}
 
 /* --- headers --- */
 
@@ -39,13 +23,14 @@ record_header_encode(const struct crc32c *c, const struct record_header *h,
     char out[HEADER_LEN])
 {
 	memcpy(out, MAGIC.ptr, MAGIC.len);
-	put(out + 8, h->version, 4);
-	put(out + HEADER_CRC, 0, 4);
-	put(out + 16, h->nonce, 8);
-	put(out + 24, h->turn, 8);
-	put(out + 32, h->done, 8);
-	put(out + 40, h->size, 8);
-	put(out + HEADER_CRC, crc32c(c, 0, (struct span){out, HEADER_LEN}), 4);
+	le_put(out + 8, h->version, 4);
+	le_put(out + HEADER_CRC, 0, 4);
+	le_put(out + 16, h->nonce, 8);
+	le_put(out + 24, h->turn, 8);
+	le_put(out + 32, h->done, 8);
+	le_put(out + 40, h->size, 8);
+	le_put(out + HEADER_CRC, crc32c(c, 0, (struct span){out, HEADER_LEN}),
+	    4);
 }
 
 static bool
@@ -63,16 +48,16 @@ record_header_decode(const struct crc32c *c, const char in[HEADER_LEN],
 	char copy[HEADER_LEN];
 
 	memcpy(copy, in, HEADER_LEN);
-	put(copy + HEADER_CRC, 0, 4);
+	le_put(copy + HEADER_CRC, 0, 4);
 	*h = (struct record_header){
-	    .version = (uint32_t)get(in + 8, 4),
-	    .nonce = get(in + 16, 8),
-	    .turn = get(in + 24, 8),
-	    .done = get(in + 32, 8),
-	    .size = get(in + 40, 8),
+	    .version = (uint32_t)le_get(in + 8, 4),
+	    .nonce = le_get(in + 16, 8),
+	    .turn = le_get(in + 24, 8),
+	    .done = le_get(in + 32, 8),
+	    .size = le_get(in + 40, 8),
 	};
 	return !memcmp(in, MAGIC.ptr, MAGIC.len) &&
-	       get(in + HEADER_CRC, 4) ==
+	       le_get(in + HEADER_CRC, 4) ==
 		   crc32c(c, 0, (struct span){copy, HEADER_LEN}) &&
 	       has_sense(h);
 }
@@ -82,7 +67,7 @@ record_header_decode(const struct crc32c *c, const char in[HEADER_LEN],
 static void
 put_number(struct buf *out, uint64_t v, int octets)
 {
-	put(buf_reserve(out, 8), v, octets);
+	le_put(buf_reserve(out, 8), v, octets);
 	out->len += (size_t)octets;
 }
 
@@ -122,9 +107,9 @@ record_encode(struct buf *out, const struct message *m, const char *file)
 		put_string(out, m->copies[i].name);
 	}
 	head = out->data + begin;
-	put(head + 16, file ? RECORD_FILE : RECORD_MAIL, 4);
-	put(head + 24, out->len - begin - RECORD_HEAD, 4);
-	put(head + 32, m->body.tail.len, 8);
+	le_put(head + 16, file ? RECORD_FILE : RECORD_MAIL, 4);
+	le_put(head + 24, out->len - begin - RECORD_HEAD, 4);
+	le_put(head + 32, m->body.tail.len, 8);
 }
 
 /* Of a head whose checksum is 0 and that has its nonce. */
@@ -147,10 +132,10 @@ record_seal(const struct crc32c *c, struct buf *record, struct span body,
 	char *head = record->data;
 
 	span_skip(&envelope, RECORD_HEAD);
-	put(head, nonce, 8);
-	put(head + 8, offset, 8);
-	put(head + RECORD_CRC, 0, 4);
-	put(head + RECORD_CRC,
+	le_put(head, nonce, 8);
+	le_put(head + 8, offset, 8);
+	le_put(head + RECORD_CRC, 0, 4);
+	le_put(head + RECORD_CRC,
 	    checksum(c, (struct span){head, RECORD_HEAD}, envelope, body), 4);
 }
 
@@ -163,23 +148,23 @@ record_decode(const struct crc32c *c, struct span at, uint64_t nonce,
 	char head[RECORD_HEAD];
 	uint64_t envelope, body;
 
-	if (at.len < RECORD_HEAD || get(at.ptr, 8) != nonce ||
-	    get(at.ptr + 8, 8) != offset)
+	if (at.len < RECORD_HEAD || le_get(at.ptr, 8) != nonce ||
+	    le_get(at.ptr + 8, 8) != offset)
 		return false;
 	memcpy(head, at.ptr, RECORD_HEAD);
-	put(head + RECORD_CRC, 0, 4);
-	envelope = get(head + 24, 4);
-	body = get(head + 32, 8);
+	le_put(head + RECORD_CRC, 0, 4);
+	envelope = le_get(head + 24, 4);
+	body = le_get(head + 32, 8);
 	if (envelope > at.len - RECORD_HEAD ||
 	    body > at.len - RECORD_HEAD - envelope)
 		return false;
 	*r = (struct record){
-	    .type = (enum record_type)get(head + 16, 4),
+	    .type = (enum record_type)le_get(head + 16, 4),
 	    .envelope = {at.ptr + RECORD_HEAD, (size_t)envelope},
 	    .body = {at.ptr + RECORD_HEAD + envelope, (size_t)body},
 	    .size = (size_t)(RECORD_HEAD + envelope + body),
 	};
-	return get(at.ptr + RECORD_CRC, 4) ==
+	return le_get(at.ptr + RECORD_CRC, 4) ==
 	       checksum(c, (struct span){head, RECORD_HEAD}, r->envelope,
 		   r->body);
 }
@@ -190,7 +175,7 @@ take_number(struct span *in, int octets, uint64_t *v)
 {
 	if (in->len < (size_t)octets)
 		return false;
-	*v = get(in->ptr, octets);
+	*v = le_get(in->ptr, octets);
 	span_skip(in, (size_t)octets);
 	return true;
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "base/le.h"
 #include "deliver/full_io.h"
 #include "deliver/held.h"
 
@@ -173,11 +174,7 @@ read_range(int fd, uint64_t from, uint64_t to, unsigned *unreadable)
 static bool
 was_record(struct span at, uint64_t nonce)
 {
-	uint64_t seen = 0;
-
-	for (int i = 0; i < 8; i++)
-		seen |= (uint64_t)(unsigned char)at.ptr[i] << 8 * i;
-	return seen == nonce;
+	return le_get(at.ptr, 8) == nonce;
 }
 
 static bool
