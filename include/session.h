@@ -40,6 +40,7 @@ struct session {
 	unsigned in_row;   /* those since the last accepted message */
 	const struct config_listen *listen;
 	const struct smtp_reply *refusal; /* of the connection; constant */
+	const char *error; /* behind the last answer, for the log; constant */
 	enum session_state state;
 	bool handshaking; /* TLS: the stream will tell */
 	bool asking;      /* the open question was passed on */

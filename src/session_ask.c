@@ -21,18 +21,19 @@ session_answer(struct session *s, const struct smtp_reply *reply)
 }
 
 static void
-on_rcpt(void *ctx, const struct smtp_reply *reply)
+on_rcpt(void *ctx, const struct smtp_reply *reply, const char *error)
 {
 	struct session *s = ctx;
 	uint64_t max = reply ? 0 : deliver_size_max(&s->env);
 
 	if (max)
 		smtp_limit_size(&s->smtp, max);
+	s->error = error;
 	session_answer(s, reply);
 }
 
 static void
-on_message(void *ctx, const struct smtp_reply *reply)
+on_message(void *ctx, const struct smtp_reply *reply, const char *error)
 {
 	struct session *s = ctx;
 
@@ -40,6 +41,7 @@ on_message(void *ctx, const struct smtp_reply *reply)
 	    reply ? SHARED_REJECTED : SHARED_MESSAGES, 1);
 	if (!reply)
 		session_log_accepted(s);
+	s->error = error;
 	session_answer(s, reply);
 }
 
@@ -113,6 +115,7 @@ session_ask(struct session *s)
 
 	if (!s->asking) {
 		s->asking = true;
+		s->error = NULL;
 		asks[s->smtp.ask](s);
 	}
 	return s->smtp.ask == SMTP_ASK_NONE;

@@ -95,7 +95,8 @@ session_log_refused(struct session *s)
 	    LOG_UINT(mail ? "size" : NULL, size(s)),
 	    LOG_STR("mechanism", login.mechanism),
 	    LOG_SPAN("login", login.login),
-	    LOG_STR("reason", smtp_foreign_name(s->smtp.foreign)));
+	    LOG_STR("reason", smtp_foreign_name(s->smtp.foreign)),
+	    LOG_STR("error", s->smtp.asked ? s->error : NULL));
 	buf_free(&rcpt);
 	buf_free(&from);
 }

@@ -60,8 +60,12 @@ void deliver_release(struct deliver *d, uint64_t n);
 /* What to reserve for a message that does not say how large it is. */
 uint64_t deliver_size_unknown(const struct deliver *d);
 
-/* NULL is yes. The reply is valid during the call. */
-typedef void deliver_fn(void *ctx, const struct smtp_reply *reply);
+/*
+ * NULL is yes. The reply is valid during the call. error: for the log, why a
+ * mailbox or the disk did not take it, or NULL.
+ */
+typedef void deliver_fn(void *ctx, const struct smtp_reply *reply,
+    const char *error);
 
 /*
  * May mail go to path? On yes its targets are in e->targets. fn may be

@@ -39,6 +39,7 @@ struct delivery {
 	bool at_risk;                 /* its segment is bad: sync it now */
 	bool again;                   /* a root had changed the first time */
 	bool kept;                    /* so its job is one once more */
+	bool held; /* refused: mail is held for message.failed */
 };
 
 struct lane {
@@ -95,8 +96,6 @@ struct deliver {
 	void *broken_ctx;
 };
 
-/* What the client hears about an error. */
-const struct smtp_reply *deliver_reply(int error);
 /* Once: tells whoever waits. */
 void delivery_answer(struct delivery *v, int error);
 /* Those of m that arrived are logged; true: all did. */

@@ -3,9 +3,10 @@
  * becomes of it.
  *
  * A file in held/ is a segment with one record: the copies that are still to
- * be delivered. A body that has a file lies beside it. Every worker looks
- * there now and then; whoever locks a file tries it. While something is held
- * for a mailbox, it gets nothing new.
+ * be delivered; behind it held_block.h says how they were tried. A body that
+ * has a file lies beside it. Every worker looks there now and then; whoever
+ * locks a file tries it. While something is held for a mailbox, it gets
+ * nothing new.
  */
 #ifndef DELIVER_HELD_H
 #define DELIVER_HELD_H
@@ -13,9 +14,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "deliver/held_block.h"
 #include "deliver/record.h"
 #include "io/jobs.h"
 #include "io/loop.h"
+#include "proto/smtp_reply.h"
 
 struct held_options {
 	uint64_t limit;     /* octets */
@@ -38,8 +41,14 @@ int held_dirfd(const struct held *h);
 void held_tick(struct held *h);
 
 bool held_any(const struct held *h);
-/* Is anything held for this mailbox? As of the last look, or held_note(). */
-bool held_has(const struct held *h, const char *root, const char *path);
+/*
+ * Is anything held for this mailbox? As of the last look, or held_note().
+ * *error_r: why, if it is known, else 0.
+ */
+bool held_has(const struct held *h, const char *root, const char *path,
+    int *error_r);
+/* What the client hears of a mailbox that cannot take mail: 4.2.x. */
+const struct smtp_reply *held_reply(int error);
 /* The copies of m that have an error are held now. */
 void held_note(struct held *h, const struct message *m);
 /* As much as there may be. */
@@ -47,9 +56,10 @@ bool held_full(const struct held *h);
 
 /*
  * Blocks: writes the copies of m that have an error. The same copies have the
- * same file, so that doing it again is harmless. 0 when it is on disk, or -1
- * with errno.
+ * same file, so that doing it again is harmless. b: how they were tried until
+ * now; NULL: once, a moment ago. 0 when it is on disk, or -1 with errno.
  */
-int held_write(const struct crc32c *c, int held, const struct message *m);
+int held_write(const struct crc32c *c, int held, const struct message *m,
+    const struct held_block *b);
 
 #endif

@@ -4,6 +4,7 @@
 #ifndef DELIVER_HELD_PASS_H
 #define DELIVER_HELD_PASS_H
 
+#include <time.h>
 #include <uthash.h>
 
 #include "deliver/held.h"
@@ -11,11 +12,17 @@
 /* A mailbox for which something is held: "root", a slash, "path". */
 struct held_box {
 	UT_hash_handle hh;
+	int error; /* why; 0: nobody knows */
 	char name[];
 };
-void held_box_add(struct held_box **set, const char *root, const char *path);
-bool held_box_has(const struct held_box *set, const char *root,
+/* Finds or adds it. */
+struct held_box *held_box_add(struct held_box **set, const char *root,
     const char *path);
+/* NULL if it is not there. */
+const struct held_box *held_box_find(const struct held_box *set,
+    const char *root, const char *path);
+/* Adds what is in from. */
+void held_boxes_merge(struct held_box **set, const struct held_box *from);
 void held_boxes_free(struct held_box **set);
 
 /* What came of a copy. */
@@ -38,7 +45,9 @@ struct held_file {
 	UT_hash_handle hh;
 	struct held_box *boxes;
 	uint64_t size;
-	int64_t came, tried; /* ms since 1970 */
+	uint64_t block_at; /* where its block stands */
+	struct held_block block;
+	struct timespec changed; /* its mtime, when the block was read */
 	bool seen;
 	bool told; /* that it cannot be read */
 	char name[];

@@ -68,6 +68,12 @@ bool maildir_reserved(struct span name);
 int maildir_exists(const struct maildir_root *r, const char *rel);
 
 /*
+ * Why a mailbox was not opened or written, in words; NULL for 0. A link is
+ * never followed, and that is said of ELOOP.
+ */
+const char *maildir_error(int error);
+
+/*
  * One mailbox, open: tmp and new in it. Makes what is missing (0700) and
  * fsyncs each new directory's parent. 0, or -1 with errno.
  */

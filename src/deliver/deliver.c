@@ -68,8 +68,9 @@ deliver_spool(struct deliver *d, const struct envelope *e)
 	return spool_new(&s);
 }
 
-const struct smtp_reply *
-deliver_reply(int error)
+/* What the client hears about an error. */
+static const struct smtp_reply *
+reply_to(int error)
 {
 	switch (error) {
 	case 0:
@@ -113,7 +114,8 @@ delivery_log_failure(const struct message *m, const char *spool)
 	    LOG_STR("message", m->id),
 	    LOG_STR("root", c ? c->root->path : NULL),
 	    LOG_STR("mailbox", c ? c->path : NULL),
-	    LOG_STR("spool", c ? NULL : spool), LOG_ERRNO(m->error));
+	    LOG_STR("spool", c ? NULL : spool),
+	    LOG_STR("error", maildir_error(m->error)));
 }
 
 static void
@@ -152,7 +154,8 @@ delivery_answer(struct delivery *v, int error)
 
 	v->fn = NULL;
 	if (fn)
-		fn(v->ctx, deliver_reply(error));
+		fn(v->ctx, v->held ? held_reply(error) : reply_to(error),
+		    maildir_error(error));
 }
 
 /* --- without a journal --- */

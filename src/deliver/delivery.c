@@ -32,12 +32,10 @@ of_entry(struct journal_entry *e)
 static void
 refuse_now(struct delivery *v)
 {
-	int error = v->message.error;
-
 	delivery_log_failure(&v->message, v->d->options->spool);
 	if (v->file)
 		unlinkat(journal_dirfd(v->d->journal), v->file, 0);
-	delivery_answer(v, error);
+	delivery_answer(v, v->message.error);
 	delivery_free(v);
 }
 
@@ -209,17 +207,26 @@ seal(struct delivery *v)
 	jobs_submit(v->d->jobs, &s->job, seal_done, v);
 }
 
+/* Since RCPT something is held for one of its mailboxes. */
 static bool
-any_held(const struct delivery *v)
+refuse_held(struct delivery *v)
 {
-	const struct message *m = &v->message;
-	bool any = false;
+	struct message *m = &v->message;
+	int error;
 
-	if (held_any(v->d->held))
-		for (unsigned i = 0; i < m->ncopies && !any; i++)
-			any = held_has(v->d->held, m->copies[i].root->path,
-			    m->copies[i].path);
-	return any;
+	if (!held_any(v->d->held))
+		return false;
+	for (unsigned i = 0; i < m->ncopies; i++) {
+		const struct message_copy *c = &m->copies[i];
+
+		if (!held_has(v->d->held, c->root->path, c->path, &error))
+			continue;
+		v->held = true;
+		m->failed = c;
+		delivery_refuse(v, error);
+		return true;
+	}
+	return false;
 }
 
 /* So many recipients that no segment has room for its record? */
@@ -248,9 +255,9 @@ delivery_commit(struct delivery *v)
 		return;
 	}
 	message_ready(m);
-	if (any_held(v)) /* since RCPT */
-		delivery_refuse(v, EDQUOT);
-	else if (!budget_take(v))
+	if (refuse_held(v))
+		return;
+	if (!budget_take(v))
 		delivery_refuse(v, ENOSPC);
 	else if (is_too_large(v))
 		delivery_direct(v);

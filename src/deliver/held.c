@@ -103,8 +103,6 @@ static void
 log_events(const struct held_pass *p)
 {
 	for (const struct held_event *e = p->events; e; e = e->next) {
-		const struct log_field why = LOG_ERRNO(e->error);
-		const struct log_field none = LOG_END;
 		bool good = e->fate == HELD_DELIVERED;
 
 		if (e->fate == HELD_ASIDE) {
@@ -117,7 +115,8 @@ log_events(const struct held_pass *p)
 		    : e->fate == HELD_FAILED ? "failed"
 					     : "held-unreadable",
 		    LOG_STR("message", e->id), LOG_STR("rcpt", e->address),
-		    LOG_STR("mailbox", e->mailbox), e->error ? why : none);
+		    LOG_STR("mailbox", e->mailbox),
+		    LOG_STR("error", maildir_error(e->error)));
 	}
 	if (p->error)
 		log_event(LOG_ERROR, "held-failed", LOG_ERRNO(p->error));
@@ -167,11 +166,24 @@ held_any(const struct held *h)
 }
 
 bool
-held_has(const struct held *h, const char *root, const char *path)
+held_has(const struct held *h, const char *root, const char *path, int *error_r)
 {
-	return held_box_has(h->boxes, root, path) ||
-	       held_box_has(h->noted, root, path) ||
-	       held_box_has(h->older, root, path);
+	const struct held_box *sets[] = {h->noted, h->boxes, h->older};
+	const struct held_box *b = NULL;
+
+	for (unsigned i = 0; i < 3 && !b; i++)
+		b = held_box_find(sets[i], root, path);
+	if (b)
+		*error_r = b->error;
+	return b != NULL;
+}
+
+const struct smtp_reply *
+held_reply(int error)
+{
+	if (error == ENOSPC || error == EDQUOT)
+		return SMTP_REPLY(452, "4.2.2", "Mailbox full");
+	return SMTP_REPLY(450, "4.2.1", "Mailbox cannot take mail now");
 }
 
 void
@@ -180,7 +192,8 @@ held_note(struct held *h, const struct message *m)
 	for (unsigned i = 0; i < m->ncopies; i++)
 		if (m->copies[i].error)
 			held_box_add(&h->noted, m->copies[i].root->path,
-			    m->copies[i].path);
+			    m->copies[i].path)
+			    ->error = m->copies[i].error;
 }
 
 bool

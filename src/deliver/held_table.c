@@ -2,7 +2,6 @@
  * held_table: the files that a pass knows, and the mailboxes that they wait
  * for. Nothing here blocks or touches a file.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,46 +9,72 @@
 
 /* --- sets of mailboxes --- */
 
-static char *
+static struct buf
 box_name(const char *root, const char *path)
 {
-	char *name;
+	struct buf name = {0};
 
-	if (asprintf(&name, "%s/%s", root, path) < 0)
-		abort();
+	buf_printf(&name, "%s/%s", root, path);
 	return name;
 }
 
-void
-held_box_add(struct held_box **set, const char *root, const char *path)
+static struct held_box *
+find(const struct held_box *set, struct span name)
 {
-	char *name = box_name(root, path);
-	size_t n = strlen(name);
 	struct held_box *b;
 
-	HASH_FIND(hh, *set, name, n, b);
-	if (!b) {
-		b = calloc(1, sizeof(*b) + n + 1);
-		if (!b)
-			abort();
-		memcpy(b->name, name, n);
-		HASH_ADD(hh, *set, name, n, b);
-	}
-	free(name);
+	HASH_FIND(hh, set, name.ptr, name.len, b);
+	return b;
 }
 
-bool
-held_box_has(const struct held_box *set, const char *root, const char *path)
+static struct held_box *
+intern(struct held_box **set, struct span name)
 {
-	struct held_box *b;
-	char *name;
+	struct held_box *b = find(*set, name);
+
+	if (b)
+		return b;
+	b = calloc(1, sizeof(*b) + name.len + 1);
+	if (!b)
+		abort();
+	memcpy(b->name, name.ptr, name.len);
+	HASH_ADD(hh, *set, name, name.len, b);
+	return b;
+}
+
+struct held_box *
+held_box_add(struct held_box **set, const char *root, const char *path)
+{
+	struct buf name = box_name(root, path);
+	struct held_box *b = intern(set, buf_span(&name));
+
+	buf_free(&name);
+	return b;
+}
+
+const struct held_box *
+held_box_find(const struct held_box *set, const char *root, const char *path)
+{
+	const struct held_box *b;
+	struct buf name;
 
 	if (!set) /* nearly always */
-		return false;
+		return NULL;
 	name = box_name(root, path);
-	HASH_FIND(hh, set, name, strlen(name), b);
-	free(name);
-	return b != NULL;
+	b = find(set, buf_span(&name));
+	buf_free(&name);
+	return b;
+}
+
+void
+held_boxes_merge(struct held_box **set, const struct held_box *from)
+{
+	for (; from; from = from->hh.next) {
+		struct held_box *b = intern(set, span_str(from->name));
+
+		if (from->error)
+			b->error = from->error;
+	}
 }
 
 void

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "deliver/full_io.h"
@@ -31,7 +30,8 @@ struct held_mail {
 	struct replay replay; /* its roots, and their mailboxes */
 	struct message m;
 	enum place_how how; /* REWRITE when a sync of it has failed before */
-	const char *body;   /* the name of its body's file, "" for none */
+	uint64_t block_at;
+	const char *body; /* the name of its body's file, "" for none */
 };
 
 /* --- reading --- */
@@ -62,9 +62,12 @@ decode(struct held_pass *p, struct held_mail *h, size_t size)
 	if (!record_header_decode(p->crc, h->all, &header) &&
 	    !record_header_decode(p->crc, h->all + RECORD_PAGE, &header))
 		return false;
-	return header.version == RECORD_VERSION &&
-	       record_decode(p->crc, at, header.nonce, RECORD_FIRST, &r) &&
-	       record_message(&r, replay_root, &h->replay, &h->m, &h->body);
+	if (header.version != RECORD_VERSION ||
+	    !record_decode(p->crc, at, header.nonce, RECORD_FIRST, &r) ||
+	    !record_message(&r, replay_root, &h->replay, &h->m, &h->body))
+		return false;
+	h->block_at = held_block_offset(RECORD_FIRST + r.size);
+	return true;
 }
 
 static int
@@ -97,7 +100,7 @@ static int
 open_mail(struct held_pass *p, const char *name, struct held_mail *h,
     struct stat *st)
 {
-	*h = (struct held_mail){.fd = full_open(p->dirfd, name, O_RDONLY,
+	*h = (struct held_mail){.fd = full_open(p->dirfd, name, O_RDWR,
 				    SEGMENT_MAX),
 	    .m = {.body = {.fd = -1}}};
 	replay_init(&h->replay, p->crc, p->dirfd, p->dirfd, PLACE_AGAIN);
@@ -144,8 +147,19 @@ put_aside(struct held_pass *p, const char *name)
 	return 0;
 }
 
-int
-held_try_read(struct held_pass *p, struct held_file *f)
+/* A file that has none yet is one that was never tried. */
+static void
+read_block(int fd, struct held_file *f)
+{
+	char octets[HELD_BLOCK];
+
+	if (full_pread(fd, octets, HELD_BLOCK, f->block_at) < 0)
+		memset(octets, 0, HELD_BLOCK);
+	held_block_decode(octets, &f->block);
+}
+
+static int
+read_all(struct held_pass *p, struct held_file *f)
 {
 	struct held_mail h;
 	struct stat st;
@@ -153,22 +167,59 @@ held_try_read(struct held_pass *p, struct held_file *f)
 	if (open_mail(p, f->name, &h, &st) < 0) {
 		if (errno == EMEDIUMTYPE && !put_aside(p, f->name))
 			errno = ENOENT;
-		if (errno == ENOENT) /* another worker was quicker */
-			f->seen = false;
-		else if (!f->told)
+		if (errno != ENOENT && !f->told)
 			put_event(p, HELD_UNREADABLE, f->name, NULL, errno);
 		f->told = true;
-		return errno == ENOENT ? 0 : -1;
+		return -1;
 	}
 	f->size = (uint64_t)st.st_size + h.m.body.filed;
-	f->came = h.m.when * 1000;
-	f->tried =
-	    (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+	f->block_at = h.block_at;
 	for (unsigned i = 0; i < h.m.ncopies; i++)
 		held_box_add(&f->boxes, h.m.copies[i].root->path,
 		    h.m.copies[i].path);
+	read_block(h.fd, f);
 	close_mail(&h);
 	return 0;
+}
+
+static int
+read_changed(struct held_pass *p, struct held_file *f)
+{
+	int fd = full_open(p->dirfd, f->name, O_RDONLY, SEGMENT_MAX);
+
+	if (fd < 0)
+		return -1;
+	read_block(fd, f);
+	close(fd);
+	return 0;
+}
+
+static void
+set_errors(struct held_file *f)
+{
+	for (struct held_box *b = f->boxes; b; b = b->hh.next)
+		b->error = f->block.error;
+}
+
+int
+held_try_look(struct held_pass *p, struct held_file *f)
+{
+	struct stat st;
+	int r = fstatat(p->dirfd, f->name, &st, AT_SYMLINK_NOFOLLOW);
+
+	if (!r && f->boxes && st.st_mtim.tv_sec == f->changed.tv_sec &&
+	    st.st_mtim.tv_nsec == f->changed.tv_nsec)
+		return 0;
+	if (!r)
+		r = (f->boxes ? read_changed : read_all)(p, f);
+	if (!r) {
+		f->changed = st.st_mtim;
+		set_errors(f);
+	} else if (errno == ENOENT) { /* another worker was quicker */
+		f->seen = false;
+		r = 0;
+	}
+	return r;
 }
 
 /* --- delivering --- */
@@ -200,19 +251,23 @@ static void
 try_copies(struct held_mail *h, struct held_box **failing, bool last)
 {
 	struct message one = h->m;
+	const struct held_box *f;
 	bool any = false;
 
 	one.ncopies = 1;
 	for (unsigned i = 0; i < h->m.ncopies; i++) {
 		struct message_copy *c = &h->m.copies[i];
 
-		c->error = EAGAIN;
-		if (!last && held_box_has(*failing, c->root->path, c->path))
+		f = held_box_find(*failing, c->root->path, c->path);
+		if (f && !last) {
+			c->error = f->error;
 			continue;
+		}
 		one.copies = c;
 		place_message(h->replay.boxes, &one, h->how);
 		if (c->error)
-			held_box_add(failing, c->root->path, c->path);
+			held_box_add(failing, c->root->path, c->path)->error =
+			    c->error;
 		any |= !c->error;
 	}
 	if (!any || !replay_sync(&h->replay))
@@ -249,7 +304,7 @@ fail_copy(struct held_pass *p, struct held_mail *h, struct message_copy *c,
 	struct buf line = {0};
 
 	buf_printf(&line, "X-Smtpd-Failed: %s: %s\n", c->address,
-	    strerror(reason));
+	    maildir_error(reason));
 	trace_delivered_to(&line, c->address, "\n");
 	to.size += line.len - c->delivered_to.len;
 	to.delivered_to = buf_span(&line);
@@ -287,25 +342,69 @@ remove_mail(struct held_pass *p, const struct held_mail *h, const char *name)
 	(void)full_sync_dir(p->dirfd); /* what comes back is found delivered */
 }
 
+/* What is known now of why each of its mailboxes took nothing. */
+static void
+note_errors(struct held_file *f, const struct held_mail *h)
+{
+	f->block.error = 0;
+	for (unsigned i = 0; i < h->m.ncopies; i++) {
+		const struct message_copy *c = &h->m.copies[i];
+
+		held_box_add(&f->boxes, c->root->path, c->path)->error =
+		    c->error;
+		if (!f->block.error)
+			f->block.error = c->error;
+	}
+}
+
+static void
+write_block(const struct held_mail *h, const struct held_block *b)
+{
+	char octets[HELD_BLOCK];
+
+	held_block_encode(b, octets);
+	(void)full_pwrite(h->fd, (struct span){octets, HELD_BLOCK},
+	    h->block_at);
+}
+
 /* True: nothing is left under this name. */
 static bool
 put_back(struct held_pass *p, struct held_file *f, struct held_mail *h,
     unsigned left)
 {
-	if (left == h->m.ncopies) {
-		futimens(h->fd, NULL);
+	int r = 0;
+
+	note_errors(f, h);
+	h->m.dirfd = p->dirfd;
+	h->m.link = *h->body ? h->body : NULL;
+	if (left && left < h->m.ncopies)
+		r = held_write(p->crc, p->dirfd, &h->m, &f->block);
+	if (r < 0)
+		p->error = errno;
+	if (r < 0 || left == h->m.ncopies) {
+		write_block(h, &f->block);
 		return false;
-	}
-	if (left) {
-		h->m.dirfd = p->dirfd;
-		h->m.link = *h->body ? h->body : NULL;
-		if (held_write(p->crc, p->dirfd, &h->m) < 0) {
-			p->error = errno;
-			return false;
-		}
 	}
 	remove_mail(p, h, f->name);
 	return true;
+}
+
+/* With the lock. True: nothing is left under this name. */
+static bool
+attempt(struct held_pass *p, struct held_file *f, struct held_mail *h,
+    struct held_box **failing)
+{
+	int64_t now = held_block_clock();
+	bool expired;
+
+	read_block(h->fd, f);
+	if (!held_block_is_due(&f->block, now, p->o->expire))
+		return false; /* another worker has just tried */
+	held_block_count(&f->block, now);
+	expired = (uint64_t)f->block.age >= p->o->expire;
+	try_copies(h, failing, expired);
+	settle(p, h, expired);
+	return put_back(p, f, h, message_failed_copies(&h->m));
 }
 
 bool
@@ -313,21 +412,14 @@ held_try(struct held_pass *p, struct held_file *f, struct held_box **failing)
 {
 	struct held_mail h;
 	struct stat st, named;
-	bool gone = false, expired;
-	int64_t now;
+	bool gone = false;
 
 	if (open_mail(p, f->name, &h, &st) < 0)
 		return errno == ENOENT;
 	if (!flock(h.fd, LOCK_EX | LOCK_NB) &&
 	    !fstatat(p->dirfd, f->name, &named, AT_SYMLINK_NOFOLLOW) &&
-	    named.st_ino == st.st_ino) {
-		now = (int64_t)time(NULL) * 1000;
-		expired = now - f->came >= (int64_t)p->o->expire;
-		try_copies(&h, failing, expired);
-		settle(p, &h, expired);
-		gone = put_back(p, f, &h, message_failed_copies(&h.m));
-		f->tried = now;
-	}
+	    named.st_ino == st.st_ino)
+		gone = attempt(p, f, &h, failing);
 	close_mail(&h);
 	return gone;
 }

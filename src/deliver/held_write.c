@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -63,14 +64,25 @@ unlink_body(int held, const char *name, const char *file)
 	errno = err;
 }
 
+static struct held_block
+first_block(const struct message *f)
+{
+	struct held_block b = {.error = f->copies[0].error};
+
+	held_block_count(&b, held_block_clock());
+	return b;
+}
+
 static int
-write_file(const struct crc32c *c, int fd, struct buf *record, struct span body)
+write_file(const struct crc32c *c, int fd, struct buf *record, struct span body,
+    const struct held_block *b)
 {
 	struct record_header h = {.version = RECORD_VERSION,
 	    .done = RECORD_FIRST,
 	    .size = RECORD_FIRST + record->len + body.len};
-	char head[HEADER_LEN];
+	char head[HEADER_LEN], block[HELD_BLOCK];
 
+	held_block_encode(b, block);
 	if (getrandom(&h.nonce, sizeof(h.nonce), 0) < 0)
 		return -1;
 	record_header_encode(c, &h, head);
@@ -78,14 +90,16 @@ write_file(const struct crc32c *c, int fd, struct buf *record, struct span body)
 	if (full_pwrite(fd, (struct span){head, HEADER_LEN}, 0) < 0 ||
 	    full_pwrite(fd, (struct span){head, HEADER_LEN}, RECORD_PAGE) < 0 ||
 	    full_pwrite(fd, buf_span(record), RECORD_FIRST) < 0 ||
-	    full_pwrite(fd, body, RECORD_FIRST + record->len) < 0)
+	    full_pwrite(fd, body, RECORD_FIRST + record->len) < 0 ||
+	    full_pwrite(fd, (struct span){block, HELD_BLOCK},
+		held_block_offset(h.size)) < 0)
 		return -1;
 	return fsync(fd);
 }
 
 static int
 write_under(const struct crc32c *c, int held, const char *name,
-    struct buf *record, struct span body)
+    struct buf *record, struct span body, const struct held_block *b)
 {
 	char making[128];
 	int fd, err;
@@ -96,10 +110,11 @@ write_under(const struct crc32c *c, int held, const char *name,
 	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -1;
-	err = write_file(c, fd, record, body) < 0 ? errno : 0;
-	close(fd);
+	(void)flock(fd, LOCK_EX | LOCK_NB); /* nobody sweeps it away */
+	err = write_file(c, fd, record, body, b) < 0 ? errno : 0;
 	if (!err && renameat(held, making, held, name) < 0)
 		err = errno;
+	close(fd);
 	if (err)
 		unlinkat(held, making, 0);
 	errno = err;
@@ -107,9 +122,11 @@ write_under(const struct crc32c *c, int held, const char *name,
 }
 
 int
-held_write(const struct crc32c *c, int held, const struct message *m)
+held_write(const struct crc32c *c, int held, const struct message *m,
+    const struct held_block *b)
 {
 	struct message f = only_failed(m);
+	struct held_block first = first_block(&f);
 	struct buf record = {0};
 	char name[MESSAGE_ID_MAX + 16], file[sizeof(name) + 8];
 	int r;
@@ -119,7 +136,8 @@ held_write(const struct crc32c *c, int held, const struct message *m)
 	r = m->link ? link_body(held, m, file) : 0;
 	if (!r) {
 		record_encode(&record, &f, m->link ? file : NULL);
-		r = write_under(c, held, name, &record, m->body.tail);
+		r = write_under(c, held, name, &record, m->body.tail,
+		    b ? b : &first);
 		if (r < 0 && m->link)
 			unlink_body(held, name, file);
 	}

@@ -23,7 +23,8 @@ hold_run(struct job *job)
 	struct hold *h = (struct hold *)job;
 
 	crc32c_init(&h->crc);
-	if (held_write(&h->crc, held_dirfd(h->d->held), &h->v->message) < 0)
+	if (held_write(&h->crc, held_dirfd(h->d->held), &h->v->message, NULL) <
+	    0)
 		h->error = errno;
 }
 
@@ -48,7 +49,8 @@ log_held(const struct delivery *v, int error)
 			log_event(error ? LOG_ERROR : LOG_WARN, "held",
 			    LOG_STR("message", v->message.id),
 			    LOG_STR("rcpt", c->address),
-			    LOG_STR("mailbox", c->path), LOG_ERRNO(c->error),
+			    LOG_STR("mailbox", c->path),
+			    LOG_STR("error", maildir_error(c->error)),
 			    error ? not_yet : none);
 	}
 }

@@ -52,19 +52,19 @@ answer(const struct envelope *e, const struct smtp_path *path,
 		    LOG_STR("session", e->session),
 		    LOG_STR("local", path->local),
 		    LOG_STR("domain", path->domain), LOG_ERRNO(error));
-	fn(ctx, rcpt_reply(result));
+	fn(ctx, rcpt_reply(result), NULL);
 }
 
 /* Something is held for one of them, so all of them wait. */
 static bool
-any_held(const struct held *held, const struct targets *found)
+any_held(const struct held *held, const struct targets *found, int *error_r)
 {
 	bool any = false;
 
 	if (held && held_any(held))
 		for (const struct target *t = found->first; t && !any;
 		     t = t->next)
-			any = held_has(held, t->root->path, t->path);
+			any = held_has(held, t->root->path, t->path, error_r);
 	return any;
 }
 
@@ -73,12 +73,14 @@ static void
 take(const struct recipients *r, const struct held *held, struct envelope *e,
     const struct targets *found, deliver_fn *fn, void *ctx)
 {
-	if (any_held(held, found))
-		fn(ctx, SMTP_REPLY(452, "4.2.2", "Mailbox full"));
+	int error;
+
+	if (any_held(held, found, &error))
+		fn(ctx, held_reply(error), maildir_error(error));
 	else if (!targets_merge(r, &e->targets, found, &e->arena))
-		fn(ctx, SMTP_REPLY(452, "4.5.3", "Too many recipients"));
+		fn(ctx, SMTP_REPLY(452, "4.5.3", "Too many recipients"), NULL);
 	else
-		fn(ctx, NULL);
+		fn(ctx, NULL, NULL);
 }
 
 static void

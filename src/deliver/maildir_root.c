@@ -61,6 +61,14 @@ maildir_exists(const struct maildir_root *r, const char *rel)
 	return there;
 }
 
+const char *
+maildir_error(int error)
+{
+	if (error == ELOOP)
+		return "Symbolic links are not followed";
+	return error ? strerror(error) : NULL;
+}
+
 /* An O_PATH descriptor cannot be fsynced. */
 static int
 sync_dir(int at)

@@ -107,7 +107,7 @@ settle(struct replay *r, struct message *m)
 	place_message(r->boxes, m, r->how);
 	failed = message_failed_copies(m);
 	r->placed += m->ncopies - failed;
-	if (failed && held_write(r->crc, r->held, m) < 0)
+	if (failed && held_write(r->crc, r->held, m, NULL) < 0)
 		r->lost += failed;
 	else
 		r->held_back += failed;

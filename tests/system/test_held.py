@@ -1,5 +1,7 @@
 """Mail for a mailbox that cannot take it is held, and comes when it can."""
 
+import re
+
 import pytest
 
 from daemon import AS_ROOT, wait_for
@@ -36,10 +38,27 @@ def a_file_in_its_place(box):
     return undo
 
 
+def a_link_in_its_place(box):
+    box.rename(box.with_suffix(".away"))
+    box.symlink_to(box.with_suffix(".away"))
+
+    def undo():
+        box.unlink()
+        box.with_suffix(".away").rename(box)
+    return undo
+
+
 @pytest.mark.parametrize("size", [10, 300000])
-@pytest.mark.parametrize("spoil", [without_permission, a_file_in_its_place])
-def test_held_until_the_cause_is_gone(start, spoil, size):
-    """WIRE 20, 27: 250, then held; new mail 452; all others as ever; once."""
+@pytest.mark.parametrize("spoil, error", [
+    (without_permission, "Permission denied"),
+    (a_file_in_its_place, "Not a directory"),
+    (a_link_in_its_place, "Symbolic links are not followed"),
+])
+def test_held_until_the_cause_is_gone(start, spoil, error, size):
+    """WIRE 20, 27: 250, then held; new mail 450; all others as ever; once.
+
+    FAULT C7: what is not full is not said to be, and the log says why.
+    """
     d = start()
     alice, bob = boxes(d, "alice", "bob")
     undo = spoil(alice)
@@ -49,7 +68,10 @@ def test_held_until_the_cause_is_gone(start, spoil, size):
                        "bob@example.org").id
         wait_for("its being held", lambda: held(d))
         assert len(d.files("bob@example.org")) == 2
-        wait_for("452", lambda: refused(c, "alice@example.org"))
+        wait_for("450", lambda: refused(c, "alice@example.org"))
+        for event, level in ("refused", "info"), ("held", "warn"):
+            line, *_ = re.findall(f" {level} {event} .*", d.log())
+            assert f'error="{error}"' in line, line
         for _ in range(10):
             assert c.deliver("y\r\n", "bob@example.org").code == 250
         undo()
@@ -66,13 +88,37 @@ def test_held_until_the_cause_is_gone(start, spoil, size):
     assert "info delivered message=" + id in d.log()
 
 
-def refused(c, address):
+SHUT = "450 4.2.1"
+
+
+def refused(c, address, status=SHUT):
     c.ask("RSET")
     assert c.ask("MAIL FROM:<a@example.com>").code == 250
     reply = c.ask(f"RCPT TO:<{address}>")
     c.ask("RSET")
-    assert reply.status in ("452 4.2.2", "250 2.1.5"), reply
-    return reply.code == 452
+    assert reply.status in (status, "250 2.1.5"), reply
+    return reply.status == status
+
+
+def test_held_between_rcpt_and_the_dot(start):
+    """FAULT C7: the same answer, and the reason in the log."""
+    d = start(top="workers = 1")
+    alice, = boxes(d, "alice")
+    without_permission(alice)
+    with d.client() as first, d.client() as second:
+        first.begin("alice@example.org")
+        assert second.deliver("x\r\n", "alice@example.org").code == 250
+        wait_for("450", lambda: refused(second, "alice@example.org"))
+        assert first.ask("DATA").code == 354
+        first.send("y\r\n.\r\n")
+        assert first.reply().status == SHUT
+    at_rcpt, at_dot = re.findall(" refused .*", d.log())
+    for line in at_rcpt, at_dot:
+        assert 'reply="450 4.2.1 ' in line
+        assert 'error="Permission denied"' in line
+    assert re.search(" undelivered .* mailbox=example.org/alice "
+                     r'error="Permission denied"', d.log()), d.log()
+    assert len(held(d)) == 1
 
 
 def test_over_quota(start, full):
@@ -86,6 +132,7 @@ def test_over_quota(start, full):
         id = c.deliver("x" * 900 + "\r\n", "alice@example.org",
                        "bob@example.org").id
         wait_for("its being held", lambda: held(d))
+        wait_for("452", lambda: refused(c, "bob@example.org", "452 4.2.2"))
         assert len(d.files("alice@example.org")) == 1
         filler.unlink()
         wait_for("its delivery", lambda: d.files("bob@example.org"))
@@ -128,7 +175,7 @@ def test_over_a_restart(start):
     d.kill()
     d.start()
     with d.client() as c:
-        wait_for("452", lambda: refused(c, "alice@example.org"))
+        wait_for("450", lambda: refused(c, "alice@example.org"))
     undo()
     wait_for("its delivery", lambda: [
         p for p in (alice / "new").iterdir() if f".{id}_" in p.name])

@@ -102,7 +102,7 @@ pread(int fd, void *to, size_t n, off_t at)
 static struct {
 	unsigned delivered, undelivered, abandoned, lookup_failed;
 	char mailbox[256];
-	int error;
+	char error[64];
 } logged;
 
 enum log_level
@@ -121,13 +121,16 @@ log_write(enum log_level level, const char *event,
 	logged.abandoned += !strcmp(event, "abandoned");
 	logged.lookup_failed += !strcmp(event, "lookup-failed");
 	logged.mailbox[0] = '\0';
-	logged.error = 0;
+	logged.error[0] = '\0';
 	for (; fields->key; fields++) {
 		if (!strcmp(fields->key, "mailbox") && fields->v.str)
 			snprintf(logged.mailbox, sizeof(logged.mailbox), "%s",
 			    fields->v.str);
-		if (fields->type == LOG_TYPE_ERRNO)
-			logged.error = fields->v.err;
+		if (!strcmp(fields->key, "error"))
+			snprintf(logged.error, sizeof(logged.error), "%s",
+			    fields->type == LOG_TYPE_ERRNO
+				? strerror(fields->v.err)
+				: fields->v.str);
 	}
 }
 
@@ -211,8 +214,9 @@ turn(void)
 }
 
 static void
-on_reply(void *ctx, const struct smtp_reply *r)
+on_reply(void *ctx, const struct smtp_reply *r, const char *error)
 {
+	(void)error;
 	assert_ptr_equal(ctx, &replies);
 	/* before anybody hears yes, everything is on disk */
 	assert_true(r || !sys.unsynced);
@@ -507,7 +511,7 @@ fail_everywhere(int targets, int error, const char *expected)
 			break;
 		failed++;
 		assert_string_equal(reply, expected);
-		assert_int_equal(logged.error, error);
+		assert_string_equal(logged.error, maildir_error(error));
 		assert_memory_equal(logged.mailbox, "example.org/u", 13);
 		assert_nothing_left();
 	}
@@ -555,7 +559,7 @@ test_mailbox_is_a_file(void **state)
 	send("x", 1);
 	assert_string_equal(reply, "451 4.3.0");
 	assert_string_equal(logged.mailbox, "example.org/u2");
-	assert_int_equal(logged.error, ENOTDIR);
+	assert_string_equal(logged.error, maildir_error(ENOTDIR));
 	assert_int_equal(logged.delivered, 0);
 	assert_int_equal(scratch_files("mail"), 1);
 }
@@ -570,7 +574,7 @@ test_mailbox_is_a_link(void **state)
 	rcpts(2);
 	send("x", 1);
 	assert_string_equal(reply, "451 4.3.0");
-	assert_int_equal(logged.error, ELOOP);
+	assert_string_equal(logged.error, maildir_error(ELOOP));
 	assert_int_equal(scratch_count("out"), 0);
 	assert_nothing_left();
 }
@@ -594,7 +598,7 @@ test_failed_spool(void **state)
 	turn();
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 	assert_string_equal(reply, "451 4.3.0");
-	assert_int_equal(logged.error, EMFILE);
+	assert_string_equal(logged.error, maildir_error(EMFILE));
 	assert_string_equal(logged.mailbox, "");
 	assert_int_equal(scratch_count("mail"), 0);
 	free(text);
@@ -798,7 +802,7 @@ test_rcpt_again(void **state)
 	rcpt("someone");
 	assert_string_equal(reply, "451 4.3.0");
 	assert_int_equal(logged.lookup_failed, 1);
-	assert_int_equal(logged.error, ELOOP);
+	assert_string_equal(logged.error, strerror(ELOOP));
 }
 
 static void

@@ -68,9 +68,10 @@ comes(bool (*is_so)(void))
 }
 
 static void
-on_reply(void *ctx, const struct smtp_reply *r)
+on_reply(void *ctx, const struct smtp_reply *r, const char *error)
 {
 	(void)ctx;
+	(void)error;
 	replies += r == NULL;
 }
 

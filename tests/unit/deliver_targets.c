@@ -43,8 +43,9 @@ finish(void **state)
 }
 
 static void
-on_rcpt(void *ctx, const struct smtp_reply *reply)
+on_rcpt(void *ctx, const struct smtp_reply *reply, const char *error)
 {
+	(void)error;
 	(void)ctx;
 	smtp_answer(&smtp, reply, &out);
 }
