@@ -66,10 +66,10 @@ ask_mail(struct session *s)
 	const struct smtp_reply *no = session_auth_sender(s);
 
 	session_release(s);
-	if (!no && deliver_reserve(s->all->deliver, size))
+	if (!no)
+		no = deliver_reserve(s->all->deliver, size);
+	if (!no)
 		s->reserved = size;
-	else if (!no)
-		no = SMTP_REPLY(452, "4.3.1", "No room on the disk");
 	session_answer(s, no);
 }
 

@@ -52,10 +52,11 @@ void deliver_share(struct deliver *d, struct shared *shared, unsigned slot);
 void deliver_on_broken(struct deliver *d, void (*broken)(void *ctx), void *ctx);
 
 /*
- * Room for n octets above the reserve, on the spool and every root, and in
- * the journal, where they are reserved until they are given back.
+ * Room for n octets above the reserve, on the spool and every root, for held
+ * mail, and in the journal, where they are reserved until they are given back.
+ * NULL is yes; else nothing is reserved.
  */
-bool deliver_reserve(struct deliver *d, uint64_t n);
+const struct smtp_reply *deliver_reserve(struct deliver *d, uint64_t n);
 void deliver_release(struct deliver *d, uint64_t n);
 /* What to reserve for a message that does not say how large it is. */
 uint64_t deliver_size_unknown(const struct deliver *d);

@@ -21,7 +21,7 @@
 #include "proto/smtp_reply.h"
 
 struct held_options {
-	uint64_t limit;     /* octets */
+	uint64_t limit;     /* octets; see held_full() */
 	uint64_t expire;    /* ms, then it is put into failed */
 	unsigned reserve;   /* percent of a file system, not for mailboxes */
 	const char *failed; /* a Maildir; absolute */
@@ -51,7 +51,11 @@ bool held_has(const struct held *h, const char *root, const char *path,
 const struct smtp_reply *held_reply(int error);
 /* The copies of m that have an error are held now. */
 void held_note(struct held *h, const struct message *m);
-/* As much as there may be. */
+/*
+ * As much as there may be, where one mailbox counts as a sixteenth of the
+ * limit at most, and those below one root as half of it: no mailbox, and no
+ * root, keeps mail from all others.
+ */
 bool held_full(const struct held *h);
 
 /*

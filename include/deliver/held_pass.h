@@ -9,10 +9,16 @@
 
 #include "deliver/held.h"
 
-/* A mailbox for which something is held: "root", a slash, "path". */
+/*
+ * A mailbox for which something is held: "root", a slash, "path". Or a root
+ * alone, with what is held below it.
+ */
 struct held_box {
 	UT_hash_handle hh;
-	int error; /* why; 0: nobody knows */
+	uint64_t size;
+	unsigned mailboxes; /* of a root */
+	int error;          /* why; 0: nobody knows */
+	size_t root;        /* octets of its name in front */
 	char name[];
 };
 /* Finds or adds it. */
@@ -21,8 +27,12 @@ struct held_box *held_box_add(struct held_box **set, const char *root,
 /* NULL if it is not there. */
 const struct held_box *held_box_find(const struct held_box *set,
     const char *root, const char *path);
-/* Adds what is in from. */
-void held_boxes_merge(struct held_box **set, const struct held_box *from);
+/* Adds what is in from, each with its part of these octets. */
+void held_boxes_merge(struct held_box **set, const struct held_box *from,
+    uint64_t size);
+/* Fills roots, and returns what of all counts against this limit. */
+uint64_t held_boxes_count(const struct held_box *set, uint64_t limit,
+    struct held_box **roots);
 void held_boxes_free(struct held_box **set);
 
 /* What came of a copy. */
@@ -61,8 +71,8 @@ struct held_pass {
 	/* kept from pass to pass */
 	struct held_file *files;
 	/* out: for the loop, that frees it */
-	struct held_box *boxes;
-	uint64_t size;
+	struct held_box *boxes, *roots;
+	uint64_t size; /* what counts against the limit */
 	struct held_event *events, **events_end;
 	int error;
 };

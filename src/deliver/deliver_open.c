@@ -284,22 +284,28 @@ in_journal(const struct deliver *d, uint64_t n)
 	return n < d->options->inline_size ? n : d->options->inline_size;
 }
 
-bool
+const struct smtp_reply *
 deliver_reserve(struct deliver *d, uint64_t n)
 {
+	const struct smtp_reply *full =
+	    SMTP_REPLY(452, "4.3.1", "No room on the disk");
 	const struct space_need need = {n, 1};
 
 	if (loop_now(d->loop) - d->looked >= LOOK_AGE)
 		deliver_look(d);
 	if (d->spool_lost || !space_room(&d->space, loop_now(d->loop), &need))
-		return false;
+		return full;
 	if (!d->journal)
-		return true;
+		return NULL;
+	if (held_full(d->held))
+		return SMTP_REPLY(452, "4.3.1",
+		    "No room for held mail, which waits for mailboxes that "
+		    "take none");
 	n = in_journal(d, n);
-	if (held_full(d->held) || journal_total(d) + n > d->options->size)
-		return false;
+	if (journal_total(d) + n > d->options->size)
+		return full;
 	d->reserved += n;
-	return true;
+	return NULL;
 }
 
 void

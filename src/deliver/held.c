@@ -26,9 +26,10 @@ struct held {
 	struct held_box *boxes;
 	struct held_box *noted; /* since the last pass began */
 	struct held_box *older; /* before, until that pass is over */
-	uint64_t size;
+	uint64_t size;          /* what counts against the limit */
 	int dirfd, damaged;
 	bool running;
+	bool told; /* that it is full */
 };
 
 struct held_job {
@@ -122,6 +123,27 @@ log_events(const struct held_pass *p)
 		log_event(LOG_ERROR, "held-failed", LOG_ERRNO(p->error));
 }
 
+/* Once, until there is room again: of what. */
+static void
+log_full(struct held *h, const struct held_box *roots)
+{
+	const struct held_box *most = roots;
+
+	if (held_full(h) && !h->told) {
+		for (; roots; roots = roots->hh.next)
+			if (roots->size > most->size)
+				most = roots;
+		log_event(LOG_ERROR, "held-full", LOG_UINT("octets", h->size),
+		    LOG_UINT("limit", h->o.limit),
+		    LOG_SPAN("root", ((struct span){most->name, most->root})),
+		    LOG_UINT("mailboxes", most->mailboxes),
+		    LOG_STR("help",
+			"MAIL gets 452 until the mailboxes of the held events "
+			"take theirs, or held in journal is larger"));
+	}
+	h->told = held_full(h);
+}
+
 static void
 pass_done(struct job *job, void *ctx)
 {
@@ -135,6 +157,8 @@ pass_done(struct job *job, void *ctx)
 	h->boxes = p->boxes;
 	h->size = p->size;
 	p->boxes = NULL;
+	log_full(h, p->roots);
+	held_boxes_free(&p->roots);
 	held_boxes_free(&h->older);
 	h->running = false;
 }

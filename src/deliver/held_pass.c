@@ -75,10 +75,8 @@ look_at(struct held_pass *p, struct held_file *f, struct held_box **failing)
 	    held_block_is_due(&f->block, held_block_clock(), p->o->expire) &&
 	    held_try(p, f, failing))
 		f->seen = false;
-	if (!f->seen)
-		return;
-	p->size += f->size;
-	held_boxes_merge(&p->boxes, f->boxes);
+	if (f->seen)
+		held_boxes_merge(&p->boxes, f->boxes, f->size);
 }
 
 void
@@ -87,7 +85,6 @@ held_pass_run(struct held_pass *p)
 	struct held_box *failing = NULL;
 	struct held_file *f;
 
-	p->size = 0;
 	p->error = 0;
 	p->events_end = &p->events;
 	for (f = p->files; f; f = f->hh.next)
@@ -99,6 +96,7 @@ held_pass_run(struct held_pass *p)
 			look_at(p, f, &failing);
 	held_files_forget(p);
 	held_boxes_free(&failing);
+	p->size = held_boxes_count(p->boxes, p->o->limit, &p->roots);
 }
 
 void
@@ -120,6 +118,7 @@ held_pass_free(struct held_pass *p)
 {
 	held_pass_free_events(p);
 	held_boxes_free(&p->boxes);
+	held_boxes_free(&p->roots);
 	for (struct held_file *f = p->files; f; f = f->hh.next)
 		f->seen = false;
 	held_files_forget(p);

@@ -9,6 +9,9 @@
 
 /* --- sets of mailboxes --- */
 
+#define BOX_PART  16 /* of the limit, at most, one mailbox's */
+#define ROOT_PART 2  /* and all of one root */
+
 static struct buf
 box_name(const char *root, const char *path)
 {
@@ -28,7 +31,7 @@ find(const struct held_box *set, struct span name)
 }
 
 static struct held_box *
-intern(struct held_box **set, struct span name)
+intern(struct held_box **set, struct span name, size_t root)
 {
 	struct held_box *b = find(*set, name);
 
@@ -38,6 +41,7 @@ intern(struct held_box **set, struct span name)
 	if (!b)
 		abort();
 	memcpy(b->name, name.ptr, name.len);
+	b->root = root;
 	HASH_ADD(hh, *set, name, name.len, b);
 	return b;
 }
@@ -46,7 +50,7 @@ struct held_box *
 held_box_add(struct held_box **set, const char *root, const char *path)
 {
 	struct buf name = box_name(root, path);
-	struct held_box *b = intern(set, buf_span(&name));
+	struct held_box *b = intern(set, buf_span(&name), strlen(root));
 
 	buf_free(&name);
 	return b;
@@ -67,14 +71,44 @@ held_box_find(const struct held_box *set, const char *root, const char *path)
 }
 
 void
-held_boxes_merge(struct held_box **set, const struct held_box *from)
+held_boxes_merge(struct held_box **set, const struct held_box *from,
+    uint64_t size)
 {
-	for (; from; from = from->hh.next) {
-		struct held_box *b = intern(set, span_str(from->name));
+	unsigned n = HASH_COUNT(from);
 
+	for (; from; from = from->hh.next) {
+		struct held_box *b =
+		    intern(set, span_str(from->name), from->root);
+
+		b->size += size / n;
 		if (from->error)
 			b->error = from->error;
 	}
+}
+
+static uint64_t
+at_most(uint64_t n, uint64_t max)
+{
+	return n < max ? n : max;
+}
+
+uint64_t
+held_boxes_count(const struct held_box *set, uint64_t limit,
+    struct held_box **roots)
+{
+	uint64_t size = 0;
+
+	for (const struct held_box *b = set; b; b = b->hh.next) {
+		struct held_box *r =
+		    intern(roots, (struct span){b->name, b->root}, b->root);
+		uint64_t before = r->size;
+
+		r->mailboxes++;
+		r->size = at_most(before + at_most(b->size, limit / BOX_PART),
+		    limit / ROOT_PART);
+		size += r->size - before;
+	}
+	return size;
 }
 
 void

@@ -1,6 +1,7 @@
 """Mail for a mailbox that cannot take it is held, and comes when it can."""
 
 import re
+import shutil
 
 import pytest
 
@@ -230,16 +231,77 @@ def test_each_reason_is_its_own(start):
             b"X-Smtpd-Failed: alice@example.org: Permission denied")
 
 
-def test_limit(start):
-    """More than `held` and nothing is taken any more: 452 at MAIL."""
+def test_one_mailbox_is_not_the_limit(start):
+    """FAULT A4: more than `held` waits for one; the others go on."""
     d = start(journal="segment = 1M size = 64M held = 1M")
     alice, = boxes(d, "alice")
-    undo = without_permission(alice)
+    without_permission(alice)
     with d.client() as c:
         c.deliver("x" * 998 + "\r\n" + "y" * 998 + "\r\n" * 1100000,
                   "alice@example.org")
-        wait_for("452", lambda: c.ask("MAIL FROM:<a@example.com>").status
-                 == "452 4.3.1" or c.ask("RSET") is None)
-        undo()
-        wait_for("250", lambda: c.ask("MAIL FROM:<a@example.com>").code
-                 == 250)
+        wait_for("450", lambda: refused(c, "alice@example.org"))
+        # a round has counted it, in this worker or the other
+        path, = [p for p in held(d) if p.suffix != ".body"]
+        was = path.stat().st_mtime_ns
+        wait_for("an attempt", lambda: path.stat().st_mtime_ns != was)
+        assert c.deliver("x\r\n", "bob@example.org").code == 250
+        for _ in range(4):
+            with d.client() as other:
+                assert other.deliver("y\r\n", "bob@example.org").code == 250
+        assert refused(c, "alice@example.org")
+    assert "held-full" not in d.log()
+
+
+def many(domain, root, names):
+    users = ", ".join(f'"{u}"' for u in (*names, "bob"))
+    return f"""
+domain "{domain}" {{{{
+	users = {{{{ {users} }}}}
+	aliases = {{{{ "postmaster: bob", "abuse: bob",
+	    "all: {", ".join(names)}" }}}}
+	deliver = "maildir:{{mail}}/{root}/%u"
+}}}}
+"""
+
+
+def test_full(start):
+    """FAULT A4: 452 at MAIL when two roots use up their halves, and of what
+    it is full."""
+    names = [f"u{n}" for n in range(8)]
+    d = start.make(top="workers = 1", domains=many(
+        "example.org", "one", names) + many("example.net", "two", names),
+        journal="segment = 1M size = 64M held = 1M")
+    d.mail.mkdir()
+    for root in "one", "two":
+        (d.mail / root).mkdir()
+        for user in names:
+            (d.mail / root / user).write_text("not a folder")
+    if AS_ROOT:
+        for root in "one", "two":
+            shutil.chown(d.mail / root, "nobody")
+    d.start()
+    body = ("x" * 998 + "\r\n") * 700
+    with d.client() as c:
+        for n, domain in enumerate(("example.org", "example.net"), 1):
+            assert c.deliver(body, f"all@{domain}").code == 250
+            wait_for("its being held", lambda: len(
+                [p for p in held(d) if p.suffix != ".body"]) == n)
+        reply = wait_for("452", lambda: says_full(c))
+        assert "held mail" in reply.text
+        line = wait_for("the log", lambda: re.findall(
+            " error held-full .*", d.log()))[0]
+        assert " octets=1048576 limit=1048576 " in line
+        assert re.search(f" root={d.mail}/(one|two) mailboxes=8 ", line)
+        for user in names:
+            (d.mail / "one" / user).unlink()
+        wait_for("250", lambda: not says_full(c))
+        c.ask("RSET")
+        assert c.deliver("y\r\n", "bob@example.net").code == 250
+    assert len(re.findall(" held-full ", d.log())) == 1
+
+
+def says_full(c):
+    reply = c.ask("MAIL FROM:<a@example.com>")
+    c.ask("RSET")
+    assert reply.status in ("250 2.1.0", "452 4.3.1"), reply
+    return reply if reply.code == 452 else None

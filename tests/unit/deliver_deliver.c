@@ -833,9 +833,9 @@ static void
 test_space(void **state)
 {
 	(void)state;
-	assert_true(deliver_reserve(deliver, 1));
-	assert_true(deliver_reserve(deliver, 0));
-	assert_false(deliver_reserve(deliver, UINT64_MAX));
+	assert_null(deliver_reserve(deliver, 1));
+	assert_null(deliver_reserve(deliver, 0));
+	assert_non_null(deliver_reserve(deliver, UINT64_MAX));
 }
 
 static void

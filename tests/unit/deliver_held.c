@@ -1,6 +1,6 @@
 /*
- * Rounds of held mail: what is tried when, and what a worker that died
- * leaves. The clocks are ours.
+ * Rounds of held mail: what is tried when, what a worker that died leaves,
+ * what counts against the limit. The clocks are ours.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -133,6 +133,7 @@ static void
 look(struct held_pass *p)
 {
 	held_boxes_free(&p->boxes);
+	held_boxes_free(&p->roots);
 	held_pass_free_events(p);
 	held_pass_run(p);
 }
@@ -392,6 +393,48 @@ things_that_are_no_mail(void **state)
 	assert_int_equal(scratch_count("damaged"), 5);
 }
 
+/* --- how much --- */
+
+/* FAULT A4: one mailbox is a sixteenth of the limit, one root a half. */
+static void
+nobody_uses_up_the_limit_alone(void **state)
+{
+	static char body[3 * LIMIT];
+	struct maildir_root second = {.path = strdup(scratch_path("more"))};
+
+	(void)state;
+	memset(body, 'x', sizeof(body));
+	hold("A.1", &root, 1, EACCES, (struct span){body, sizeof(body)});
+	look(&pass);
+	assert_int_equal(pass.size, LIMIT / 16);
+	hold("A.2", &root, 16, EACCES, (struct span){body, sizeof(body)});
+	look(&pass);
+	assert_int_equal(HASH_COUNT(pass.boxes), 16);
+	assert_int_equal(pass.size, LIMIT / 2);
+	hold("A.3", &second, 3, EACCES, (struct span){body, sizeof(body)});
+	look(&pass);
+	assert_int_equal(pass.size, LIMIT / 2 + 3 * (LIMIT / 16));
+	hold("A.4", &second, 8, EACCES, (struct span){body, sizeof(body)});
+	look(&pass);
+	assert_int_equal(pass.size, LIMIT);
+	assert_int_equal(HASH_COUNT(pass.roots), 2);
+	free(second.path);
+}
+
+/* FAULT A4: what waits for several is each one's part. */
+static void
+octets_are_counted_once(void **state)
+{
+	static char body[30000];
+
+	(void)state;
+	memset(body, 'x', sizeof(body));
+	hold("A.1", &root, 4, EACCES, (struct span){body, sizeof(body)});
+	look(&pass);
+	assert_true(pass.size > sizeof(body));
+	assert_true(pass.size < sizeof(body) + 12000);
+}
+
 #define ROUND(f) cmocka_unit_test_setup_teardown(f, start, finish)
 
 int
@@ -408,6 +451,8 @@ main(void)
 	    ROUND(fewer_copies_keep_the_age),
 	    ROUND(half_made_files_go_when_nobody_makes_them),
 	    ROUND(things_that_are_no_mail),
+	    ROUND(nobody_uses_up_the_limit_alone),
+	    ROUND(octets_are_counted_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
