@@ -68,6 +68,12 @@ bool maildir_reserved(struct span name);
 int maildir_exists(const struct maildir_root *r, const char *rel);
 
 /*
+ * May this process read, write and enter the mailbox at rel? Also when there
+ * is none yet. 0, or -1 with errno.
+ */
+int maildir_access(const struct maildir_root *r, const char *rel);
+
+/*
  * Why a mailbox was not opened or written, in words; NULL for 0. A link is
  * never followed, and that is said of ELOOP.
  */

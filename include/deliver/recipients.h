@@ -118,6 +118,7 @@ enum rcpt_result {
 	RCPT_UNKNOWN, /* our domain, nobody there: 550 5.1.1 */
 	RCPT_FOREIGN, /* not our domain: 550 5.7.1 */
 	RCPT_AGAIN,   /* the lookup failed: 451 4.3.0 */
+	RCPT_SHUT,    /* a mailbox cannot take mail, and errno says why */
 };
 
 /*

@@ -91,6 +91,7 @@ enum walk_result {
 	WALK_DEEP,    /* over RECIPIENTS_DEPTH_MAX aliases in a row */
 	WALK_WIDE,    /* over RECIPIENTS_EXPAND_MAX mailboxes */
 	WALK_AGAIN,   /* the file system did not answer */
+	WALK_SHUT,    /* a mailbox is there and not ours to write: errno */
 };
 
 struct walk {

@@ -36,6 +36,7 @@ rcpt_reply(enum rcpt_result r)
 		return SMTP_REPLY(550, "5.1.1", "No such mailbox here");
 	case RCPT_FOREIGN:
 		return SMTP_REPLY(550, "5.7.1", "We do not relay mail there");
+	case RCPT_SHUT:
 	case RCPT_AGAIN:
 		break;
 	}
@@ -52,7 +53,10 @@ answer(const struct envelope *e, const struct smtp_path *path,
 		    LOG_STR("session", e->session),
 		    LOG_STR("local", path->local),
 		    LOG_STR("domain", path->domain), LOG_ERRNO(error));
-	fn(ctx, rcpt_reply(result), NULL);
+	if (result == RCPT_SHUT)
+		fn(ctx, held_reply(error), maildir_error(error));
+	else
+		fn(ctx, rcpt_reply(result), NULL);
 }
 
 /* Something is held for one of them, so all of them wait. */

@@ -61,6 +61,21 @@ maildir_exists(const struct maildir_root *r, const char *rel)
 	return there;
 }
 
+int
+maildir_access(const struct maildir_root *r, const char *rel)
+{
+	int fd = beneath_dir(r->fd, rel);
+	int err;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -1;
+	err =
+	    faccessat(fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) < 0 ? errno : 0;
+	close(fd);
+	errno = err;
+	return err ? -1 : 0;
+}
+
 const char *
 maildir_error(int error)
 {

@@ -32,6 +32,7 @@ walk_text(enum walk_result r)
 	    [WALK_DEEP] = "is more than 10 aliases deep",
 	    [WALK_WIDE] = "makes it more than 100 mailboxes",
 	    [WALK_AGAIN] = "cannot be looked up",
+	    [WALK_SHUT] = "cannot take mail",
 	};
 
 	return texts[r];

@@ -86,6 +86,8 @@ rcpt_result(enum walk_result r)
 	switch (r) {
 	case WALK_OK:
 		return RCPT_OK;
+	case WALK_SHUT:
+		return RCPT_SHUT;
 	case WALK_NOBODY:
 		return RCPT_UNKNOWN;
 	case WALK_FOREIGN:

@@ -30,6 +30,7 @@ struct found {
 	const char *user;   /* %u */
 	const char *detail; /* %t, or NULL */
 	const char *maybe;  /* in a dry walk: a directory may make it a user */
+	bool seen;          /* a directory did make it a user */
 	const struct mail_name *alias;
 };
 
@@ -55,6 +56,13 @@ has_directory(const struct mail_domain *d, const char *user)
 	return r;
 }
 
+/* A file system makes lost+found, and nobody meant it. */
+static bool
+may_be_user(const char *key)
+{
+	return maildir_component_valid(key) && strcmp(key, "lost+found") != 0;
+}
+
 /* One key: user, then alias. WALK_NOBODY when it is neither. */
 static enum walk_result
 match(struct walk *w, const struct mail_domain *d, const char *key,
@@ -63,7 +71,7 @@ match(struct walk *w, const struct mail_domain *d, const char *key,
 	const struct mail_name *n = recipients_name(w->r, d, key);
 	int there = n && n->user;
 
-	if (!there && d->users_from && maildir_component_valid(key)) {
+	if (!there && d->users_from && may_be_user(key)) {
 		if (!w->dry)
 			there = has_directory(d, key);
 		else if (!f->maybe)
@@ -71,9 +79,10 @@ match(struct walk *w, const struct mail_domain *d, const char *key,
 	}
 	if (there < 0)
 		return WALK_AGAIN;
-	if (there)
+	if (there) {
 		f->user = key;
-	else if (n && n->targets)
+		f->seen = !n || !n->user;
+	} else if (n && n->targets)
 		f->alias = n;
 	return f->user || f->alias ? WALK_OK : WALK_NOBODY;
 }
@@ -125,24 +134,24 @@ add_target(struct walk *w, const struct mail_domain *d, const char *path)
 
 /* The user's mailbox, or the folder of the detail where that exists. */
 static enum walk_result
-add_user(struct walk *w, const struct mail_domain *d, const char *user,
-    const char *detail)
+add_user(struct walk *w, const struct mail_domain *d, const struct found *f)
 {
-	struct template_values v = {user, d->name, detail};
-	const char *path = NULL;
+	struct template_values v = {f->user, d->name, NULL};
+	const char *path = template_fill(&d->template, &v, w->arena);
+	const char *folder = NULL;
+	int there = 0;
 
-	if (detail && d->template.detail && !w->dry)
-		path = template_fill(&d->template, &v, w->arena);
-	if (path) {
-		int there = maildir_exists(d->root, path);
-
-		if (there < 0)
-			return WALK_AGAIN;
-		if (there)
-			return add_target(w, d, path);
-	}
-	v.detail = NULL;
-	path = template_fill(&d->template, &v, w->arena);
+	if (path && f->seen && maildir_access(d->root, path) < 0)
+		return WALK_SHUT;
+	v.detail = f->detail;
+	if (v.detail && d->template.detail && !w->dry)
+		folder = template_fill(&d->template, &v, w->arena);
+	if (folder)
+		there = maildir_exists(d->root, folder);
+	if (there < 0)
+		return WALK_AGAIN;
+	if (there)
+		path = folder;
 	return path ? add_target(w, d, path) : WALK_NOBODY;
 }
 
@@ -215,7 +224,8 @@ walk_alias(struct walk *w, const struct mail_domain *d,
 static enum walk_result
 walk_maybe(struct walk *w, const struct mail_domain *d, const struct found *f)
 {
-	enum walk_result r = add_user(w, d, f->maybe, NULL);
+	const struct found maybe = {.user = f->maybe};
+	enum walk_result r = add_user(w, d, &maybe);
 
 	if (r != WALK_OK || !f->alias ||
 	    (f->alias == d->catch_all && is_on_path(w, f->alias)))
@@ -232,7 +242,7 @@ walk_local(struct walk *w, const struct mail_domain *d, const char *local)
 	if (f.maybe)
 		return walk_maybe(w, d, &f);
 	if (f.user)
-		return add_user(w, d, f.user, f.detail);
+		return add_user(w, d, &f);
 	if (f.alias)
 		return walk_alias(w, d, f.alias);
 	return r;

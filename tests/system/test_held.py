@@ -305,3 +305,34 @@ def says_full(c):
     c.ask("RSET")
     assert reply.status in ("250 2.1.0", "452 4.3.1"), reply
     return reply if reply.code == 452 else None
+
+
+def test_directories_that_are_no_mailboxes(start):
+    """FAULT A4, C7: lost+found is nobody; what is not ours to write is a
+    mailbox that takes no mail, before anything is held for it."""
+    d = start.make(domains="""
+domain "example.org" {{
+	users = {{ "bob" }}
+	users-from = "{mail}"
+	aliases = {{ "postmaster: bob", "abuse: bob" }}
+	deliver = "maildir:{mail}/%u"
+}}
+""")
+    d.mail.mkdir(mode=0o755)
+    for name in "lost+found", "carol", "dave":
+        (d.mail / name).mkdir(mode=0o700)
+    if AS_ROOT:
+        for path in d.mail, d.mail / "carol", d.mail / "dave":
+            shutil.chown(path, "nobody")
+    (d.mail / "dave").chmod(0o500)
+    d.start()
+    with d.client() as c:
+        assert c.ask("MAIL FROM:<a@example.com>").code == 250
+        reply = c.ask("RCPT TO:<lost+found@example.org>")
+        assert reply.status == "550 5.1.1"
+        assert c.ask("RCPT TO:<dave@example.org>").status == SHUT
+        assert c.ask("RSET").code == 250
+        assert c.deliver("x\r\n", "carol@example.org").code == 250
+    line, = re.findall(" info refused .*450 4.2.1.*", d.log())
+    assert 'error="Permission denied"' in line
+    assert not held(d)

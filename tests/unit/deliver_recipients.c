@@ -684,6 +684,9 @@ test_users_from(void **state)
 	assert_result("file@example.org", RCPT_UNKNOWN);
 	assert_result("link@example.org", RCPT_UNKNOWN);
 	assert_result("new@example.org", RCPT_UNKNOWN);
+	/* FAULT A4: what a file system makes is nobody's mailbox */
+	scratch_mkdir("mail/example.org/lost+found");
+	assert_result("lost+found@example.org", RCPT_UNKNOWN);
 	assert_result("\".hidden\"@example.org", RCPT_UNKNOWN);
 	assert_result("\"..\"@example.org", RCPT_UNKNOWN);
 	assert_result("\".\"@example.org", RCPT_UNKNOWN);
