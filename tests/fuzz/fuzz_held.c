@@ -17,7 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void
 make_file(const struct crc32c *crc, int fd, struct span data)
 {
-	struct record_header h = {.version = RECORD_VERSION, .nonce = 1};
+	struct record_header h = {RECORD_VERSION, 1, 0, RECORD_FIRST,
+	    RECORD_FIRST};
 	char head[HEADER_LEN];
 	struct buf r = {0};
 
@@ -39,7 +40,9 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct crc32c crc;
-	struct held_pass p = {.crc = &crc, .events_end = &p.events};
+	struct held_pass p = {.crc = &crc,
+	    .damaged = -1,
+	    .events_end = &p.events};
 	char name[32];
 	int fd;
 
