@@ -28,23 +28,53 @@ struct identity {
 /* 0 or an exit status. */
 int setup_identity(const struct config *c, struct identity *id);
 
-/* Makes and checks the spool and every Maildir root; at a reload too. */
-int setup_directories(struct config *c, const struct identity *id);
+/* The command that makes the "user" or "group" of this name. Returns help. */
+#define IDENTITY_HELP 160
+const char *identity_make(const char *key, const char *name,
+    char help[IDENTITY_HELP]);
+#define IDENTITY_ROOT "it has root's rights: name one that has none"
+
+/*
+ * Acts as the user until identity_resume(): uid, gid and groups; nothing if
+ * this is not root. For a process of one thread. 0, or -1 with errno and
+ * nothing changed.
+ */
+struct identity_own {
+	bool away;
+	gid_t gid, *groups;
+	int ngroups;
+};
+int identity_assume(const struct identity *id, struct identity_own *own);
+/* Aborts rather than go on as anybody else. Idempotent; errno is kept. */
+void identity_resume(struct identity_own *own);
+
+/*
+ * Opens a directory that is the user's alone, and makes it (0700) with what
+ * is missing above it (0711) and syncs it, as root only as far as nobody
+ * else can change where the path leads. -1: it was said why not.
+ */
+int setup_directory(const char *path, const struct identity *id);
+
+/*
+ * Makes and checks the spool and every Maildir root; at a reload too. *spool
+ * is the spool, open: the caller closes it. 0 or an exit status.
+ */
+int setup_directories(struct config *c, const struct identity *id, int *spool);
 
 /*
  * The key in spool/auth-key, made at the first start: with it a user that is
  * none looks the same in every worker and after a restart.
  */
-int setup_auth_key(struct config *c);
+int setup_auth_key(struct config *c, int spool);
 
 /* Whether what is in the spool lasts; said once per start. */
-int setup_spool(const struct config *c);
+int setup_spool(const struct config *c, int spool);
 
 /*
- * Takes spool/lock, with our pid as its text, until setup_unlock(*fd); names
- * who holds it.
+ * Takes lock in the spool, with our pid as its text, until setup_unlock(*fd);
+ * names who holds it.
  */
-int setup_lock(const struct config *c, int *fd);
+int setup_lock(const struct config *c, int spool, int *fd);
 void setup_unlock(int fd);
 
 /*

@@ -60,9 +60,14 @@ static int
 prepare(struct master *m, struct config *conf, struct sockets *sockets)
 {
 	const struct generation *now = m->current;
+	int spool;
+	int status = setup_directories(conf, &m->identity, &spool);
 
-	if (setup_directories(conf, &m->identity) != 0 ||
-	    setup_auth_key(conf) != 0 ||
+	if (!status) {
+		status = setup_auth_key(conf, spool);
+		close(spool);
+	}
+	if (status ||
 	    setup_sockets(conf, now->conf, &now->sockets, sockets) != 0)
 		return -1;
 	if (conf->workers < sockets->nslots)
@@ -298,19 +303,30 @@ warn_of_terminal(const struct config *c)
 }
 
 static int
+setup_files(struct master *m, struct config *c)
+{
+	int spool;
+	int status = setup_directories(c, &m->identity, &spool);
+
+	if (status)
+		return status;
+	status = setup_spool(c, spool);
+	if (!status)
+		status = setup_lock(c, spool, &m->lock);
+	if (!status)
+		status = setup_auth_key(c, spool);
+	close(spool);
+	return status;
+}
+
+static int
 setup(struct master *m, struct config *c, struct sockets *sockets)
 {
 	int status = setup_identity(c, &m->identity);
 
 	*sockets = (struct sockets){.fds = NULL};
 	if (!status)
-		status = setup_directories(c, &m->identity);
-	if (!status)
-		status = setup_spool(c);
-	if (!status)
-		status = setup_lock(c, &m->lock);
-	if (!status)
-		status = setup_auth_key(c);
+		status = setup_files(m, c);
 	if (!status)
 		status = setup_sockets(c, NULL, NULL, sockets);
 	m->all.identity = &m->identity;

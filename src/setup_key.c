@@ -77,20 +77,17 @@ read_key(int dir, uint8_t key[KEY_LEN])
 }
 
 int
-setup_auth_key(struct config *c)
+setup_auth_key(struct config *c, int spool)
 {
 	uint8_t key[KEY_LEN];
-	int dir, status = 0;
+	int status = 0;
 
 	if (!c->auth.users)
 		return 0;
-	dir = open(c->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0 || read_key(dir, key) < 0)
+	if (read_key(spool, key) < 0)
 		status = fault(c->spool, errno);
 	else
 		auth_users_set_key(c->auth.users, key);
-	if (dir >= 0)
-		close(dir);
 	digest_wipe(key, sizeof(key));
 	return status;
 }

@@ -30,13 +30,6 @@ struct maildir_root {
 };
 
 /*
- * Makes the directory if it is missing (0700), and what is missing above it
- * (0711, so that whoever gets it by chown can reach it); each is fsynced in
- * its parent. created: whether it made the last; the caller may then chown
- * that. 0, or -1 with errno.
- */
-int maildir_root_make(const char *path, bool *created);
-/*
  * 0, or -1 with errno: EACCES when this process cannot write there. sync is
  * opened where syncfs() is known to mean what it says: ext4, xfs, btrfs, f2fs.
  */

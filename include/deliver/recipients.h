@@ -83,7 +83,7 @@ typedef void recipients_fault_fn(void *ctx, bool warn, const char *domain,
 unsigned recipients_check(const struct recipients *r,
     recipients_fault_fn *fault, void *ctx);
 
-/* Every root, for making, chown and opening: until it returns NULL. */
+/* Every root, for making and opening: until it returns NULL. */
 struct maildir_root *recipients_root(struct recipients *r, unsigned i);
 
 /* Is this a domain of ours, in whatever spelling? NULL if not. */

@@ -117,7 +117,8 @@ def mounted(base):
         if done.returncode:
             pytest.skip(f"cannot mount here: {done.stderr.strip()}")
         undo.append(["umount", "-l", str(path)])
-        path.chmod(0o777)
+        shutil.chown(path, "nobody", "nogroup")
+        path.chmod(0o700)
 
     yield mount
     for command in reversed(undo):
@@ -137,7 +138,7 @@ def full(mounted):
             except OSError:
                 pass
         for path in (d.mail, d.mail / "example.org"):
-            path.chmod(0o777)
+            shutil.chown(path, "nobody", "nogroup")
         return box / "filler"
 
     return fill

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -227,15 +228,16 @@ def test_lock_that_is_something_else(start, kind):
     d = start.make()
     other = d.path / "other"
     other.write_text("precious")
-    d.spool.mkdir(mode=0o777)
-    d.spool.chmod(0o777)
+    d.spool.mkdir(mode=0o700)
+    if AS_ROOT:
+        shutil.chown(d.spool, "nobody")
     if kind == "link":
         os.link(other, d.spool / "lock")
     else:
         os.mkfifo(d.spool / "lock")
     d.start(wait=False)
     assert d.wait() == 70
-    assert f"error lock path={d.spool}/lock" in d.log()
+    assert f"error lock spool={d.spool} " in d.log()
     assert other.read_text() == "precious"
 
 
@@ -490,6 +492,7 @@ def test_reload_says_nothing_of_the_spool_again(start):
     d = start.make(top="spool-volatile = yes")
     d.wrapper = ["unshare", "-m", "sh", "-c",
                  f'mkdir -p "{d.spool}" && mount -t tmpfs tmpfs "{d.spool}" '
+                 f'&& chmod 755 "{d.spool}" && chown nobody "{d.spool}" '
                  '&& exec "$0" "$@"']
     d.start()
     d.wrapper = []

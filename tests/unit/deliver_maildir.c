@@ -66,12 +66,11 @@ was_synced(const char *rel)
 static struct maildir_root
 open_root(const char *rel)
 {
-	bool created;
 	struct maildir_root r = {.path = (char *)(uintptr_t)scratch_path(rel),
 	    .fd = -1,
 	    .sync = -1};
 
-	assert_int_equal(maildir_root_make(r.path, &created), 0);
+	scratch_mkdirs(r.path);
 	assert_int_equal(maildir_root_open(&r), 0);
 	nsynced = 0;
 	return r;
@@ -112,70 +111,15 @@ test_component_valid(void **state)
 	assert_false(maildir_component_valid(name));
 }
 
-static void
-test_root_make(void **state)
-{
-	mode_t old = umask(077);
-	bool created = false;
-
-	(void)state;
-	assert_int_equal(maildir_root_make(scratch_path("a//b/mail/"),
-			     &created),
-	    0);
-	assert_true(created);
-	/* the one who gets mail must be able to pass */
-	assert_int_equal(scratch_mode("a"), 0711);
-	assert_int_equal(scratch_mode("a/b"), 0711);
-	assert_int_equal(scratch_mode("a/b/mail"), 0700);
-	assert_true(was_synced("a"));
-	assert_true(was_synced("a/b"));
-	assert_int_equal(maildir_root_make(scratch_path("a/b/mail"), &created),
-	    0);
-	assert_false(created);
-	/* parents alone do not count as created */
-	assert_int_equal(maildir_root_make(scratch_path("a/b"), &created), 0);
-	assert_false(created);
-	umask(old);
-}
-
-static void
-test_root_make_fails(void **state)
-{
-	char longer[400];
-	bool created;
-
-	(void)state;
-	scratch_touch("file");
-	assert_int_equal(maildir_root_make(scratch_path("file/x"), &created),
-	    -1);
-	assert_int_equal(errno, ENOTDIR);
-	assert_int_equal(maildir_root_make(scratch_path("file"), &created), -1);
-	assert_int_equal(errno, ENOTDIR);
-	assert_int_equal(maildir_root_make("relative", &created), -1);
-	assert_int_equal(errno, EINVAL);
-	assert_int_equal(symlink("nowhere", "dangling"), 0);
-	assert_int_equal(maildir_root_make(scratch_path("dangling"), &created),
-	    -1);
-	memset(longer, 'x', sizeof(longer) - 1);
-	longer[sizeof(longer) - 1] = '\0';
-	longer[0] = '/';
-	assert_int_equal(maildir_root_make(longer, &created), -1);
-	assert_int_equal(errno, ENAMETOOLONG);
-}
-
 /* A root itself may be reached by a link: the administrator made it. */
 static void
 test_root_by_link(void **state)
 {
 	struct maildir_root r;
-	bool created;
 
 	(void)state;
 	scratch_mkdir("real");
 	assert_int_equal(symlink("real", "link"), 0);
-	assert_int_equal(maildir_root_make(scratch_path("link/mail"), &created),
-	    0);
-	assert_true(scratch_exists("real/mail"));
 	r = open_root("link/mail");
 	maildir_root_close(&r);
 }
@@ -590,8 +534,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_component_valid),
-	    T(test_root_make),
-	    T(test_root_make_fails),
 	    T(test_root_by_link),
 	    T(test_root_open_fails),
 	    T(test_root_changes),

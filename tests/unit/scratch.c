@@ -2,6 +2,7 @@
  * scratch: see scratch.h. A question that cannot be answered fails the test.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
@@ -61,6 +62,23 @@ void
 scratch_mkdir(const char *path)
 {
 	assert_int_equal(mkdir(path, 0700), 0);
+}
+
+void
+scratch_mkdirs(const char *path)
+{
+	char *whole = strdup(path);
+
+	assert_non_null(whole);
+	for (char *p = whole; *p; p++) {
+		if (p == whole || *p != '/')
+			continue;
+		*p = '\0';
+		assert_true(mkdir(whole, 0700) == 0 || errno == EEXIST);
+		*p = '/';
+	}
+	assert_true(mkdir(whole, 0700) == 0 || errno == EEXIST);
+	free(whole);
 }
 
 void

@@ -19,6 +19,8 @@ int scratch_teardown(void **state);
 const char *scratch_path(const char *rel);
 
 void scratch_mkdir(const char *path);
+/* And what is missing above it; it may be there. */
+void scratch_mkdirs(const char *path);
 void scratch_touch(const char *path);
 
 /* Permission bits; -1 if there is nothing. Links are not followed. */
