@@ -102,6 +102,13 @@ void config_free(struct config **c);
 void config_keep(struct config *c, const struct config *old,
     config_fault_fn *fault, void *ctx);
 
+/*
+ * What a start would find out: the user, and directories that are not its
+ * alone. Looks, and changes nothing.
+ */
+enum config_status config_check(struct config *c, config_fault_fn *fault,
+    void *ctx);
+
 /* Whether bare newlines are taken from this client, as line ends. */
 bool config_normalize(const struct config *c, const struct ipaddr *client);
 

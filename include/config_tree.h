@@ -125,6 +125,10 @@ int config_read(const char *path, struct buf *out);
 int config_read_named(const struct config_all *all, struct config_faults *f,
     const struct config_item *at, const char *path, struct buf *out);
 
+/* A warning at *at if others can read this file, or write it. */
+void config_check_secret(const struct config_all *all, struct config_faults *f,
+    const struct config_item *at, const char *path);
+
 /*
  * Adds every line of a file but the empty ones and those that begin with #.
  * at: where the file is named, for the fault when it cannot be read.

@@ -86,6 +86,7 @@ build_users(struct config_all *all, struct config_faults *f,
 	all->pub.auth.users = auth_users_new();
 	auth_users_serve(all->pub.auth.users, is_ours, &all->pub);
 	config_read_lines(all, f, &at, all->password_file, &lines);
+	config_check_secret(all, f, &at, all->password_file);
 	for (unsigned i = 0; i < lines.n; i++) {
 		const struct config_item *l = &lines.items[i];
 		const char *bad =

@@ -181,6 +181,13 @@ add_client(struct config_all *all, struct config_faults *f,
 		    b->title);
 		return;
 	}
+	if (c.normalize &&
+	    c.net.prefix < (c.net.addr.family == IP_V4 ? 16 : 32))
+		config_warn(f, b->file, b->line,
+		    "client \"%.80s\": bare-newline = normalize for so many: "
+		    "write a block for each sender that needs it, at most a "
+		    "/16 (IPv6: a /32)",
+		    b->title);
 	all->pub.clients[all->pub.nclients++] = c;
 }
 

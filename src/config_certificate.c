@@ -147,7 +147,11 @@ add(struct config_all *all, struct config_faults *f,
 	if (!data->chain || !data->key) /* no paths */
 		return false;
 	good = config_read_named(all, f, &chain_at, data->chain, &chain) == 0;
-	if (config_read_named(all, f, &key_at, data->key, &key) == 0 && good)
+	if (config_read_named(all, f, &key_at, data->key, &key) < 0)
+		good = false;
+	else
+		config_check_secret(all, f, &key_at, data->key);
+	if (good)
 		add_pem(all, f, b, buf_span(&chain), buf_span(&key));
 	buf_free(&chain);
 	buf_wipe(&key);

@@ -57,12 +57,17 @@ split_lines(struct config_all *all, struct config_faults *f, const char *file,
 	}
 }
 
+static const char *
+group_of(const struct config_all *all)
+{
+	return all->pub.group ? all->pub.group : all->pub.user;
+}
+
 /* Who may not read it, and what lets the daemon do so. */
 static void
 fault_permission(const struct config_all *all, struct config_faults *f,
     const struct config_item *at, const char *path)
 {
-	const char *group = all->pub.group ? all->pub.group : all->pub.user;
 	struct passwd pw, *found = NULL;
 	const char *user = "of no name";
 	char names[1024];
@@ -78,7 +83,21 @@ fault_permission(const struct config_all *all, struct config_faults *f,
 	else
 		config_error(f, at->file, at->line,
 		    "%s: %s for user %s: chgrp %s, chmod 640", path,
-		    strerror(EACCES), user, group);
+		    strerror(EACCES), user, group_of(all));
+}
+
+void
+config_check_secret(const struct config_all *all, struct config_faults *f,
+    const struct config_item *at, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+	    st.st_mode & (S_IROTH | S_IWOTH | S_IWGRP))
+		config_warn(f, at->file, at->line,
+		    "%s is a secret, and others can %s it: chgrp %s, chmod 640",
+		    path, st.st_mode & S_IROTH ? "read" : "write",
+		    group_of(all));
 }
 
 int

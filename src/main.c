@@ -87,8 +87,14 @@ keep_fault(void *ctx, bool warn, const char *file, unsigned line,
 }
 
 static int
-check(const struct options *o, struct config *c, enum config_status status)
+check(const struct options *o, struct config *c, enum config_status status,
+    struct buf *faults)
 {
+	enum config_status now = config_check(c, keep_fault, faults);
+
+	fwrite(faults->data, 1, faults->len, stderr);
+	if (now != CONFIG_OK)
+		status = now;
 	if (o->verbose)
 		config_print(c, stdout);
 	else if (status == CONFIG_OK)
@@ -99,6 +105,8 @@ check(const struct options *o, struct config *c, enum config_status status)
 		    "offered\n",
 		    o->file);
 	config_free(&c);
+	if (status == CONFIG_ERRORS)
+		return EXIT_CONFIG;
 	return status == CONFIG_OK ? 0 : EXIT_WARNINGS;
 }
 
@@ -132,12 +140,12 @@ main(int argc, char **argv)
 		return 0;
 	}
 	status = config_load(o.file, NULL, keep_fault, &faults, &c);
-	if (faults.len && (o.check || !c))
+	if (faults.len && !c)
 		fwrite(faults.data, 1, faults.len, stderr);
 	if (!c)
 		done = EXIT_CONFIG;
 	else if (o.check)
-		done = check(&o, c, status);
+		done = check(&o, c, status, &faults);
 	else
 		done = run(&o, c, buf_span(&faults));
 	buf_free(&faults);

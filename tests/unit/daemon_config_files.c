@@ -389,6 +389,66 @@ any_bytes(void **state)
 	free(text);
 }
 
+/* FAULT B4: secrets that others can read, and the command against it. */
+static void
+secrets_of_others(void **state)
+{
+	char text[1024];
+	struct loaded l;
+
+	(void)state;
+	write_file("passwords", "# none\n", 7);
+	snprintf(text, sizeof(text),
+	    HOST "group = mail\n" DOMAIN "auth {\npassword-file = \"%s\" }\n",
+	    path_of("passwords"));
+	load_text(&l, text);
+	config_free(&l.config);
+	assert_int_equal(l.n, 1); /* that nobody is in it */
+	assert_int_equal(chmod(path_of("passwords"), 0644), 0);
+	load_text(&l, text);
+	config_free(&l.config);
+	assert_int_equal(l.n, 2);
+	assert_fault(&l, 0, "smtpd.conf", 5,
+	    "passwords is a secret, and others can read it: chgrp mail, "
+	    "chmod 640");
+	assert_int_equal(chmod(path_of("passwords"), 0660), 0);
+	load_text(&l, text);
+	config_free(&l.config);
+	assert_int_equal(l.n, 2);
+	assert_fault(&l, 0, "smtpd.conf", 5, "others can write it");
+}
+
+/* FAULT B4: bare-newline = normalize for more than one sender's network. */
+static void
+normalize_for_all(void **state)
+{
+	static const struct {
+		const char *net;
+		bool warns;
+	} nets[] = {{"0.0.0.0/0", true}, {"192.0.0.0/15", true},
+	    {"192.0.0.0/16", false}, {"::/0", true}, {"2001:da8::/31", true},
+	    {"2001:db8::/32", false}};
+	char text[512];
+	struct loaded l;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(nets) / sizeof(nets[0]); i++) {
+		snprintf(text, sizeof(text),
+		    HOST DOMAIN "client \"%s\" { bare-newline = normalize }\n",
+		    nets[i].net);
+		load_text(&l, text);
+		config_free(&l.config);
+		assert_int_equal(l.n, nets[i].warns);
+		if (nets[i].warns)
+			assert_fault(&l, 0, "smtpd.conf", 3, "at most a /16");
+		snprintf(text, sizeof(text),
+		    HOST DOMAIN "client \"%s\" { bare-newline = reject }\n",
+		    nets[i].net);
+		load_good(&l, text);
+		config_free(&l.config);
+	}
+}
+
 int
 main(void)
 {
@@ -404,6 +464,8 @@ main(void)
 	    cmocka_unit_test(example_loads),
 	    cmocka_unit_test(example_uncommented_loads),
 	    cmocka_unit_test(any_bytes),
+	    cmocka_unit_test(secrets_of_others),
+	    cmocka_unit_test(normalize_for_all),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

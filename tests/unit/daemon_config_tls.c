@@ -177,6 +177,23 @@ missing_files(void **state)
 	assert_fault(&l, 0, "smtpd.conf", 1, "needs both");
 }
 
+/* FAULT B4: a key that others can read. */
+static void
+key_of_others(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	assert_int_equal(chmod(path_of("mx.key"), 0644), 0);
+	load_with(&l, block("mx.example.org", "mx.pem", "mx.key"), "");
+	assert_int_equal(l.errors, 0);
+	assert_fault(&l, 0, "smtpd.conf", 3, "mx.key is a secret");
+	assert_int_equal(chmod(path_of("mx.key"), 0640), 0);
+	load_with(&l, block("mx.example.org", "mx.pem", "mx.key"), "");
+	assert_int_equal(l.n, 0);
+	config_free(&l.config);
+}
+
 /* FAULT D14: who may not read it, and the commands that change that. */
 static void
 forbidden_files(void **state)
@@ -194,6 +211,8 @@ forbidden_files(void **state)
 	    "auth { password-file = \"%s\" }\n",
 	    block("mx.example.org", "mx.pem", "mx.key"), path_of("mx.key"));
 	write_file("smtpd.conf", text, strlen(text));
+	assert_int_equal(chmod(path_of("smtpd.conf"), 0644), 0);
+	assert_int_equal(chmod(path_of("mx.pem"), 0644), 0);
 	assert_int_equal(seteuid(65534), 0);
 	load(&l, path_of("smtpd.conf"));
 	assert_int_equal(seteuid(0), 0);
@@ -213,7 +232,7 @@ forbidden_files(void **state)
 	assert_int_equal(seteuid(65534), 0);
 	load(&l, path_of("smtpd.conf"));
 	assert_int_equal(seteuid(0), 0);
-	assert_int_equal(l.n, 1);
+	assert_int_equal(l.errors, 1);
 	assert_fault(&l, 0, "smtpd.conf", 2,
 	    "on the way is closed to user nobody");
 }
@@ -382,6 +401,7 @@ main(void)
 	    cmocka_unit_test(none),
 	    cmocka_unit_test(errors),
 	    cmocka_unit_test(missing_files),
+	    cmocka_unit_test(key_of_others),
 	    cmocka_unit_test(forbidden_files),
 	    cmocka_unit_test(the_same_name_twice),
 	    cmocka_unit_test(one_name_two_types),
