@@ -235,8 +235,8 @@ run(struct master *m, const sigset_t *set)
 /* --- starting --- */
 
 /*
- * Into the background: the parent waits until the workers serve, so that
- * its exit status tells the truth. Returns the descriptor that is told.
+ * Into the background: the parent waits until the workers serve or will not,
+ * and exits with what it is told. Returns the descriptor that is told.
  */
 static int
 detach(void)
@@ -251,11 +251,24 @@ detach(void)
 	}
 	if (pid > 0) {
 		close(p[1]);
-		_exit(read(p[0], &c, 1) == 1 ? 0 : EXIT_FAILED);
+		_exit(read(p[0], &c, 1) == 1 ? c : EXIT_FAILED);
 	}
 	close(p[0]);
 	setsid();
 	return p[1];
+}
+
+/* The parent, if there is one, exits with this status. */
+static void
+tell(int started, int status)
+{
+	const char c = (char)status;
+
+	if (started < 0)
+		return;
+	if (write(started, &c, 1) < 0)
+		log_event(LOG_WARN, "start", LOG_ERRNO(errno));
+	close(started);
 }
 
 /* In the background, and serving: tells the parent, lets the terminal go. */
@@ -266,9 +279,7 @@ detached(const struct master *m, int started)
 
 	if (started < 0)
 		return;
-	if (write(started, "", 1) < 0)
-		log_event(LOG_WARN, "start", LOG_ERRNO(errno));
-	close(started);
+	tell(started, 0);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0)
 		return;
@@ -347,8 +358,7 @@ serve(struct master *m, struct config *c, const struct sockets *sockets,
 	if (generation_start(&m->all, m->current, c, sockets) < 0) {
 		status = EXIT_FAILED;
 		leave(m, SIGTERM);
-		if (started >= 0)
-			close(started);
+		tell(started, status);
 	} else {
 		log_event(LOG_INFO, "ready",
 		    LOG_UINT("workers", sockets->nslots),
@@ -399,6 +409,7 @@ master_run(struct config *c, const struct master_options *o,
 			warn_of_terminal(c);
 		return serve(&m, c, &sockets, &set, started);
 	}
+	tell(started, status);
 	sockets_release(&sockets, NULL);
 	config_free(&c);
 	return status;
