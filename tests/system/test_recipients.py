@@ -213,13 +213,13 @@ def test_users_are_directories(live):
 
 
 @pytest.mark.parametrize("detail, folder", [
-    ("lists", "dora/lists"), ("keys", "dora"), ("other", "dora"),
-    ("..", "dora"),
+    ("lists", "dora/lists"), ("Lists", "dora"), ("keys", "dora"),
+    ("other", "dora"), ("..", "dora"),
     ("../a", "dora"), (".", "dora"), ("new", "dora"), ("lists/x", "dora"),
 ])
 def test_detail_folders(live, detail, folder):
     """FAULT C10: a detail is a folder only where that exists and has cur/;
-    it is never a path."""
+    it is never a path. FAULT D11: and its case counts."""
     with live.client() as c:
         c.ask("MAIL FROM:<a@example.com>")
         reply = c.ask(f'RCPT TO:<"dora+{detail}"@example.org>')
@@ -233,8 +233,20 @@ def test_detail_folders(live, detail, folder):
         live.mail / "example.org" / folder / "new"]
 
 
+def test_maildirsize(live):
+    """FAULT D11: it is neither read nor written."""
+    with live.client() as c:
+        c.deliver("x\r\n", "dora@example.org")
+        full = live.mail / "example.org" / "dora" / "maildirsize"
+        full.write_text("1S,1C\n99 99\n")
+        reply = c.deliver("x\r\n", "dora@example.org")
+    assert live.message("dora@example.org", reply.id)
+    assert full.read_text() == "1S,1C\n99 99\n"
+
+
 def test_symbolic_link(start):
-    """WIRE 20, 27: a mailbox that is a link is refused, and not followed."""
+    """WIRE 20, 27: a mailbox that is a link is refused, and not followed.
+    FAULT D11: which the manual says."""
     d = start(journal=NO_JOURNAL)
     outside = d.path / "outside"
     outside.mkdir()
