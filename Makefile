@@ -252,7 +252,7 @@ SYSUSERSDIR = $(PREFIX)/lib/sysusers.d
 install: build/smtpd
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(MANDIR)/man8 \
 	    $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(DOCDIR) \
-	    $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR)
+	    $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)/etc/smtpd
 	install -m 755 build/smtpd $(DESTDIR)$(PREFIX)/sbin/
 	install -m 644 src/smtpd.8 $(DESTDIR)$(MANDIR)/man8/
 	install -m 644 src/smtpd.conf.5 $(DESTDIR)$(MANDIR)/man5/
@@ -263,6 +263,7 @@ install: build/smtpd
 	install -m 644 src/smtpd.socket $(DESTDIR)$(UNITDIR)/
 	install -m 644 src/smtpd.sysusers $(DESTDIR)$(SYSUSERSDIR)/smtpd.conf
 
+# What is not ours stays: /etc/smtpd, the mail.
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/smtpd $(DESTDIR)$(MANDIR)/man8/smtpd.8 \
 	    $(DESTDIR)$(MANDIR)/man5/smtpd.conf.5 \
