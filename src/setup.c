@@ -23,7 +23,7 @@ setup_spool(const struct config *c, int spool)
 	struct statfs fs;
 
 	if (fstatfs(spool, &fs) < 0) {
-		log_event(LOG_ERROR, "spool", LOG_STR("path", c->spool),
+		log_event(LOG_ERROR, "directory", LOG_STR("path", c->spool),
 		    LOG_ERRNO(errno));
 		return EXIT_FAILED;
 	}

@@ -13,11 +13,12 @@
 #include "setup.h"
 
 static int
-no_such(const char *what, const char *key, const char *name)
+no_such(const char *key, const char *name)
 {
 	char help[IDENTITY_HELP];
 
-	log_event(LOG_ERROR, what, LOG_STR(key, name),
+	log_event(LOG_ERROR, key[0] == 'u' ? "no-such-user" : "no-such-group",
+	    LOG_STR(key, name),
 	    LOG_STR("help", identity_make(key, name, help)));
 	return EXIT_CONFIG;
 }
@@ -58,10 +59,10 @@ setup_identity(const struct config *c, struct identity *id)
 	}
 	pw = getpwnam(c->user);
 	if (!pw)
-		return no_such("no-such-user", "user", c->user);
+		return no_such("user", c->user);
 	*id = (struct identity){true, pw->pw_uid, pw->pw_gid};
 	if (c->group && !(gr = getgrnam(c->group)))
-		return no_such("no-such-group", "group", c->group);
+		return no_such("group", c->group);
 	if (gr)
 		id->gid = gr->gr_gid;
 	if (!id->uid)
