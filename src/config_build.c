@@ -102,10 +102,14 @@ check_single(struct config_all *all, struct config_faults *f,
 		    b->section->name, first->line, first->file);
 }
 
+/*
+ * A worker's loop, committer and lane keep two processors busy; with fewer for
+ * each, workers only take turns, and all gather less for one flush.
+ */
 static unsigned
 default_workers(void)
 {
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	long n = sysconf(_SC_NPROCESSORS_ONLN) / 2;
 
 	if (n < 1)
 		return 1;

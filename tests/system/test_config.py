@@ -1,5 +1,6 @@
 """The configuration from the command line."""
 
+import os
 import subprocess
 
 import pytest
@@ -50,6 +51,13 @@ def test_prints_what_it_can_read(conf, tmp_path):
                 if line.strip() and not line.lstrip().startswith("#")]
 
     assert meaning(second.stdout) == meaning(first.stdout)
+
+
+def test_default_workers(conf):
+    """FAULT D12: on two processors one worker is faster than two."""
+    half = max(1, min(4, os.sysconf("SC_NPROCESSORS_ONLN") // 2))
+    done = smtpd_n("-v", "-f", conf(GOOD))
+    assert f"workers = {half}" in done.stdout.splitlines()
 
 
 def test_missing(tmp_path):

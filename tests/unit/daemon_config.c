@@ -75,12 +75,12 @@ static const struct {
     {"domains = { \"a\", \"b\" }\n", 1, "unknown key \"domains\""},
 
     /* values */
-    {"workers = 0\n", 1, "a number from 1 to 32"},
-    {"workers = 33\n", 1, "a number from 1 to 32"},
-    {"workers = -1\n", 1, "a number from 1 to 32"},
-    {"workers = 4x\n", 1, "a number from 1 to 32"},
-    {"workers = \"\"\n", 1, "a number from 1 to 32"},
-    {"workers = 18446744073709551617\n", 1, "a number from 1 to 32"},
+    {"workers = 0\n", 1, "a number from 1 to 31"},
+    {"workers = 32\n", 1, "a number from 1 to 31"},
+    {"workers = -1\n", 1, "a number from 1 to 31"},
+    {"workers = 4x\n", 1, "a number from 1 to 31"},
+    {"workers = \"\"\n", 1, "a number from 1 to 31"},
+    {"workers = 18446744073709551617\n", 1, "a number from 1 to 31"},
     {"threads = 65\n", 1, "a number from 1 to 64"},
     {"message-size = 65535\n", 1, "from 64K to 1T"},
     {"message-size = 2T\n", 1, "from 64K to 1T"},

@@ -86,7 +86,7 @@ every_value(void **state)
 	(void)state;
 	load_good(&l, HOST DOMAIN
 	    "user = mail group = \"mail\" spool = /srv/spool\r\n"
-	    "spool-volatile = yes workers = 32 threads = 1 // or more\n"
+	    "spool-volatile = yes workers = 31 threads = 1 // or more\n"
 	    "message-size = 1T local-part-case = keep drain = 0\n"
 	    "limits { sessions = 1 per-address = 2 recipients = 100\n"
 	    "errors = 1 line = 1000 idle = 100ms session = 7d handshake = 1s\n"
@@ -102,7 +102,7 @@ every_value(void **state)
 	assert_string_equal(c->group, "mail");
 	assert_string_equal(c->spool, "/srv/spool");
 	assert_true(c->spool_volatile);
-	assert_int_equal(c->workers, 32);
+	assert_int_equal(c->workers, 31);
 	assert_int_equal(c->threads, 1);
 	assert_int_equal(c->drain, 0);
 	assert_int_equal(c->limits.sessions, 1);
