@@ -380,6 +380,7 @@ no_finite_fields(void **state)
 	    {TLS1_3_VERSION, "ECDHE", "ffdhe2048:P-384", true},
 	    {TLS1_3_VERSION, "ECDHE", "X25519", true},
 	};
+	char list[64];
 	struct world w;
 
 	(void)state;
@@ -387,7 +388,8 @@ no_finite_fields(void **state)
 		open_world(&w, all[i].version);
 		add(w.tls, "RSA", "mx.example.org");
 		assert_true(SSL_set_cipher_list(w.client, all[i].ciphers));
-		assert_true(SSL_set1_groups_list(w.client, all[i].groups));
+		snprintf(list, sizeof(list), "%s", all[i].groups);
+		assert_true(SSL_set1_groups_list(w.client, list));
 		assert_int_equal(shake(&w), all[i].good);
 		close_world(&w);
 	}
@@ -418,15 +420,18 @@ shown(SSL *client)
 static void
 names_and_types(void **state)
 {
-	static const char *const only_rsa = "RSA-PSS+SHA256:RSA+SHA256";
+	static char only_rsa[] = "RSA-PSS+SHA256:RSA+SHA256";
+	static char only_ec[] = "ECDSA+SHA256";
 	static const struct {
-		const char *name, *algorithms, *shown; /* NULL: refused */
+		const char *name;
+		char *algorithms;
+		const char *shown; /* NULL: refused */
 	} all[] = {
 	    {NULL, NULL, "EC mx.example.org"},
 	    {NULL, only_rsa, "RSA mail.example.org"},
 	    {"mx.example.org", NULL, "EC mx.example.org"},
 	    {"mx.example.org", only_rsa, "RSA mail.example.org"},
-	    {"mail.example.org", "ECDSA+SHA256", NULL},
+	    {"mail.example.org", only_ec, NULL},
 	    {"mail.example.org", NULL, "RSA mail.example.org"},
 	    {"a.example.net", NULL, "EC b.example.net"},
 	    {"a.example.net", only_rsa, "RSA a.example.net"},
@@ -439,13 +444,15 @@ names_and_types(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 2 * sizeof(all) / sizeof(all[0]); i++) {
-		const char *name = all[i / 2].name;
+		char name[32];
 
 		open_world(&w, i % 2 ? TLS1_2_VERSION : TLS1_3_VERSION);
 		add(w.tls, "RSA", "mx.example.org,mail.example.org");
 		add(w.tls, "RSA", "mx.example.org,a.example.net");
 		add(w.tls, "EC", "mx.example.org,a.example.net,b.example.net");
-		if (name)
+		snprintf(name, sizeof(name), "%s",
+		    all[i / 2].name ? all[i / 2].name : "");
+		if (name[0])
 			SSL_set_tlsext_host_name(w.client, name);
 		if (all[i / 2].algorithms)
 			assert_true(SSL_set1_sigalgs_list(w.client,
