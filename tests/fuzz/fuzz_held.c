@@ -4,7 +4,6 @@
  */
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/le.h"
@@ -17,8 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void
 make_file(const struct crc32c *crc, int fd, struct span data)
 {
-	struct record_header h = {RECORD_VERSION, 1, 0, RECORD_FIRST,
-	    RECORD_FIRST};
+	struct record_header h = {1, 1, 0, RECORD_FIRST, RECORD_FIRST};
 	char head[HEADER_LEN];
 	struct buf r = {0};
 
@@ -40,9 +38,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct crc32c crc;
-	struct held_pass p = {.crc = &crc,
-	    .damaged = -1,
-	    .events_end = &p.events};
+	const struct held_options o = {0};
+	struct held_pass p = {.o = &o, .crc = &crc, .events_end = &p.events};
 	char name[32];
 	int fd;
 
