@@ -303,9 +303,10 @@ report_ready(const struct worker_start *st)
 static void
 free_worker(struct worker *w)
 {
+	unsigned n = w->listeners ? w->start->sockets->nlistens : 0;
+
 	sessions_free(&w->sessions);
-	for (unsigned i = 0; w->listeners && i < w->start->sockets->nlistens;
-	     i++)
+	for (unsigned i = 0; i < n; i++)
 		listener_free(&w->listeners[i]);
 	free(w->listeners);
 	jobs_free(&w->jobs);

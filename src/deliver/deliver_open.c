@@ -158,14 +158,14 @@ open_journal(struct deliver *d)
 static int
 open_all(struct deliver *d, const char **what)
 {
+	struct recipients *r = d->options->recipients;
 	struct maildir_root *root;
 
 	*what = d->options->spool;
 	d->refusal = loop_timer(d->loop, delivery_refuse_all, d);
 	if (!d->refusal || open_tmp(d) < 0 || space_add(&d->space, d->tmp) < 0)
 		return -1;
-	for (unsigned i = 0;
-	     (root = recipients_root(d->options->recipients, i)); i++) {
+	for (unsigned i = 0; (root = recipients_root(r, i)); i++) {
 		*what = root->path;
 		if (maildir_root_open(root) < 0 ||
 		    space_add(&d->space, root->fd) < 0)

@@ -101,9 +101,9 @@ take(struct deliver *d, struct lane *l)
 {
 	struct delivery **end = &l->first;
 	uint64_t size = 0;
+	unsigned n = 0;
 
-	for (unsigned n = 0; d->queue && n < TAKE_MAX && size < TAKE_SIZE;
-	     n++) {
+	while (d->queue && n++ < TAKE_MAX && size < TAKE_SIZE) {
 		struct delivery *v = *end = d->queue;
 
 		d->queue = v->queued;

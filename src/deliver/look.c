@@ -60,26 +60,26 @@ look_at_root(struct maildir_root *r)
 static void
 measure_anew(struct deliver *d)
 {
-	const struct maildir_root *r;
+	struct recipients *r = d->options->recipients;
+	const struct maildir_root *root;
 
 	space_free(&d->space);
 	(void)space_add(&d->space, d->tmp);
-	for (unsigned i = 0; (r = recipients_root(d->options->recipients, i));
-	     i++)
-		(void)space_add(&d->space, r->fd);
+	for (unsigned i = 0; (root = recipients_root(r, i)); i++)
+		(void)space_add(&d->space, root->fd);
 }
 
 void
 deliver_look(struct deliver *d)
 {
-	struct maildir_root *r;
+	struct recipients *r = d->options->recipients;
+	struct maildir_root *root;
 	bool moved = false;
 
 	d->looked = loop_now(d->loop);
 	look_at_spool(d);
-	for (unsigned i = 0; (r = recipients_root(d->options->recipients, i));
-	     i++)
-		moved |= look_at_root(r);
+	for (unsigned i = 0; (root = recipients_root(r, i)); i++)
+		moved |= look_at_root(root);
 	if (!moved)
 		return;
 	measure_anew(d);

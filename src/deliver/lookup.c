@@ -63,11 +63,11 @@ answer(const struct envelope *e, const struct smtp_path *path,
 static bool
 any_held(const struct held *held, const struct targets *found, int *error_r)
 {
+	const struct target *t;
 	bool any = false;
 
 	if (held && held_any(held))
-		for (const struct target *t = found->first; t && !any;
-		     t = t->next)
+		for (t = found->first; t && !any; t = t->next)
 			any = held_has(held, t->root->path, t->path, error_r);
 	return any;
 }

@@ -109,9 +109,9 @@ recipients_owns(const struct recipients *r, const char *login,
 				d, key, &found, &a);
 	} else {
 		const char *user = recipients_key(r, login, &a);
+		const struct mail_domain *home = r->domains;
 
-		for (const struct mail_domain *home = r->domains; home && !yes;
-		     home = home->hh.next)
+		for (; home && !yes; home = home->hh.next)
 			yes = owns(r, home, user, d, key, &found, &a);
 	}
 	arena_reset(&a);

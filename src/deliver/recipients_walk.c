@@ -199,6 +199,7 @@ walk_alias(struct walk *w, const struct mail_domain *d,
     const struct mail_name *alias)
 {
 	enum walk_result r = WALK_OK;
+	const struct alias_target *t;
 
 	if (is_on_path(w, alias)) /* a catch-all that does not catch its own */
 		return alias == d->catch_all ? WALK_NOBODY : WALK_LOOP;
@@ -209,8 +210,7 @@ walk_alias(struct walk *w, const struct mail_domain *d,
 	if (w->nseen > SEEN_MAX)
 		return WALK_WIDE;
 	w->path[w->depth++] = alias;
-	for (const struct alias_target *t = alias->targets; t && r == WALK_OK;
-	     t = t->next)
+	for (t = alias->targets; t && r == WALK_OK; t = t->next)
 		r = walk_target(w, t);
 	w->depth--;
 	return r;

@@ -17,10 +17,10 @@ static unsigned
 count(const struct buf *body)
 {
 	const char *p = body->data, *lf;
+	size_t left = body->len;
 	unsigned hops = 0;
 
-	for (size_t left = body->len; left;
-	     left -= (size_t)(lf - p) + 1, p = lf + 1) {
+	for (; left; left -= (size_t)(lf - p) + 1, p = lf + 1) {
 		lf = memchr(p, '\n', left);
 		if (lf && (lf == p || (lf == p + 1 && *p == '\r')))
 			break;

@@ -316,7 +316,7 @@ contains_by_every_bit(const char *text, unsigned bits)
 		struct ipnet n = {a, (uint8_t)prefix};
 
 		for (unsigned i = prefix; i < bits; i++)
-			n.addr.bytes[i / 8] &= (uint8_t) ~(0x80u >> i % 8);
+			n.addr.bytes[i / 8] &= (uint8_t)(0xff7f >> i % 8);
 		assert_true(ipnet_contains(&n, &a));
 		for (unsigned i = 0; i < bits; i++) {
 			struct ipaddr b = a;

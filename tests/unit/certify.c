@@ -32,11 +32,10 @@ static void
 add_names(X509 *cert, const char *names)
 {
 	struct buf alt = {0};
-	char *list = strdup(names), *rest = NULL;
+	char *list = strdup(names), *rest = list, *n;
 
 	must(list != NULL);
-	for (char *n = strtok_r(list, ",", &rest); n;
-	     n = strtok_r(NULL, ",", &rest)) {
+	while ((n = strsep(&rest, ","))) {
 		if (!alt.len)
 			must(X509_NAME_add_entry_by_txt(X509_get_subject_name(
 							    cert),

@@ -249,7 +249,7 @@ print_reads_back(void **state)
 static void
 print_names_every_key(void **state)
 {
-	char *keys = NULL, *text, *save = NULL;
+	char *keys = NULL, *text, *line, *rest;
 	char want[128];
 	size_t len = 0;
 	FILE *f = open_memstream(&keys, &len);
@@ -262,8 +262,8 @@ print_names_every_key(void **state)
 	fclose(f);
 	load_good(&l, HOST DOMAIN "client \"::/0\" { }\n");
 	text = print(l.config);
-	for (char *line = strtok_r(keys, "\n", &save); line;
-	     line = strtok_r(NULL, "\n", &save)) {
+	rest = keys;
+	while ((line = strsep(&rest, "\n")) && *line) {
 		char section[32], key[32], type[32];
 
 		assert_int_equal(sscanf(line, "%31[^\t]\t%31[^\t]\t%31[^\t]",

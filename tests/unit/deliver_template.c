@@ -142,11 +142,11 @@ test_refused_values(void **state)
 	    "../x", "a\x1f", "cur", "new", "tmp"};
 	static const char *const templates[] = {"/m/%u", "/m/%d/%u", "/m/x%u",
 	    "/m/.%u", "/m/%u.x", "/m/%u/y"};
+	const size_t n = sizeof(templates) / sizeof(templates[0]);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		for (size_t k = 0; k < sizeof(templates) / sizeof(templates[0]);
-		     k++)
+		for (size_t k = 0; k < n; k++)
 			assert_null(fill(templates[k], bad[i], NULL));
 		assert_null(fill("/m/%d/.%t", "u", bad[i]));
 	}
