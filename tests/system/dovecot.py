@@ -18,6 +18,15 @@ auth_mechanisms = plain login scram-sha-256
 default_internal_user = nobody
 default_internal_group = nogroup
 default_login_user = daemon
+service auth {{
+  user = root
+  unix_listener {path}/auth-smtpd {{
+    mode = 0666
+  }}
+}}
+"""
+
+USERS_23 = """
 passdb {{
   driver = passwd-file
   args = scheme=PLAIN {path}/users
@@ -26,10 +35,24 @@ userdb {{
   driver = static
   args = uid=65534 gid=65534 home=/tmp
 }}
-service auth {{
-  user = root
-  unix_listener {path}/auth-smtpd {{
-    mode = 0666
+"""
+
+# From 2.4 on the versions stand first, and each argument is a setting.
+VERSIONS_24 = """
+dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+"""
+
+USERS_24 = """
+passdb passwd-file {{
+  default_password_scheme = plain
+  passwd_file_path = {path}/users
+}}
+userdb static {{
+  fields {{
+    uid = 65534
+    gid = 65534
+    home = /tmp
   }}
 }}
 """
@@ -51,13 +74,27 @@ def why_not():
     return done.stderr.strip() if done.returncode else None
 
 
+def configuration(path):
+    """As this version writes it."""
+    said = subprocess.run(
+        [PEERS / "usr/sbin/dovecot", "--version"], check=True, text=True,
+        capture_output=True,
+        env={"LD_LIBRARY_PATH": str(PEERS / "usr/lib/dovecot")}).stdout
+    major, minor = said.split(".")[:2]
+    if (int(major), int(minor)) < (2, 4):
+        conf = CONF + USERS_23
+    else:
+        conf = VERSIONS_24 + CONF + USERS_24
+    return conf.format(path=path)
+
+
 class Dovecot:
     def __init__(self, path, users):
         self.path = path
         self.socket = path / "auth-smtpd"
         (path / "run").mkdir()
         (path / "state").mkdir()
-        (path / "conf").write_text(CONF.format(path=path))
+        (path / "conf").write_text(configuration(path))
         (path / "users").write_text("".join(
             f"{u}:{{PLAIN}}{p}\n" for u, p in users.items()))
         self.process = None
