@@ -171,6 +171,8 @@ free_other(struct master *m)
 static void
 leave(struct master *m, int sig)
 {
+	struct sockets *s = &m->current->sockets;
+
 	log_event(LOG_INFO, "stopping", LOG_STR("signal", strsignal(sig)));
 	if (m->leaving) {
 		generation_hurry(m->current);
@@ -180,11 +182,10 @@ leave(struct master *m, int sig)
 	notify("STOPPING=1");
 	m->leaving = true;
 	/* nobody must wait in a queue that nobody will empty */
-	for (unsigned i = 0;
-	     i < m->current->sockets.nslots * m->current->sockets.nlistens; i++)
-		if (m->current->sockets.fds[i] >= 0) {
-			close(m->current->sockets.fds[i]);
-			m->current->sockets.fds[i] = -1;
+	for (unsigned i = 0; i < s->nslots * s->nlistens; i++)
+		if (s->fds[i] >= 0) {
+			close(s->fds[i]);
+			s->fds[i] = -1;
 		}
 	generation_leave(m->current);
 }
