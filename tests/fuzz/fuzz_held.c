@@ -39,10 +39,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct crc32c crc;
 	const struct held_options o = {0};
-	struct held_pass p = {.o = &o,
-	    .crc = &crc,
-	    .damaged = -1,
-	    .events_end = &p.events};
+	struct held_pass p = {.o = &o, .crc = &crc, .events_end = &p.events};
 	char name[32];
 	int fd;
 
