@@ -29,6 +29,7 @@ struct parser {
 	struct config_block *block; /* the one that was opened last */
 	const char *file;
 	unsigned depth;
+	bool too_deep; /* nothing is included any more */
 	bool failed;
 };
 
@@ -208,8 +209,10 @@ include(struct parser *p, unsigned line, const char *name)
 	const char *path = include_path(p, name);
 	struct buf text = {0};
 
+	if (p->too_deep) /* twice itself, ten deep, would be 1024 times */
+		return;
 	if (p->depth == INCLUDE_DEPTH) {
-		p->failed = true;
+		p->failed = p->too_deep = true;
 		config_error(p->faults, p->file, line,
 		    "include is nested more than %d deep: does \"%s\" include "
 		    "itself?",

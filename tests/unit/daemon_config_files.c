@@ -68,6 +68,7 @@ include_broken(void **state)
 	assert_fault(&l, 2, "b.conf", 2, "equal sign");
 }
 
+/* Once too deep is enough: nine times itself, ten deep, would never end. */
 static void
 include_itself(void **state)
 {
@@ -77,11 +78,10 @@ include_itself(void **state)
 	load_text(&l, "include(\"smtpd.conf\")\n" HOST);
 	assert_int_equal(l.status, CONFIG_ERRORS);
 	assert_true(l.n > 1);
-	for (unsigned i = 0; i < l.n; i++) {
-		if (strstr(l.faults[i].text, "include itself"))
-			return;
-	}
-	fail();
+	load_text(&l, "include(\"smtpd.conf\")\ninclude(\"smtpd.conf\")\n");
+	assert_int_equal(l.status, CONFIG_ERRORS);
+	assert_int_equal(l.n, 1);
+	assert_non_null(strstr(l.faults[0].text, "include itself"));
 }
 
 /*
