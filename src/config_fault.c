@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ascii.h"
+#include "base/utf8.h"
 #include "config_tree.h"
 
 struct config_fault {
@@ -16,6 +18,22 @@ struct config_fault {
 	unsigned serial;
 	const char *text;
 };
+
+/* What is quoted may be cut in a letter, or steer a terminal. */
+static char *
+mask(char *text)
+{
+	size_t n;
+
+	for (struct span s = span_str(text); s.len; span_skip(&s, n)) {
+		n = utf8_char(s);
+		if (!n && ((unsigned char)s.ptr[0] > 0x7f ||
+			      ascii_is_control(s.ptr[0])))
+			text[strlen(text) - s.len] = '?';
+		n += !n;
+	}
+	return text;
+}
 
 __attribute__((format(printf, 5, 0))) static void
 add(struct config_faults *f, bool warn, const char *file, unsigned line,
@@ -35,10 +53,10 @@ add(struct config_faults *f, bool warn, const char *file, unsigned line,
 	f->list[n] = (struct config_fault){
 	    .warn = warn,
 	    .inner = strcmp(file, f->main) != 0,
-	    .file = arena_dup(&f->arena, span_str(file)),
+	    .file = mask(arena_dup(&f->arena, span_str(file))),
 	    .line = line,
 	    .serial = n,
-	    .text = arena_dup(&f->arena, span_str(text)),
+	    .text = arena_dup(&f->arena, span_str(mask(text))),
 	};
 }
 

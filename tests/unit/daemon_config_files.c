@@ -84,6 +84,18 @@ include_itself(void **state)
 	assert_non_null(strstr(l.faults[0].text, "include itself"));
 }
 
+/* What a fault quotes neither steers a terminal nor ends in half a letter. */
+static void
+faults_are_text(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	load_text(&l, "a\xff\xc3\xbc\xc2\x9b = 1\n");
+	assert_int_equal(l.n, 1);
+	assert_non_null(strstr(l.faults[0].text, "a?\xc3\xbc??"));
+}
+
 /*
  * FAULT D7: a byte order mark at the start of any file hides no key and no
  * name; elsewhere it is what it looks like.
@@ -457,6 +469,7 @@ main(void)
 	    cmocka_unit_test(include_faults),
 	    cmocka_unit_test(include_broken),
 	    cmocka_unit_test(include_itself),
+	    cmocka_unit_test(faults_are_text),
 	    cmocka_unit_test(byte_order_marks),
 	    cmocka_unit_test(spellings),
 	    cmocka_unit_test(print_reads_back),
