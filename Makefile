@@ -153,8 +153,8 @@ FUZZERS = $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
 ifdef FUZZ
 fuzzers: $(FUZZERS)
 $(FUZZERS): build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o $(HELPER_LIB) \
-    $(LIB_deliver)
-	$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS_deliver)
+    $(LIB_daemon)
+	$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS_daemon)
 else
 fuzzers:
 	@$(MAKE) FUZZ=1 fuzzers
