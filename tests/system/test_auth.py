@@ -150,7 +150,22 @@ def test_swaks(d, mechanism):
     assert r.returncode == 0 and " accepted" in r.stdout, r.stdout
 
 
-@pytest.mark.parametrize("mechanism", ["plain", "login", "scram-sha-256"])
+def gsasl(d, mechanism, user, password):
+    """What it said; msmtp 1.8.28 ends before AUTH where it shall use SCRAM
+    without -PLUS over TLS."""
+    r = subprocess.run(
+        ["gsasl", "--client", "--smtp", "--connect",
+         f"127.0.0.1:{d.submission}", "--mechanism", mechanism,
+         "--authentication-id", user, "--authorization-id", user,
+         "--password", password, f"--x509-ca-file={d.chain}",
+         "--no-client-first",
+         *([] if mechanism.endswith("-PLUS") else ["--no-cb"])],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=DEADLINE)
+    return r.stdout + r.stderr
+
+
+@pytest.mark.parametrize("mechanism", ["plain", "login"])
 def test_msmtp(d, mechanism):
     for password, status in ((PASSWORDS["alice"], 0), ("wrong", 77)):
         r = subprocess.run(
@@ -164,18 +179,13 @@ def test_msmtp(d, mechanism):
         assert r.returncode == status, r.stderr
 
 
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"])
 @pytest.mark.parametrize("password, good", [(PASSWORDS["alice"], True),
                                             ("wrong", False)])
-def test_channel_binding(d, password, good):
-    """WIRE 36: SCRAM-SHA-256-PLUS with tls-exporter; we prove ourselves."""
-    r = subprocess.run(
-        ["gsasl", "--client", "--smtp", "--connect",
-         f"127.0.0.1:{d.submission}", "--mechanism", "SCRAM-SHA-256-PLUS",
-         "--authentication-id", "alice", "--authorization-id", "",
-         "--password", password, f"--x509-ca-file={d.chain}",
-         "--no-client-first"], stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=DEADLINE)
-    out = r.stdout + r.stderr
+def test_scram(d, mechanism, password, good):
+    """FAULT D10: without msmtp, which cannot on Debian 13. WIRE 36: also
+    with tls-exporter; we prove ourselves."""
+    out = gsasl(d, mechanism, "alice", password)
     assert ("(server trusted)" in out) == good, out
     assert ("235 2.7.0" in out) == good
 
@@ -260,7 +270,7 @@ def test_address_as_login(submissions):
     in the log, where no login holds an @."""
     d = submissions(passwords={"alice": PASSWORDS["alice"]},
                     senders="alice: sales@example.com\n")
-    for mechanism in ("plain", "login", "scram-sha-256"):
+    for mechanism in ("plain", "login"):
         for password, status in ((PASSWORDS["alice"], 0), ("wrong", 77)):
             r = subprocess.run(
                 ["msmtp", "--host=127.0.0.1", f"--port={d.submission}",
@@ -272,14 +282,13 @@ def test_address_as_login(submissions):
                 input="Subject: x\n\nby msmtp\n", capture_output=True,
                 text=True, timeout=DEADLINE)
             assert r.returncode == status, r.stderr
-    r = subprocess.run(
-        ["gsasl", "--client", "--smtp", "--connect",
-         f"127.0.0.1:{d.submission}", "--mechanism", "SCRAM-SHA-256-PLUS",
-         "--authentication-id", "alice@example.net", "--authorization-id", "",
-         "--password", PASSWORDS["alice"], f"--x509-ca-file={d.chain}",
-         "--no-client-first"], stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=DEADLINE)
-    assert "(server trusted)" in r.stdout + r.stderr
+    for mechanism, user, password, good in (
+            ("SCRAM-SHA-256", "alice@Example.ORG", PASSWORDS["alice"], True),
+            ("SCRAM-SHA-256", "alice@Example.ORG", "wrong", False),
+            ("SCRAM-SHA-256-PLUS", "alice@example.net", PASSWORDS["alice"],
+             True)):
+        out = gsasl(d, mechanism, user, password)
+        assert ("(server trusted)" in out) == good, out
     logins = [x for x in d.log().splitlines() if " logged-in " in x]
     assert len(logins) == 4
     assert all(x.endswith(" login=alice") for x in logins), logins
@@ -502,6 +511,7 @@ def peer(base):
     folder = factory.folder()
     p = dovecot.Dovecot(folder, {"alice": "secret of alice"})
     d = factory(extra=f'auth {{ dovecot = "{p.socket}" }}\n')
+    d.chain = factory.chain
     yield d, p
     p.stop()
     factory.end()
@@ -520,7 +530,7 @@ def test_dovecot(peer):
             return "250-AUTH PLAIN LOGIN SCRAM-SHA-256" in reply.lines
 
     wait_for("what Dovecot offers", offered)
-    for mechanism in ("plain", "login", "scram-sha-256"):
+    for mechanism in ("plain", "login"):
         for password, status in (("secret of alice", 0), ("wrong", 77)):
             r = subprocess.run(
                 ["msmtp", "--host=127.0.0.1", f"--port={d.submission}",
@@ -532,6 +542,9 @@ def test_dovecot(peer):
                 input="Subject: x\n\nby msmtp\n", capture_output=True,
                 text=True, timeout=DEADLINE)
             assert r.returncode == status, r.stderr
+    for password, good in (("secret of alice", True), ("wrong", False)):
+        out = gsasl(d, "SCRAM-SHA-256", "alice", password)
+        assert ("235 2.7.0" in out) == good, out
     p.stop()
 
     def away():
