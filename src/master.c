@@ -34,6 +34,7 @@ struct master {
 	struct generations all;
 	struct generation *current;
 	int lock;
+	int started; /* tells the parent, in the background; else -1 */
 	bool leaving;
 	bool reload; /* asked for, and not done yet */
 };
@@ -237,10 +238,10 @@ run(struct master *m, const sigset_t *set)
 
 /*
  * Into the background: the parent waits until the workers serve or will not,
- * and exits with what it is told. Returns the descriptor that is told.
+ * and exits with what it is told.
  */
-static int
-detach(void)
+static void
+detach(struct master *m)
 {
 	int p[2];
 	char c;
@@ -256,31 +257,31 @@ detach(void)
 	}
 	close(p[0]);
 	setsid();
-	return p[1];
+	m->started = p[1];
 }
 
 /* The parent, if there is one, exits with this status. */
 static void
-tell(int started, int status)
+tell(const struct master *m, int status)
 {
 	const char c = (char)status;
 
-	if (started < 0)
+	if (m->started < 0)
 		return;
-	if (write(started, &c, 1) < 0)
+	if (write(m->started, &c, 1) < 0)
 		log_event(LOG_WARN, "start", LOG_ERRNO(errno));
-	close(started);
+	close(m->started);
 }
 
 /* In the background, and serving: tells the parent, lets the terminal go. */
 static void
-detached(const struct master *m, int started)
+detached(const struct master *m)
 {
 	int null;
 
-	if (started < 0)
+	if (m->started < 0)
 		return;
-	tell(started, 0);
+	tell(m, 0);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0)
 		return;
@@ -352,20 +353,20 @@ setup(struct master *m, struct config *c, struct sockets *sockets)
 
 static int
 serve(struct master *m, struct config *c, const struct sockets *sockets,
-    const sigset_t *set, int started)
+    const sigset_t *set)
 {
 	int status = 0;
 
 	if (generation_start(&m->all, m->current, c, sockets) < 0) {
 		status = EXIT_FAILED;
 		leave(m, SIGTERM);
-		tell(started, status);
+		tell(m, status);
 	} else {
 		log_event(LOG_INFO, "ready",
 		    LOG_UINT("workers", sockets->nslots),
 		    LOG_STR("hostname", c->hostname));
 		notify("READY=1");
-		detached(m, started);
+		detached(m);
 	}
 	run(m, set);
 	log_event(LOG_INFO, "stopped", LOG_INT("status", status));
@@ -390,27 +391,28 @@ int
 master_run(struct config *c, const struct master_options *o,
     struct span warnings)
 {
-	struct master m = {.options = o};
+	struct master m = {.options = o, .started = -1};
 	struct sockets sockets;
-	int started, status;
+	int status;
 	sigset_t set;
 
 	umask(077);
 	override(o, c);
 	block_signals(&set);
 	m.current = &m.all.gens[0];
-	started = o->foreground ? -1 : detach();
+	if (!o->foreground)
+		detach(&m);
 	/* whoever starts it reads on the terminal why it does not start */
 	log_open(LOG_TO_STDERR, c->log_format, c->log_level);
 	log_warnings(warnings);
 	status = setup(&m, c, &sockets);
 	log_open(c->log_to, c->log_format, c->log_level);
 	if (!status) {
-		if (started >= 0)
+		if (m.started >= 0)
 			warn_of_terminal(c);
-		return serve(&m, c, &sockets, &set, started);
+		return serve(&m, c, &sockets, &set);
 	}
-	tell(started, status);
+	tell(&m, status);
 	sockets_release(&sockets, NULL);
 	config_free(&c);
 	return status;
