@@ -198,7 +198,7 @@ journal {{ {journal} }}
         """Our child, or its child when a wrapper such as strace is between."""
         pid = self.process.pid
         while self.wrapper:
-            if os.readlink(f"/proc/{pid}/exe") == os.path.realpath(BINARY):
+            if os.path.samefile(f"/proc/{pid}/exe", BINARY):
                 break
             pid = children(pid)[0]
         return pid
