@@ -73,7 +73,7 @@ def test_transaction_in_flight_ends_well(start):
     ("nonsense = 1\n", "nonsense"),
     ('domain "example.org" { users = { "x" } }\n', "example.org"),
     ('certificate "x.example" { chain = "/nowhere" key = "/nowhere" }\n',
-     "chain")])
+     "/nowhere: No such file")])
 def test_a_fault_changes_nothing(start, bad, what):
     d = start()
     workers = d.workers()
