@@ -73,8 +73,8 @@ fault_permission(const struct config_all *all, struct config_faults *f,
 	char names[1024];
 	struct stat st;
 
-	getpwuid_r(geteuid(), &pw, names, sizeof(names), &found);
-	if (found)
+	if (getpwuid_r(geteuid(), &pw, names, sizeof(names), &found) == 0 &&
+	    found)
 		user = found->pw_name;
 	if (stat(path, &st) < 0)
 		config_error(f, at->file, at->line,
