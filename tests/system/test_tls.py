@@ -455,8 +455,11 @@ smtp_tls_loglevel = 1
 
 @pytest.mark.skipif(sanitized(), reason="a sanitizer's memory is not smtpd's")
 def test_thousand_idle_sessions(start, base):
-    """TLS 1.3: below 18 KiB each in one worker."""
+    """TLS 1.3: below 18 KiB each in one worker, on OpenSSL 3.0. From 3.2 on
+    the library's bare SSL object alone takes 8 KiB more (16,290 octets in 3.5,
+    8,515 in 3.0)."""
     n = 1000
+    most = 18 if ssl.OPENSSL_VERSION_INFO < (3, 2) else 26
     factory = Secured(base)
     d = factory(top="workers = 1",
                 limits=f"sessions = {2 * n}\nper-address = {2 * n}")
@@ -479,6 +482,6 @@ def test_thousand_idle_sessions(start, base):
             for _ in range(n):
                 session(stack)
             each = (pss(worker) - before) / n
-            assert each < 18, f"{each} KiB"
+            assert each < most, f"{each} KiB"
     finally:
         factory.end()
