@@ -4,6 +4,7 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -31,17 +32,20 @@
 static _Atomic unsigned available = BLOCKS; /* blocks */
 static _Atomic unsigned inodes = BLOCKS;
 static _Atomic unsigned asked;
+static atomic_bool gone; /* for those who write behind 250: the threads */
 
 int
 fstatvfs(int fd, struct statvfs *v)
 {
+	bool none = gone && gettid() != getpid();
+
 	(void)fd;
 	asked++;
 	*v = (struct statvfs){.f_frsize = BLOCK,
 	    .f_blocks = BLOCKS,
-	    .f_bavail = available,
+	    .f_bavail = none ? 0 : available,
 	    .f_files = BLOCKS,
-	    .f_favail = inodes};
+	    .f_favail = none ? 0 : inodes};
 	return 0;
 }
 
@@ -293,9 +297,10 @@ static void
 held_alone_may_use_the_reserve(void **state)
 {
 	(void)state;
+	gone = true; /* somebody else's files came meanwhile */
 	assert_string_equal(send(5000), "250 ");
-	leave(0, 0); /* somebody else's files came meanwhile */
 	assert_true(comes(is_settled));
+	gone = false;
 	assert_int_equal(scratch_files("mail"), 0);
 	assert_int_equal(scratch_count("spool/held"), 1);
 }
