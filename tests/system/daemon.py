@@ -37,9 +37,9 @@ OUR_LINES = re.compile(
     rb"Return-Path: <(?P<sender>[^\n]*)>\n"
     rb"Delivered-To: (?P<to>[^\n]*)\n"
     rb"(?P<received>Received: from [^\n]*\n(?:[\t ][^\n]*\n)+)")
-ACCEPTED = re.compile(r"\baccepted\W+message\W+([0-9A-V]{16}\.\d+)")
+ACCEPTED = re.compile(rb"\baccepted\W+message\W+([0-9A-V]{16}\.\d+)")
 DELIVERED = re.compile(
-    r"\b(?:delivered|held)\W+message\W+([0-9A-V]{16}\.\d+)")
+    rb"\b(?:delivered|held)\W+message\W+([0-9A-V]{16}\.\d+)")
 FILE_NAME = re.compile(
     r"\d+\.(?P<id>[0-9A-V]{16}\.\d+)_\d+\.mx\.example\.org,S=(?P<size>\d+)$")
 
@@ -102,6 +102,9 @@ class Daemon:
         self.deaths = deaths  # workers are meant to die
         self.process = None
         self.begun = 0  # where in the log the last start is
+        self.tallied = None  # the log file that was read for these two,
+        self.tallied_to = 0  # and up to where
+        self.accepted, self.delivered = set(), set()
         self.status = None
         if submission:
             listen += (f'listen "127.0.0.1:{self.submission}" '
@@ -212,8 +215,24 @@ journal {{ {journal} }}
         """What was answered with 250 is in its mailbox, or held."""
         if NO_JOURNAL in self.conf.read_text():
             return
-        wait_for("the delivery of all that was accepted", lambda: not (
-            ids(ACCEPTED, self.log()) - ids(DELIVERED, self.log())))
+        wait_for("the delivery of all that was accepted",
+                 lambda: self.tally() <= self.delivered)
+
+    def tally(self):
+        """The ids of what was accepted by now; each line is read once."""
+        self.finish_turns()
+        with open(self.log_path, "rb") as f:
+            s = os.fstat(f.fileno())
+            if s.st_ino != self.tallied or s.st_size < self.tallied_to:
+                self.tallied, self.tallied_to = s.st_ino, 0
+                self.accepted, self.delivered = set(), set()
+            f.seek(self.tallied_to)
+            new = f.read()
+        new = new[:new.rfind(b"\n") + 1]
+        self.tallied_to += len(new)
+        self.accepted |= ids(ACCEPTED, new)
+        self.delivered |= ids(DELIVERED, new)
+        return self.accepted
 
     def files(self, address=None, folder="new"):
         self.settled()
@@ -231,7 +250,7 @@ journal {{ {journal} }}
 
     def leftovers(self):
         """What a message that was not accepted must not leave behind."""
-        accepted = ids(ACCEPTED, self.log())
+        accepted = self.tally()
         return self.files(folder="tmp") + [
             p for p in files_below(self.spool)
             if p.name not in ("lock", "attempts")
@@ -257,7 +276,7 @@ def files_below(folder):
 
 
 def ids(pattern, log):
-    return set(re.findall(pattern, log))
+    return {m.decode() for m in re.findall(pattern, log)}
 
 
 def children(pid):
