@@ -3,6 +3,7 @@
 import pytest
 
 import transcript
+from daemon import Message
 
 DIALOGUES = transcript.load_all()
 
@@ -20,10 +21,6 @@ def test_dialogue(dialogue, how, world):
     d, port = daemon_of(dialogue, world)
     before = set(d.files())
     ids = transcript.run(dialogue, port, how)
-    assert len(ids) == len(dialogue.bodies)
-    stored = [m for m in d.messages() if m.path not in before]
-    assert {m.id for m in stored} == set(ids)
-    for m in stored:
-        body = dialogue.bodies[ids.index(m.id)]
-        assert m.body == body.replace(b"\r\n", b"\n")
+    stored = [Message(p) for p in d.files() if p not in before]
+    transcript.check_stored(dialogue, ids, stored)
     assert d.leftovers() == []

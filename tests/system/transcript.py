@@ -13,6 +13,7 @@ FOLDER = TOP / "tests" / "dialogues"
 ESCAPE = re.compile(r"\\(?:([rnt0\\}])|x([0-9a-fA-F]{2})"
                     r"|\{(\d+):((?:[^\\}]|\\.)*)\})")
 OCTETS = {"r": "\r", "n": "\n", "t": "\t", "0": "\0", "\\": "\\", "}": "}"}
+PATH = re.compile(r'<((?:"(?:\\.|[^"\\])*"|[^">])*)>')
 SLOW = 700  # octets at either end of a longer line that are sent one by one
 
 
@@ -43,6 +44,7 @@ class Dialogue:
         self.closes = False
         self.batches = []  # (lines that are sent, patterns that answer)
         self.bodies = []
+        self.envelopes = {}  # by the index of the body: sender, recipients
         last = ""
         for line in path.read_text("ascii").splitlines():
             if line and line[0] != "#":
@@ -75,6 +77,10 @@ class Dialogue:
             self.batches[-1][1].extend([m[2]] * int(m[1]))
         else:
             self.batches[-1][1].append(text)
+
+    def read_E(self, text, _):
+        sender, *recipients = PATH.findall(text)
+        self.envelopes[len(self.bodies)] = sender, sorted(recipients)
 
     def read_M(self, text, last):
         if last != "M":
@@ -160,7 +166,7 @@ class Run:
         self.buffer = self.buffer.split(b"\r\n", 1)[1]
         if "id" in m.groupdict():
             self.ids.append(m["id"])
-        self.sessions.update(re.findall(r"[0-9A-V]{16}", line))
+        self.sessions.update(re.findall(r"\b[0-9A-V]{16}\b", line))
 
     def finish(self, closes):
         if not closes:
@@ -186,3 +192,17 @@ def run(dialogue, port, how, wrap=None):
             r.expect(text)
     r.finish(dialogue.closes)
     return r.ids
+
+
+def check_stored(dialogue, ids, stored):
+    """What was delivered is what the dialogue shows, and nothing else."""
+    assert len(ids) == len(dialogue.bodies)
+    assert {m.id for m in stored} == set(ids)
+    for i, body in enumerate(dialogue.bodies):
+        copies = [m for m in stored if m.id == ids[i]]
+        for m in copies:
+            assert m.body == body.replace(b"\r\n", b"\n")
+        if i in dialogue.envelopes:
+            sender, recipients = dialogue.envelopes[i]
+            assert {m.sender for m in copies} == {sender}
+            assert sorted(m.to for m in copies) == recipients

@@ -118,6 +118,15 @@ add_body(struct dialogue *d, struct span s, bool more)
 	return dialogue_decode(s, &d->bodies[d->nbodies - 1]);
 }
 
+static const char *
+add_envelope(struct dialogue *d, struct span s)
+{
+	if (d->nbodies == DIALOGUE_MAX || d->envelopes[d->nbodies])
+		return "an envelope too many";
+	d->envelopes[d->nbodies] = strndup(s.ptr, s.len);
+	return d->envelopes[d->nbodies] ? NULL : "no memory";
+}
+
 bool
 dialogue_skip(struct span *s, struct span word)
 {
@@ -138,6 +147,8 @@ read_line(struct dialogue *d, struct span s, bool more)
 		return add_replies(d, s);
 	if (dialogue_skip(&s, SPAN_LIT("M: ")))
 		return add_body(d, s, more);
+	if (dialogue_skip(&s, SPAN_LIT("E: ")))
+		return add_envelope(d, s);
 	if (dialogue_skip(&s, SPAN_LIT("config: ")))
 		return set_config(d, s);
 	if (span_equal(s, SPAN_LIT("client: bare-newline=normalize"))) {
@@ -180,7 +191,9 @@ dialogue_free(struct dialogue *d)
 {
 	for (size_t i = 0; i < d->nreplies; i++)
 		free(d->replies[i].pattern);
-	for (size_t i = 0; i < d->nbodies; i++)
+	for (size_t i = 0; i < d->nbodies; i++) {
 		buf_free(&d->bodies[i]);
+		free(d->envelopes[i]);
+	}
 	buf_free(&d->sent);
 }

@@ -11,6 +11,7 @@
  *	S: \{9:250 2.1.5 ...}            nine such lines
  *	S: 250 2.6.0 <id> accepted       <id> is a message id
  *	S: close                         the server closes
+ *	E: <a@example.com> <bob@example.org>  the next M: is from and to these
  *	M: text                          stored: one line, with its CRLF
  *
  * Several C: in a row are one batch, sent without waiting. In C: and M:
@@ -22,7 +23,11 @@
  * empty one. A 4xx or 5xx must end with the session's id in brackets, which
  * the S: line leaves out.
  *
- * The world: we are mx.example.org. example.org has the users alice, bob,
+ * Where E: says nothing, envelopes are not looked at. A mailbox must stand in
+ * it only once: the daemon tells by the copies that it delivers.
+ *
+ * The world: we are mx.example.org at 127.0.0.1, with a postmaster and an
+ * abuse there. example.org has the users alice, bob,
  * carol and "odd user", the aliases postmaster and abuse (alice) and team
  * (alice and bob), and details behind a '+'. example.net sends everything
  * to bob@example.org.
@@ -54,6 +59,7 @@ struct dialogue {
 	struct dialogue_reply replies[DIALOGUE_MAX];
 	size_t nreplies;
 	struct buf bodies[DIALOGUE_MAX];
+	char *envelopes[DIALOGUE_MAX]; /* of bodies; NULL: any */
 	size_t nbodies;
 };
 

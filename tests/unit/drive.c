@@ -26,6 +26,7 @@ drive_free(struct drive *d)
 	buf_free(&d->said);
 	buf_free(&d->stored);
 	buf_free(&d->ends);
+	buf_free(&d->envelopes);
 	buf_free(&d->in);
 	buf_free(&d->out);
 	buf_free(&d->body);
@@ -42,8 +43,21 @@ flush(struct drive *d)
 /* --- questions --- */
 
 static void
+note_path(struct drive *d, const struct smtp_path *p, const char *end)
+{
+	buf_append_str(&d->envelopes, "<");
+	smtp_path_format(p, &d->envelopes);
+	buf_append_str(&d->envelopes, end);
+}
+
+static void
 store(struct drive *d)
 {
+	const struct envelope_rcpt *r = d->env.rcpts;
+
+	note_path(d, &d->env.sender, "> ");
+	for (; r; r = r->next)
+		note_path(d, &r->path, r->next ? "> " : ">\n");
 	buf_append_span(&d->stored, buf_span(&d->body));
 	buf_append(&d->ends, &d->stored.len, sizeof(d->stored.len));
 }
@@ -228,6 +242,8 @@ drive_differs(const struct drive *a, const struct drive *b)
 	if (!span_equal(buf_span(&a->stored), buf_span(&b->stored)) ||
 	    !span_equal(buf_span(&a->ends), buf_span(&b->ends)))
 		return "other messages";
+	if (!span_equal(buf_span(&a->envelopes), buf_span(&b->envelopes)))
+		return "other envelopes";
 	return a->closed == b->closed ? NULL : "only one of them closed";
 }
 

@@ -26,11 +26,12 @@ struct drive {
 	bool bytes;    /* octets come one by one: watch each of them */
 
 	/* what came of it */
-	const char *fault;  /* the first thing that did not hold; NULL: none */
-	struct buf said;    /* every reply */
-	struct buf stored;  /* every accepted body, one behind the other */
-	struct buf ends;    /* size_t: where each of them ends */
-	unsigned questions; /* answered so far */
+	const char *fault; /* the first thing that did not hold; NULL: none */
+	struct buf said;   /* every reply */
+	struct buf stored; /* every accepted body, one behind the other */
+	struct buf ends;   /* size_t: where each of them ends */
+	struct buf envelopes; /* "<sender> <recipient> ..." LF of each */
+	unsigned questions;   /* answered so far */
 	bool closed;
 
 	/* its own */
