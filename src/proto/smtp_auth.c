@@ -33,8 +33,6 @@ decode(struct smtp *s, struct span text)
 static const struct smtp_reply *
 auth_refusal(const struct smtp *s)
 {
-	if (!s->conf->submission || !s->auth)
-		return SMTP_REPLY(502, "5.5.1", "Not offered here");
 	if (!s->env->tls)
 		return SMTP_REPLY(530, "5.7.0", "Say STARTTLS first");
 	if (!s->auth[0])

@@ -405,6 +405,15 @@ smtp_verb_show(struct smtp *s, struct span line)
 		s->line.len = strlen(v->name);
 }
 
+/* AUTH, too, is none of our verbs where nobody can ever log in. */
+static bool
+is_offered(const struct smtp *s, const struct verb *v)
+{
+	if (v->run == smtp_auth_begin)
+		return s->conf->submission && s->auth;
+	return !(v->flags & NOT_OFFERED);
+}
+
 void
 smtp_verb_run(struct smtp *s, struct span line, struct buf *out)
 {
@@ -418,7 +427,7 @@ smtp_verb_run(struct smtp *s, struct span line, struct buf *out)
 		bad = &refusal;
 	else if (!v)
 		bad = SMTP_REPLY(500, "5.5.1", "Unknown command");
-	else if (v->flags & NOT_OFFERED)
+	else if (!is_offered(s, v))
 		bad = SMTP_REPLY(502, "5.5.1", "Not offered here");
 	else if (v->states & (1u << s->state))
 		bad = args_refusal(v, args);

@@ -241,7 +241,10 @@ auth_needs(void **state)
 		begin(&t, rows[i].submission, true, rows[i].auth);
 		t.env.tls = rows[i].tls;
 		say(&t, "AUTH PLAIN\r\n" HELO, 1,
-		    GREETING NO("503 5.5.1 Say EHLO first, MAIL later") HELLO);
+		    rows[i].submission && rows[i].auth
+			? GREETING NO("503 5.5.1 Say EHLO first, MAIL later")
+			      HELLO
+			: GREETING NO("502 5.5.1 Not offered here") HELLO);
 		say(&t, i == 4 ? "AUTH\r\n" : "AUTH PLAIN c2VjcmV0\r\n", 1,
 		    rows[i].want);
 		assert_string_equal(t.seen, "");
