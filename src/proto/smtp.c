@@ -299,6 +299,7 @@ static void
 end_chunk(struct smtp *s, struct buf *out)
 {
 	if (s->refusal.code && !s->begun) {
+		s->received = 0; /* what was swallowed is no message's */
 		s->state = s->after;
 		smtp_say(s, &s->refusal, out);
 		s->refusal.code = 0;
