@@ -64,10 +64,11 @@ read_line(struct smtp_body *b, const char *p, const char *end)
 		b->state = cr && p[n - 1] == '\r' ? LINE_CR : LINE_MIDDLE;
 		return end;
 	}
-	count_line(b, n + 1);
 	if (cr && lf[-1] == '\r') {
+		count_line(b, n + 1);
 		end_line(b, LINE_START);
-	} else {
+	} else { /* a line end counts two octets, also this one */
+		count_line(b, n + 2);
 		b->bare = true;
 		end_line(b, LINE_MIDDLE);
 	}
