@@ -426,6 +426,23 @@ two_in_a_row_are_the_end(void **state)
 	letter_free(&c.m);
 }
 
+/* FAULT F7: and what went well in between makes them two first ones. */
+static void
+failures_now_and_then(void **state)
+{
+	struct letter l[9];
+
+	(void)state;
+	for (unsigned i = 0; i < 9; i++) {
+		fdatasync_fails = i % 2;
+		commit(&l[i], i);
+		assert_int_equal(last_error, i % 2 ? EIO : 0);
+	}
+	assert_int_equal(broken, 0);
+	for (unsigned i = 0; i < 9; i++)
+		letter_free(&l[i].m);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, start, finish)
 
 int
@@ -440,6 +457,7 @@ main(void)
 	    T(a_spool_is_replaced),
 	    T(one_failure_costs_one_batch),
 	    T(two_in_a_row_are_the_end),
+	    T(failures_now_and_then),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -413,6 +413,26 @@ cut_short(void **state)
 	assert_int_equal(scratch_count(scratch_path("damaged")), 1);
 }
 
+/* FAULT F1: neither its mailbox nor held/ takes it: the journal keeps it. */
+static void
+nobody_takes_it(void **state)
+{
+	struct recovery_result x;
+
+	(void)state;
+	scratch_touch("mail/u0");
+	assert_int_equal(rmdir("held"), 0);
+	x = recover();
+	assert_int_equal(x.error, EIO);
+	assert_int_equal(x.held_back, 0);
+	assert_int_equal(scratch_count("journal"), 1);
+	assert_int_equal(unlink("mail/u0"), 0);
+	x = recover();
+	assert_int_equal(x.error, 0);
+	assert_there(0, 0);
+	assert_int_equal(scratch_count("journal"), 0);
+}
+
 /* Somebody holds it: hands off. */
 static void
 a_journal_with_an_owner(void **state)
@@ -677,6 +697,7 @@ main(void)
 	    T(one_header_is_enough),
 	    T(without_a_header),
 	    T(cut_short),
+	    T(nobody_takes_it),
 	    T(a_journal_with_an_owner),
 	    T(a_record_that_ends_its_readers),
 	    T(readers_that_were_killed),
