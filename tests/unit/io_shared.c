@@ -1,5 +1,6 @@
 /*
- * Which of many lines about clients are written, over all workers.
+ * Which of many lines about clients are written, over all workers; and what
+ * of a worker's share outlives it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -82,6 +83,27 @@ what_was_left_out_at_the_end(void **state)
 	assert_false(shared_may_log(s, NULL, BEGIN + 5003, &n));
 }
 
+/* FAULT F6: a worker that died gives back what it had, and counts only. */
+static void
+a_slot_is_cleared(void **state)
+{
+	static const enum shared_counter levels[] = {SHARED_SESSIONS,
+	    SHARED_REFUSING, SHARED_JOURNAL, SHARED_UNPLACED,
+	    SHARED_UNPLACED_FILES};
+	struct shared *s = shared_new();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		shared_add(s, 3, levels[i], 1000);
+		shared_add(s, 4, levels[i], 1);
+	}
+	shared_add(s, 3, SHARED_MESSAGES, 5);
+	shared_clear_slot(s, 3);
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+		assert_int_equal(shared_total(s, levels[i]), 1);
+	assert_int_equal(shared_total(s, SHARED_MESSAGES), 5);
+}
+
 int
 main(void)
 {
@@ -89,6 +111,7 @@ main(void)
 	    cmocka_unit_test(one_a_second_for_an_address),
 	    cmocka_unit_test(ten_a_second_in_all),
 	    cmocka_unit_test(what_was_left_out_at_the_end),
+	    cmocka_unit_test(a_slot_is_cleared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -208,6 +208,22 @@ a_deadline_moves(void **state)
 	close_world(&w);
 }
 
+/* FAULT F4: one that was moved comes by itself, however often it moved. */
+static void
+a_deadline_comes_later(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w);
+	for (unsigned i = 1; i <= 3; i++) {
+		stream_deadline(&w.s, loop_now(&w.loop) + 20);
+		stream_deadline(&w.s, loop_now(&w.loop) + 60);
+		turn_until(&w, STREAM_DEADLINE, i);
+	}
+	close_world(&w);
+}
+
 /* A failure is remembered: who looks only at the last write learns of it. */
 static void
 a_failed_write_is_final(void **state)
@@ -277,6 +293,29 @@ a_talker_cannot_hold_the_end(void **state)
 	close_world(&w);
 }
 
+/* FAULT F5: nor can one who neither reads nor talks. */
+static void
+the_deaf_cannot_hold_the_end(void **state)
+{
+	enum { SIZE = 16 << 20 };
+	struct buf out = {0};
+	struct world w;
+
+	(void)state;
+	open_world(&w);
+	memset(buf_reserve(&out, SIZE), 'x', SIZE);
+	out.len = SIZE;
+	assert_true(stream_write(&w.s, &out));
+	assert_true(stream_unsent(&w.s) > 0);
+	stream_shutdown(&w.s);
+	assert_int_not_equal(w.s.deadline, 0);
+	stream_deadline(&w.s, loop_now(&w.loop) + 1); /* there and then */
+	turn_until(&w, STREAM_CLOSED, 1);
+	assert_int_equal(w.s.fd, -1);
+	buf_free(&out);
+	close_world(&w);
+}
+
 static void
 nothing_after_close(void **state)
 {
@@ -310,8 +349,10 @@ main(void)
 	    cmocka_unit_test(short_writes_go_on),
 	    cmocka_unit_test(a_failed_write_is_final),
 	    cmocka_unit_test(a_deadline_moves),
+	    cmocka_unit_test(a_deadline_comes_later),
 	    cmocka_unit_test(the_last_reply_survives_unread_input),
 	    cmocka_unit_test(a_talker_cannot_hold_the_end),
+	    cmocka_unit_test(the_deaf_cannot_hold_the_end),
 	    cmocka_unit_test(nothing_after_close),
 	};
 
