@@ -2,12 +2,14 @@
 
 import base64
 import os
+import re
 import shutil
 import subprocess
 
 import pytest
 
 from daemon import BINARY
+from test_durability import calls, need_strace, traced
 from test_reload import hup, settled
 from test_tls import certificate, context
 
@@ -57,6 +59,19 @@ def test_the_same_everywhere(start):
     assert salt(d, "another") not in told
     assert key.read_bytes() == secret
     assert not (d.spool / "auth-key.new").exists()
+
+
+def test_on_disk_before_anybody_is_told(start):
+    """FAULT F12: the file is synced, named, and its folder synced."""
+    need_strace()
+    d = traced(with_users(start.make(submission=True)), "-y", "-e",
+               "trace=fsync,rename,renameat,renameat2")
+    d.start()
+    d.stop()
+    seen = [name for name, args in calls((d.path / "trace").read_text())
+            if re.search(r"auth-key|spool>\)", args) and "= 0" in args]
+    named = seen.index("renameat")
+    assert seen[named - 1] == seen[named + 1] == "fsync", seen
 
 
 def test_none_without_users(start):

@@ -38,6 +38,16 @@ fsync(int fd)
 	return (int)syscall(SYS_fsync, fd);
 }
 
+static unsigned before_tmp; /* so many when tmp was made */
+
+int
+mkdirat(int at, const char *name, mode_t mode)
+{
+	if (!strcmp(name, "tmp"))
+		before_tmp = nsynced;
+	return (int)syscall(SYS_mkdirat, at, name, mode);
+}
+
 /* A file system that knows no flags for a rename (NFS). */
 static bool plain_rename;
 
@@ -52,15 +62,21 @@ renameat2(int from, const char *old, int to, const char *name, unsigned flags)
 }
 
 static bool
-was_synced(const char *rel)
+was_synced_in(const char *rel, unsigned from, unsigned to)
 {
 	const char *path = scratch_path(rel);
 
-	for (unsigned i = 0; i < nsynced; i++) {
+	for (unsigned i = from; i < to; i++) {
 		if (!strcmp(synced[i], path))
 			return true;
 	}
 	return false;
+}
+
+static bool
+was_synced(const char *rel)
+{
+	return was_synced_in(rel, 0, nsynced);
 }
 
 static struct maildir_root
@@ -242,6 +258,21 @@ test_synced(void **state)
 	nsynced = 0;
 	assert_int_equal(maildir_create(&r, "d/u", "n2", &f), 0);
 	assert_int_equal(nsynced, 0);
+	maildir_abort(&f);
+	maildir_root_close(&r);
+}
+
+/* FAULT F12: where there is a tmp, new and cur are on disk; and so is it. */
+static void
+test_synced_around_tmp(void **state)
+{
+	struct maildir_root r = open_root("mail");
+	struct maildir_file f;
+
+	(void)state;
+	assert_int_equal(maildir_create(&r, "d/u", "n", &f), 0);
+	assert_true(was_synced_in("mail/d/u", 0, before_tmp));
+	assert_true(was_synced_in("mail/d/u", before_tmp, nsynced));
 	maildir_abort(&f);
 	maildir_root_close(&r);
 }
@@ -539,6 +570,7 @@ main(void)
 	    T(test_root_changes),
 	    T(test_life_of_a_file),
 	    T(test_synced),
+	    T(test_synced_around_tmp),
 	    T(test_half_made),
 	    T(test_root_is_mailbox),
 	    T(test_never_over_a_file),
