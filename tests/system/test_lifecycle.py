@@ -410,10 +410,13 @@ def test_background_that_fails(start):
 
 @pytest.mark.skipif(not AS_ROOT, reason="needs root: it drops privileges")
 def test_privileges_are_dropped(start):
-    """Workers are the user, with no group of root's, and cannot go back."""
+    """FAULT F8: workers are the user, without the groups that root came with,
+    and cannot go back."""
     import pwd
     nobody = pwd.getpwnam("nobody")
-    d = start()
+    d = start.make()
+    d.wrapper = ["setpriv", "--groups=4,27"]
+    d.start()
     for pid in d.workers():
         with open(f"/proc/{pid}/status") as f:
             status = dict(line.split(":\t", 1) for line in f if ":\t" in line)

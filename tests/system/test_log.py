@@ -108,6 +108,20 @@ def events(d, name):
     return [e for e in map(json.loads, lines(d)) if e["event"] == name]
 
 
+def test_accepted(start):
+    """FAULT F18: the whole line, each field of it."""
+    d = start(extra=JSON)
+    with d.client() as c:
+        id = c.deliver("x\r\n", "alice@example.org", "bob@example.org").id
+    d.stop()
+    event, = events(d, "accepted")
+    del event["time"]
+    assert event == {
+        "level": "info", "event": "accepted", "message": id,
+        "client": "127.0.0.1", "helo": "client.example.com",
+        "from": "sender@example.com", "recipients": 2, "size": 3, "quirks": 0}
+
+
 def reset(c):
     c.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                         b"\1\0\0\0\0\0\0\0")

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -56,6 +57,16 @@ poll(struct pollfd *fds, nfds_t n, int timeout)
 		return 0;
 	reports--;
 	return ppoll(fds, n, NULL, NULL);
+}
+
+static time_t now = 1000;
+
+int
+clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	(void)clock;
+	*ts = (struct timespec){now, 0};
+	return 0;
 }
 
 static struct identity identity;
@@ -186,6 +197,42 @@ one_reports_twice(void **state)
 	assert_true(WIFSIGNALED(status[2]) && WTERMSIG(status[2]) == SIGKILL);
 }
 
+/* FAULT F15: who dies again and again waits, longer each time; whoever has
+ * lived long is back at once. */
+static void
+the_wait_grows_and_ends(void **state)
+{
+	static const struct {
+		time_t lived;
+		int64_t wait;
+	} deaths[] = {{0, 0}, {0, 1000}, {9, 2000}, {0, 4000}, {10, 4000},
+	    {11, 0}, {0, 1000}};
+	struct generations all;
+	struct generation *g = &all.gens[0];
+	struct sockets sockets;
+	struct config conf;
+	int status;
+
+	(void)state;
+	set_up(&all, &conf, &sockets);
+	*g = (struct generation){.conf = &conf,
+	    .sockets = {.nslots = 1},
+	    .alive = {-1, -1}};
+	acts[0] = DIE;
+	for (size_t i = 0; i < sizeof(deaths) / sizeof(deaths[0]); i++) {
+		pid_t pid;
+
+		assert_int_equal(generation_start_due(&all, g), -1);
+		pid = g->slots[0].pid;
+		assert_true(pid > 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		now += deaths[i].lived;
+		assert_true(generation_reap(&all, g, pid, status));
+		assert_int_equal(g->slots[0].due - now * 1000, deaths[i].wait);
+		now += deaths[i].wait / 1000;
+	}
+}
+
 int
 main(void)
 {
@@ -194,6 +241,7 @@ main(void)
 	    cmocka_unit_test(one_dies),
 	    cmocka_unit_test(one_hangs),
 	    cmocka_unit_test(one_reports_twice),
+	    cmocka_unit_test(the_wait_grows_and_ends),
 	};
 
 	alarm(LIMIT);

@@ -2,7 +2,9 @@
  * A service in this same thread: lines in any cutting, what it does not
  * read, how it goes away, and that it is looked for again.
  */
+#include <dlfcn.h>
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,6 +20,21 @@
 
 #include "io/line_socket.h"
 #include "scratch.h"
+
+/* The longest pause that was asked for; this stands before libevent's. */
+static int64_t longest;
+
+int
+event_add(struct event *e, const struct timeval *tv)
+{
+	static int (*add)(struct event *, const struct timeval *);
+	int64_t ms = tv ? tv->tv_sec * 1000 + tv->tv_usec / 1000 : 0;
+
+	if (!add)
+		*(void **)&add = dlsym(RTLD_NEXT, "event_add");
+	longest = ms > longest ? ms : longest;
+	return add(e, tv ? &(struct timeval){0, 1000} : NULL);
+}
 
 struct world {
 	struct loop loop;
@@ -321,6 +338,39 @@ it_goes_and_comes_back(void **state)
 	close_world(&w);
 }
 
+/* FAULT F17: the more often it fails the longer the pause, until it speaks;
+ * an open door alone is no sign of life. */
+static void
+the_pause_grows_and_shrinks(void **state)
+{
+	int64_t first, later;
+	struct world w;
+
+	(void)state;
+	longest = 0;
+	open_world(&w);
+	turn(&w);
+	first = longest;
+	for (int i = 0; i < 3; i++)
+		turn(&w);
+	later = longest;
+	assert_true(later >= 8 * first);
+	open_listener(&w);
+	turn(&w);
+	assert_int_equal(w.ups, 1);
+	w.peer = accept(w.listener, NULL, NULL);
+	say(&w, "one\n", 4);
+	turn(&w);
+	said(&w, "[one]");
+	longest = 0;
+	close(w.peer);
+	w.peer = -1;
+	while (w.ups < 2)
+		turn(&w);
+	assert_int_equal(longest, first);
+	close_world(&w);
+}
+
 static void
 a_write_finds_it_gone(void **state)
 {
@@ -434,6 +484,7 @@ main(void)
 	    TEST(one_that_never_reads_is_dropped),
 	    TEST(nobody_there),
 	    TEST(it_goes_and_comes_back),
+	    TEST(the_pause_grows_and_shrinks),
 	    TEST(a_write_finds_it_gone),
 	    TEST(a_line_without_an_end),
 	    TEST(dropped_from_a_call_back),
