@@ -68,10 +68,13 @@ def test_on_disk_before_anybody_is_told(start):
                "trace=fsync,rename,renameat,renameat2")
     d.start()
     d.stop()
-    seen = [name for name, args in calls((d.path / "trace").read_text())
-            if re.search(r"auth-key|spool>\)", args) and "= 0" in args]
-    named = seen.index("renameat")
-    assert seen[named - 1] == seen[named + 1] == "fsync", seen
+    trace = (d.path / "trace").read_text().splitlines()
+    master = trace[0].split()[0]
+    seen = [f"{name}({args}" for name, args in calls("\n".join(
+        line for line in trace if line.split()[0] == master))]
+    named, = [i for i, x in enumerate(seen) if "rename" in x]
+    assert re.match(r"fsync\(\d+<.*/auth-key.new>\) += 0", seen[named - 1])
+    assert re.match(r"fsync\(\d+<.*/spool>\) += 0", seen[named + 1])
 
 
 def test_none_without_users(start):

@@ -135,9 +135,14 @@ close_world(struct world *w)
 	ERR_clear_error();
 }
 
+/* What others leave in the library's queue of errors, before each turn. */
+static bool others_fail;
+
 static void
 turn(struct world *w)
 {
+	if (others_fail)
+		ERR_raise(ERR_LIB_USER, 1);
 	event_base_loop(w->loop.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
 
@@ -188,6 +193,31 @@ new_keys(struct world *w, int times)
 		    1);
 		assert_int_equal(SSL_do_handshake(w->client), 1);
 	}
+}
+
+/* FAULT F18: the end of one session is not that of the next. */
+static void
+errors_of_others(void **state)
+{
+	struct buf out = {0};
+	struct world w;
+	struct span in;
+
+	(void)state;
+	others_fail = true;
+	secure(&w, TLS1_3_VERSION);
+	turn(&w);
+	assert_int_equal(stream_read(&w.s, &in), STREAM_AGAIN);
+	for (int i = 0; i < 1000 && !stream_unsent(&w.s); i++) {
+		memset(buf_reserve(&out, 16384), 'x', 16384);
+		out.len = 16384;
+		turn(&w);
+		assert_true(stream_write(&w.s, &out));
+	}
+	assert_true(stream_unsent(&w.s) > 0);
+	others_fail = false;
+	buf_free(&out);
+	close_world(&w);
 }
 
 #define KEYS   27 /* octets of a record with new keys: 5 + 5 + 1 + 16 */
@@ -506,6 +536,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(errors_of_others),
 	    cmocka_unit_test(keys_instead_of_data),
 	    cmocka_unit_test(hello_again),
 	    cmocka_unit_test(letter_by_letter),
