@@ -166,7 +166,7 @@ static bool
 starts_with(struct span s, struct span prefix)
 {
 	return s.len >= prefix.len &&
-	       memcmp(s.ptr, prefix.ptr, prefix.len) == 0;
+	       span_equal((struct span){s.ptr, prefix.len}, prefix);
 }
 
 /* Empty: it says none, or what could be none. */

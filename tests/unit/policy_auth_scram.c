@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <openssl/crypto.h>
 
 #include "base/base64.h"
 #include "io/digest.h"
@@ -22,6 +23,26 @@
 	"c=biws,r=rOprNGfwEbeRWgbNEkqO" NONCE                                  \
 	",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
 #define SERVER "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
+
+/* --- what is wiped and compared: these stand before the library's --- */
+
+static uint8_t wiped[16][DIGEST_LEN]; /* what was there */
+static unsigned nwiped, compared;
+
+void
+OPENSSL_cleanse(void *p, size_t n)
+{
+	if (n == DIGEST_LEN && nwiped < 16)
+		memcpy(wiped[nwiped++], p, n);
+	explicit_bzero(p, n);
+}
+
+int
+CRYPTO_memcmp(const void *a, const void *b, size_t n)
+{
+	compared += n == DIGEST_LEN;
+	return memcmp(a, b, n);
+}
 
 static struct auth_users *users;
 static const uint8_t exporter[32] = "what both ends of this TLS know";
@@ -99,6 +120,29 @@ the_example(void **state)
 {
 	(void)state;
 	assert_int_equal(exchange(FINAL, sizeof(FINAL) - 1), SCRAM_GOOD);
+}
+
+/* FAULT F14: the proof and the key that it gives are wiped, and what is
+ * compared is compared in the same time whatever it is. */
+static void
+nothing_is_left(void **state)
+{
+	static const uint8_t proof[] = {0x74, 0x7c, 0xdb, 0x65};
+	static const uint8_t stored[] = {0x58, 0x6e, 0x5d, 0xf2};
+	bool wiped_proof = false, wiped_key = false;
+	uint8_t key[DIGEST_LEN];
+
+	(void)state;
+	nwiped = compared = 0;
+	assert_int_equal(exchange(FINAL, sizeof(FINAL) - 1), SCRAM_GOOD);
+	assert_int_equal(compared, 1);
+	for (unsigned i = 0; i < nwiped; i++) {
+		digest_sha256((struct span){(const char *)wiped[i], DIGEST_LEN},
+		    key);
+		wiped_proof |= !memcmp(wiped[i], proof, sizeof(proof));
+		wiped_key |= !memcmp(key, stored, sizeof(stored));
+	}
+	assert_true(wiped_proof && wiped_key);
 }
 
 static void
@@ -373,6 +417,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_example),
+	    cmocka_unit_test(nothing_is_left),
 	    cmocka_unit_test(client_first_cut),
 	    cmocka_unit_test(client_final_cut),
 	    cmocka_unit_test(client_final_changed),
