@@ -362,6 +362,7 @@ a_spool_is_replaced(void **state)
 	assert_int_equal(last_error, ESTALE);
 	assert_int_equal(looks, 1);
 	scratch_mkdir("spool");
+	letter_free(&b.m);
 	commit(&b, 1);
 	assert_int_equal(last_error, ESTALE);
 	assert_int_equal(rmdir("spool"), 0);
