@@ -82,8 +82,8 @@ static void
 no_domain(void **state)
 {
 	static const char *const bad[] = {"\xe2\x98\x83.example", /* snowman */
-	    "a\xc2\xa0"
-	    "b.example",             /* no-break space */
+	    ("a\xc2\xa0"
+	     "b.example"),           /* no-break space */
 	    "a\xe2\x84\x80.example", /* account of: a/c */
 	    "xn--\xc3\xbc.example",  /* neither nor */
 	    "\xc3\xbc\xff.example",  /* not UTF-8 */
