@@ -3,10 +3,11 @@
  *
  * A quote or a block that is never closed would be blamed on some later
  * token or not at all; a comment makes its line numbers drift; * and + that
- * are not quoted, NUL, unknown escapes, variables that are not set and empty
- * lists would vanish without a word; and the first unknown key would end the
- * parsing. So comments are blanked here, the rest is refused, and every
- * unknown key is reported. Values are left to libconfuse.
+ * are not quoted, NUL, unknown escapes, variables that are not set, empty
+ * lists and all that stands behind an empty key would vanish without a word;
+ * and the first unknown key would end the parsing. So comments are blanked
+ * here, the rest is refused, and every unknown key is reported. Values are
+ * left to libconfuse.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -100,11 +101,25 @@ scan_escape(struct scan *s)
 	s->pos += 2;
 }
 
+/* Nothing is begun: neither a value nor a title, a list or a call. */
+static bool
+is_at_key(const struct scan *s)
+{
+	return !s->assigned && !s->list && !s->call && !s->word.ptr &&
+	       s->section;
+}
+
 static void
 scan_quoted(struct scan *s)
 {
 	char quote = s->text[s->pos++];
 	size_t start = s->pos;
+
+	/* for libconfuse it would be the end of the file */
+	if (peek(s, 0) == quote && is_at_key(s))
+		SCAN_FAULT(s, s->line,
+		    "an empty pair of quotes stands where a key should begin: "
+		    "take it out");
 
 	while (s->pos < s->len && peek(s, 0) != quote) {
 		if (peek(s, 0) == '\n')
@@ -138,11 +153,11 @@ scan_bare_variable(struct scan *s)
 	shape_word(s, (struct span){s->text + start, s->pos - start});
 }
 
-/* Where a key should begin: what other files have around theirs. */
+/* What other files have around their keys. */
 static void
 check_habits(struct scan *s, struct span word)
 {
-	if (s->assigned || s->list || s->call || s->word.ptr || !s->section)
+	if (!is_at_key(s))
 		return;
 	if (word.ptr[0] == ';')
 		SCAN_FAULT(s, s->line,

@@ -76,6 +76,7 @@ static const struct {
 
     /* values */
     {"workers = 0\n", 1, "a number from 1 to 31"},
+    {"\ngreeting = \"ready\"\"\"\nworkers = 0\n", 2, "an empty pair"},
     {"workers = 32\n", 1, "a number from 1 to 31"},
     {"workers = -1\n", 1, "a number from 1 to 31"},
     {"workers = 4x\n", 1, "a number from 1 to 31"},
