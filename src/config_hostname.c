@@ -33,7 +33,7 @@ look_up(const char *name, int fd)
 	full = ai->ai_canonname;
 	if (!full || !strchr(full, '.') || strlen(full) >= NAME_LEN)
 		_exit(1);
-	_exit(write(fd, full, strlen(full)) < 0);
+	_exit(write(fd, full, strlen(full)) < 0 ? 1 : 0);
 }
 
 /* Turns name into the full one, if there is one. */

@@ -129,7 +129,7 @@ log_full(struct held *h, const struct held_box *roots)
 {
 	const struct held_box *most = roots;
 
-	if (held_full(h) && !h->told) {
+	if (most && held_full(h) && !h->told) {
 		for (; roots; roots = roots->hh.next)
 			if (roots->size > most->size)
 				most = roots;

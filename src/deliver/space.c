@@ -29,12 +29,15 @@ space_need_file(struct space_need *n, uint64_t octets)
 static struct space_fs *
 find(struct space *s, dev_t dev, int fd)
 {
+	struct space_fs *more;
+
 	for (unsigned i = 0; i < s->nfs; i++)
 		if (s->fs[i].dev == dev)
 			return &s->fs[i];
-	s->fs = realloc(s->fs, (s->nfs + 1) * sizeof(s->fs[0]));
-	if (!s->fs)
+	more = realloc(s->fs, (s->nfs + 1) * sizeof(s->fs[0]));
+	if (!more)
 		abort();
+	s->fs = more;
 	s->fs[s->nfs] = (struct space_fs){.dev = dev, .fd = fd};
 	return &s->fs[s->nfs++];
 }

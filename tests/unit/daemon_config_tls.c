@@ -188,6 +188,7 @@ key_of_others(void **state)
 	load_with(&l, block("mx.example.org", "mx.pem", "mx.key"), "");
 	assert_int_equal(l.errors, 0);
 	assert_fault(&l, 0, "smtpd.conf", 3, "mx.key is a secret");
+	config_free(&l.config);
 	assert_int_equal(chmod(path_of("mx.key"), 0640), 0);
 	load_with(&l, block("mx.example.org", "mx.pem", "mx.key"), "");
 	assert_int_equal(l.n, 0);
