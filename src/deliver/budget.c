@@ -12,16 +12,20 @@
 #include "deliver/deliver_state.h"
 
 static void
-count(struct deliver *d, const struct space_need *n, int64_t sign)
+count(struct deliver *d, const struct space_need *n, bool back)
 {
-	d->unplaced.octets += (uint64_t)sign * n->octets;
-	d->unplaced.files += (uint64_t)sign * n->files;
+	int64_t octets = (int64_t)n->octets, files = (int64_t)n->files;
+
+	if (back) {
+		octets = -octets;
+		files = -files;
+	}
+	d->unplaced.octets += (uint64_t)octets;
+	d->unplaced.files += (uint64_t)files;
 	if (!d->shared)
 		return;
-	shared_add(d->shared, d->slot, SHARED_UNPLACED,
-	    sign * (int64_t)n->octets);
-	shared_add(d->shared, d->slot, SHARED_UNPLACED_FILES,
-	    sign * (int64_t)n->files);
+	shared_add(d->shared, d->slot, SHARED_UNPLACED, octets);
+	shared_add(d->shared, d->slot, SHARED_UNPLACED_FILES, files);
 }
 
 static uint64_t
@@ -69,14 +73,14 @@ budget_take(struct delivery *v)
 		}
 		last = r;
 	}
-	count(d, &v->need, 1);
+	count(d, &v->need, false);
 	return true;
 }
 
 void
 budget_return(struct delivery *v)
 {
-	count(v->d, &v->need, -1);
+	count(v->d, &v->need, true);
 	v->need = (struct space_need){0, 0};
 }
 
