@@ -289,18 +289,14 @@ def test_versions(d, version):
 def test_no_renegotiation(d):
     s = subprocess.Popen(
         [OPENSSL, "s_client", "-connect", f"127.0.0.1:{d.implicit}",
-         "-tls1_2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT)
+         "-tls1_2", "-crlf"], stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0)
     s.stdin.write(b"EHLO x\n")
-    s.stdin.flush()
-    time.sleep(0.3)
+    # a command of s_client is what it reads alone
+    while not s.stdout.readline().startswith(b"250 LIMITS"):
+        assert s.poll() is None
     s.stdin.write(b"R\n")
-    s.stdin.flush()
-    try:
-        out, _ = s.communicate(timeout=5)
-    except subprocess.TimeoutExpired:
-        s.kill()
-        out, _ = s.communicate()
+    out, _ = s.communicate(timeout=DEADLINE)
     assert b"RENEGOTIATING" in out
     assert b"no renegotiation" in out or b"error" in out.lower()
 
