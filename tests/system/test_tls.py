@@ -8,7 +8,6 @@ import select
 import socket
 import ssl
 import subprocess
-import time
 
 import pytest
 
