@@ -4,12 +4,12 @@ import re
 
 from daemon import TOP
 
-LAST = {"A": 12, "B": 7, "C": 13, "D": 20}
+LAST = {"A": 12, "B": 7, "C": 13, "D": 20, "F": 18}
 
 
 def names(text):
-    for m in re.finditer(r"FAULT ((?:[A-D]\d+,\s)*[A-D]\d+):", text):
-        yield from re.findall(r"[A-D]\d+", m[1])
+    for m in re.finditer(r"FAULT ((?:[A-DF]\d+,\s)*[A-DF]\d+):", text):
+        yield from re.findall(r"[A-DF]\d+", m[1])
 
 
 def test_every_fault_has_a_test():
