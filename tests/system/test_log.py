@@ -334,8 +334,8 @@ def test_reader_never_reads(piped, opens):
     if not opens:  # the FIFO is root's
         os.chown(d.path, nobody.pw_uid, nobody.pw_gid)
         # a sanitizer would have its last word, and wait for the reader
-        d.wrapper += ["env", "ASAN_OPTIONS=detect_leaks=0",
-                      "setpriv", f"--reuid={nobody.pw_uid}",
+        d.env = {"ASAN_OPTIONS": "detect_leaks=0"}
+        d.wrapper += ["setpriv", f"--reuid={nobody.pw_uid}",
                       f"--regid={nobody.pw_gid}", "--clear-groups"]
     d.start(wait=False)
     wait_for("service", lambda: serves(d)).close()
