@@ -278,14 +278,16 @@ open_listeners(struct worker *w)
 	return 0;
 }
 
-/* The master blocked them all for its sigtimedwait(). */
+/* The master blocked them all for its sigtimedwait(), and so has the worker
+ * while it does not listen to them: who hurries one that is about to end does
+ * not kill it. */
 static void
-unblock_signals(void)
+hear_signals(bool hear)
 {
-	sigset_t none;
+	sigset_t set;
 
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	sigfillset(&set);
+	sigprocmask(hear ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
 }
 
 static void
@@ -341,9 +343,10 @@ worker_main(const struct worker_start *start)
 	init_sessions(&w);
 	if (open_services(&w) == 0 && open_events(&w) == 0 &&
 	    open_listeners(&w) == 0) {
-		unblock_signals();
+		hear_signals(true);
 		report_ready(start);
 		status = loop_run(&w.loop) == 0 && !w.broken ? 0 : EXIT_FAILED;
+		hear_signals(false);
 	}
 	free_worker(&w);
 	return status;

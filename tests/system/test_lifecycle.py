@@ -166,6 +166,15 @@ def test_killed_master_takes_its_workers_along(start):
         assert c.deliver("x\r\n").code == 250
 
 
+def preload(d, text):
+    """Its processes call the text's functions for the library's."""
+    source, lib = d.path / "s.c", d.path / "s.so"
+    source.write_text(text)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", lib, source], check=True)
+    d.env = {"LD_PRELOAD": str(lib),
+             "ASAN_OPTIONS": "verify_asan_link_order=0"}
+
+
 SPIN = r"""
 #include <stddef.h>
 #include <sys/epoll.h>
@@ -186,11 +195,8 @@ def test_killed_master_takes_hanging_workers_along(start):
     """FAULT A7: a worker whose loop does not turn ends with its master, too,
     ten seconds behind the drain."""
     d = start.make(top="drain = 1s")
-    spin, source, lib = (d.path / name for name in ("spin", "s.c", "s.so"))
-    source.write_text(SPIN % spin)
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", lib, source], check=True)
-    d.env = {"LD_PRELOAD": str(lib),
-             "ASAN_OPTIONS": "verify_asan_link_order=0"}
+    spin = d.path / "spin"
+    preload(d, SPIN % spin)
     d.start()
     workers = d.workers()
     spin.touch()
@@ -203,6 +209,37 @@ def test_killed_master_takes_hanging_workers_along(start):
     os.kill(d.master(), signal.SIGKILL)
     d.wait()
     wait_for("the workers' end", lambda: all(gone(p) for p in workers))
+
+
+LATE = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <signal.h>
+#include <unistd.h>
+
+int
+sigaction(int sig, const struct sigaction *new, struct sigaction *old)
+{
+	int (*next)(int, const struct sigaction *, struct sigaction *) =
+	    (int (*)(int, const struct sigaction *, struct sigaction *))
+		dlsym(RTLD_NEXT, "sigaction");
+	int r = next(sig, new, old);
+
+	if (sig == SIGTERM && new && new->sa_handler == SIG_DFL)
+		kill(getpid(), sig);
+	return r;
+}
+"""
+
+
+def test_hurried_at_its_end(start):
+    """A second SIGTERM reaches a worker that has left its loop."""
+    d = start.make()
+    preload(d, LATE)
+    d.start()
+    with d.client() as c:
+        assert c.deliver("x\r\n").code == 250
+    d.stop()
 
 
 def test_second_instance(start):
