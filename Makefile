@@ -58,32 +58,46 @@ MODE = -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 LDMODE = -pie -Wl,-z,relro,-z,now
 endif
 
-COMPILE = $(CC) -std=gnu11 $(CFLAGS) $(MODE) $(WARN) -Iinclude -D_GNU_SOURCE \
-	-DSMTPD_VERSION='"$(VERSION)"' -pthread -MMD -MP $(CPPFLAGS)
+COMPILE = $(CC) -std=gnu11 $(CFLAGS) $(MODE) $(WARN) -Iinclude -Isrc \
+	-D_GNU_SOURCE -DSMTPD_VERSION='"$(VERSION)"' -pthread -MMD -MP $(CPPFLAGS)
 LINK = $(CC) $(CFLAGS) $(MODE) $(LDMODE) -pthread $(LDFLAGS)
 
 # By hand: libevent_openssl.pc would pull monolithic -levent in beside core.
 LIBS = -levent_core -lconfuse -lssl -lcrypto -lcrypt -lidn2
 
-# --- smtpd: one library per floor, so that tests link only their own ---
+# --- smtpd: one library per room, so that tests link only their own ---
 
-FLOORS = base proto io policy deliver
+ROOMS = base proto io mail dest rcpt journal deliver policy config session
 sources = $(sort $(wildcard src/$(1)/*.c))
 objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(1))
 
 DAEMON_SRC = $(sort $(filter-out src/main.c,$(wildcard src/*.c src/tools/*.c)))
 
-# What a floor may use stands behind it: the linker reads from left to right.
-LIB_base    = $(BUILD)/libbase.a
-LIB_proto   = $(BUILD)/libproto.a $(LIB_base)
-LIB_io      = $(BUILD)/libio.a $(LIB_base)
-LIB_policy  = $(BUILD)/libpolicy.a $(BUILD)/libproto.a $(LIB_io)
-LIB_deliver = $(BUILD)/libdeliver.a $(BUILD)/libproto.a $(LIB_io)
-LIB_daemon  = $(BUILD)/libdaemon.a $(BUILD)/libdeliver.a $(LIB_policy)
+# What a room may use stands behind it: the linker reads from left to right.
+archives = $(1:%=$(BUILD)/lib%.a)
+LIB_base    = $(call archives,base)
+LIB_proto   = $(call archives,proto base)
+LIB_io      = $(call archives,io base)
+LIB_mail    = $(call archives,mail proto io base)
+LIB_dest    = $(call archives,dest mail proto io base)
+LIB_rcpt    = $(call archives,rcpt dest mail proto io base)
+LIB_journal = $(call archives,journal io base)
+LIB_deliver = $(call archives,deliver journal rcpt dest mail proto io base)
+LIB_deliver += $(call archives,deliver journal)
+LIB_policy  = $(call archives,policy mail proto io base)
+LIB_config  = $(call archives,config policy) $(LIB_deliver)
+LIB_session = $(call archives,session) $(LIB_config)
+LIB_daemon  = $(call archives,daemon) $(LIB_session)
 
 LIBS_io      = -levent_core -lssl -lcrypto -lidn2
-LIBS_policy  = -levent_core -lssl -lcrypto -lcrypt -lidn2
-LIBS_deliver = -levent_core -lssl -lcrypto -lidn2
+LIBS_mail    = $(LIBS_io)
+LIBS_dest    = $(LIBS_io)
+LIBS_rcpt    = $(LIBS_io)
+LIBS_journal = $(LIBS_io)
+LIBS_deliver = $(LIBS_io)
+LIBS_policy  = $(LIBS_io) -lcrypt
+LIBS_config  = $(LIBS)
+LIBS_session = $(LIBS)
 LIBS_daemon  = $(LIBS)
 
 .PHONY: all build
@@ -98,7 +112,7 @@ $(BUILD)/lib$(1).a: $(call objects,$(2))
 	@rm -f $$@
 	ar rcs $$@ $$^
 endef
-$(foreach f,$(FLOORS),$(eval $(call library,$(f),$(call sources,$(f)))))
+$(foreach f,$(ROOMS),$(eval $(call library,$(f),$(call sources,$(f)))))
 $(eval $(call library,daemon,$(DAEMON_SRC)))
 
 $(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
@@ -113,9 +127,9 @@ $(BUILD)/flags: FORCE
 .PHONY: FORCE
 FORCE:
 
-# --- tests: tests/unit/<floor>_<module>.c; other files there are helpers ---
+# --- tests: tests/unit/<room>_<module>.c; other files there are helpers ---
 
-TESTED = $(FLOORS) daemon
+TESTED = $(ROOMS) daemon
 UNIT_SRC = $(sort $(wildcard $(TESTED:%=tests/unit/%_*.c)))
 UNITS = $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 HELPERS = $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
@@ -137,7 +151,7 @@ define units
 $(BUILD)/tests/$(1)_%: $(BUILD)/obj/tests/unit/$(1)_%.o $(HELPER_LIB) \
     $(LIB_$(1))
 	@mkdir -p $$(@D)
-	$$(LINK) -o $$@ $$^ $$(LIBS_$(1)) -lcmocka
+	$$(LINK) -o $$@ $$+ $$(LIBS_$(1)) -lcmocka
 endef
 $(foreach f,$(TESTED),$(eval $(call units,$(f))))
 
@@ -232,7 +246,7 @@ bench: need-bench
 	@tests/bench/tls
 	@tests/bench/run
 
-# What the unit tests and the dialogues reach of the engine's floor.
+# What the unit tests and the dialogues reach of the engine's room.
 coverage:
 	@rm -rf build/cov
 	@$(MAKE) -s COV=1 units

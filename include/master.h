@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
-#include "config.h"
+#include "config/config.h"
 
 struct master_options {
 	const char *file; /* read again at SIGHUP */

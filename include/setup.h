@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "config.h"
+#include "config/config.h"
 
 enum {
 	EXIT_WARNINGS = 1,
@@ -27,12 +27,6 @@ struct identity {
 
 /* 0 or an exit status. */
 int setup_identity(const struct config *c, struct identity *id);
-
-/* The command that makes the "user" or "group" of this name. Returns help. */
-#define IDENTITY_HELP 160
-const char *identity_make(const char *key, const char *name,
-    char help[IDENTITY_HELP]);
-#define IDENTITY_ROOT "it has root's rights: name one that has none"
 
 /*
  * Acts as the user until identity_resume(): uid, gid and groups; nothing if

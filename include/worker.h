@@ -5,7 +5,7 @@
 #ifndef WORKER_H
 #define WORKER_H
 
-#include "config.h"
+#include "config/config.h"
 #include "io/shared.h"
 #include "setup.h"
 

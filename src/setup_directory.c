@@ -17,10 +17,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "deliver/beneath.h"
-#include "deliver/full_io.h"
-#include "deliver/recipients.h"
+#include "io/beneath.h"
+#include "io/full_io.h"
 #include "io/log.h"
+#include "rcpt/recipients.h"
 #include "setup.h"
 
 #define LINKS_MAX 40

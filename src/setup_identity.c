@@ -23,19 +23,6 @@ no_such(const char *key, const char *name)
 	return EXIT_CONFIG;
 }
 
-const char *
-identity_make(const char *key, const char *name, char help[IDENTITY_HELP])
-{
-	const char *make =
-	    key[0] == 'u'
-		? "useradd --system --user-group --no-create-home --home-dir / "
-		  "--shell /usr/sbin/nologin"
-		: "groupadd --system";
-
-	snprintf(help, IDENTITY_HELP, "make it: %s %.60s", make, name);
-	return help;
-}
-
 /* Whoever has root's uid or gid needs no change of it. */
 static int
 is_root(const char *key, const char *name)

@@ -20,7 +20,7 @@
 #include "io/log.h"
 #include "io/loop.h"
 #include "io/stream.h"
-#include "sessions.h"
+#include "session/sessions.h"
 
 /* Behind the drain, for a loop that does not turn any more. */
 #define HANG_S 10

@@ -1,5 +1,5 @@
 /*
- * deliver: what the session asks of this floor. Routes a recipient, takes a
+ * deliver: what the session asks of this room. Routes a recipient, takes a
  * message, says whether there is room.
  *
  * Requests have ids. A cancelled request is silent; a message that was
@@ -12,11 +12,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "deliver/recipients.h"
-#include "deliver/spool.h"
 #include "io/jobs.h"
+#include "mail/spool.h"
 #include "proto/envelope.h"
 #include "proto/smtp_reply.h"
+#include "rcpt/recipients.h"
 
 struct deliver_options {
 	const char *hostname;

@@ -1,16 +1,16 @@
 /*
- * deliver_state: what the files of this floor's front share. For them alone.
+ * deliver_state: what the files of this room's front share. For them alone.
  */
 #ifndef DELIVER_DELIVER_STATE_H
 #define DELIVER_DELIVER_STATE_H
 
 #include "deliver/deliver.h"
 #include "deliver/held.h"
-#include "deliver/journal.h"
-#include "deliver/message.h"
-#include "deliver/place.h"
-#include "deliver/space.h"
+#include "dest/place.h"
 #include "io/shared.h"
+#include "io/space.h"
+#include "journal/journal.h"
+#include "mail/message.h"
 
 /* Threads that write behind the journal at once, each with its mailboxes. */
 #define LANES 2

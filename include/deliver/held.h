@@ -15,9 +15,9 @@
 #include <stdint.h>
 
 #include "deliver/held_block.h"
-#include "deliver/record.h"
 #include "io/jobs.h"
 #include "io/loop.h"
+#include "journal/record.h"
 #include "proto/smtp_reply.h"
 
 struct held_options {

@@ -10,8 +10,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "deliver/place.h"
-#include "deliver/record.h"
+#include "dest/place.h"
+#include "journal/record.h"
 
 struct replay_root;
 

@@ -14,7 +14,7 @@
 #include "base/ipaddr.h"
 #include "proto/smtp_addr.h"
 
-struct targets; /* deliver/recipients.h: resolved destinations */
+struct targets; /* rcpt/recipients.h: resolved destinations */
 
 struct envelope_rcpt {
 	struct smtp_path path;

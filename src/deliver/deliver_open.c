@@ -13,9 +13,9 @@
 
 #include "deliver/budget.h"
 #include "deliver/deliver_state.h"
-#include "deliver/journal_dir.h"
-#include "deliver/recovery.h"
 #include "io/log.h"
+#include "journal/journal_dir.h"
+#include "journal/recovery.h"
 
 /* Checkpoints, segments, recovery and held mail: one each. */
 #define ASIDE 4

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "deliver/held_pass.h"
-#include "deliver/journal_dir.h"
 #include "io/log.h"
+#include "journal/journal_dir.h"
 
 #define HELP "no file that smtpd made, or too large: it is in damaged/ now"
 

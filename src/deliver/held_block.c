@@ -8,8 +8,8 @@
 #include <time.h>
 
 #include "base/le.h"
-#include "deliver/maildir.h"
-#include "deliver/record.h"
+#include "dest/maildir.h"
+#include "journal/record.h"
 
 #define REASON    32
 #define WAIT_MIN  2000 /* ms */

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "deliver/held_try.h"
-#include "deliver/journal_dir.h"
+#include "journal/journal_dir.h"
 
 #define BODY ".body"
 

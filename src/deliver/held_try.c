@@ -18,9 +18,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "deliver/full_io.h"
 #include "deliver/replay.h"
-#include "deliver/segment.h"
+#include "io/full_io.h"
+#include "journal/segment.h"
 #include "proto/trace.h"
 
 /* A file, open, with its record. */

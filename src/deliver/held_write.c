@@ -11,8 +11,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "deliver/full_io.h"
 #include "deliver/held.h"
+#include "io/full_io.h"
 
 /* The copies that failed, in an envelope of their own. Shares all memory. */
 static struct message

@@ -8,7 +8,7 @@
 #include <errno.h>
 
 #include "deliver/deliver_state.h"
-#include "deliver/full_io.h"
+#include "io/full_io.h"
 #include "io/log.h"
 
 static void

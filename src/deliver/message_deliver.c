@@ -8,7 +8,7 @@
  */
 #include <errno.h>
 
-#include "deliver/message.h"
+#include "mail/message.h"
 
 #define BATCH 64 /* files open at once, two descriptors each */
 

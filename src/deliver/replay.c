@@ -15,8 +15,8 @@
 #include <utlist.h>
 
 #include "base/le.h"
-#include "deliver/full_io.h"
 #include "deliver/held.h"
+#include "io/full_io.h"
 
 #define READ (1 << 20)
 

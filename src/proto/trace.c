@@ -2,7 +2,7 @@
  * trace: writes Return-Path, Delivered-To and Received, counts Received.
  *
  * Dates are computed here and in UTC: a time zone would need the system's
- * files, and this floor asks nobody.
+ * files, and this room asks nobody.
  */
 #include "proto/trace.h"
 

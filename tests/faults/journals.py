@@ -1,4 +1,4 @@
-"""The journals of a scene, as their files tell: include/deliver/record.h.
+"""The journals of a scene, as their files tell: include/journal/record.h.
 
 A segment is one use of a file: its path and its nonce. A pass is a change of
 its header: a checkpoint, or a recovery, has said how much needs nothing more.

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "base/le.h"
-#include "deliver/full_io.h"
 #include "deliver/held_try.h"
+#include "io/full_io.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

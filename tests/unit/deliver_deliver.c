@@ -1,5 +1,5 @@
 /*
- * Deliveries through the whole floor: what is in the files, what is synced
+ * Deliveries through the whole room: what is in the files, what is synced
  * before what, and that a failure at any step leaves nothing behind.
  */
 #include <errno.h>

@@ -21,7 +21,7 @@
 
 #include "base/le.h"
 #include "deliver/held_pass.h"
-#include "deliver/segment.h"
+#include "journal/segment.h"
 #include "scratch.h"
 
 #define MINUTE (60 * 1000)

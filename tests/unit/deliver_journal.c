@@ -18,9 +18,9 @@
 #include <cmocka.h>
 
 #include "deliver/deliver.h"
-#include "deliver/journal.h"
-#include "deliver/place.h"
-#include "deliver/record.h"
+#include "dest/place.h"
+#include "journal/journal.h"
+#include "journal/record.h"
 #include "letters.h"
 #include "scratch.h"
 

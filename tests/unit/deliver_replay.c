@@ -16,10 +16,10 @@
 
 #include <cmocka.h>
 
-#include "deliver/attempts.h"
-#include "deliver/journal_dir.h"
-#include "deliver/recovery_run.h"
 #include "deliver/replay.h"
+#include "journal/attempts.h"
+#include "journal/journal_dir.h"
+#include "journal/recovery_run.h"
 #include "letters.h"
 #include "scratch.h"
 

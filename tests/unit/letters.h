@@ -5,8 +5,8 @@
 #ifndef LETTERS_H
 #define LETTERS_H
 
-#include "deliver/message.h"
-#include "deliver/segment.h"
+#include "journal/segment.h"
+#include "mail/message.h"
 
 /*
  * Number n, for that many mailboxes u0, u1, ... below root, with a body of

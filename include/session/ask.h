@@ -1,0 +1,20 @@
+/*
+ * session_ask: the engine's questions and who answers them.
+ */
+#ifndef SESSION_ASK_H
+#define SESSION_ASK_H
+
+#include <stdbool.h>
+
+#include "session/session.h"
+
+/* Asks what is open, once. True: it is answered already. */
+bool session_ask(struct session *s);
+
+/* The answer to the open question; the session goes on with it. */
+void session_answer(struct session *s, const struct smtp_reply *reply);
+
+/* What MAIL reserved is given back; harmless without a transaction. */
+void session_release(struct session *s);
+
+#endif

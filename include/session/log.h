@@ -1,0 +1,24 @@
+/*
+ * session_log: what a session has to say to whoever reads the log.
+ */
+#ifndef SESSION_LOG_H
+#define SESSION_LOG_H
+
+#include "session/session.h"
+
+/* A limit sends it away: s->refusal. */
+void session_log_turned_away(const struct session *s);
+
+/*
+ * With SMTP_REFUSED: the reply in all->out, and what earned it. Of many in a
+ * row only the first have lines; the others are a number in the next line.
+ */
+void session_log_refused(struct session *s);
+
+/* A message was answered with 250. */
+void session_log_accepted(struct session *s);
+
+/* The end; lost: by the client, and perhaps in the middle of a message. */
+void session_log_left(struct session *s, bool lost);
+
+#endif

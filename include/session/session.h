@@ -1,0 +1,71 @@
+/*
+ * session: binds engine, stream, policy and delivery for one client. The
+ * only place where they meet.
+ */
+#ifndef SESSION_SESSION_H
+#define SESSION_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/config.h"
+#include "deliver/deliver.h"
+#include "io/stream.h"
+#include "policy/deadline.h"
+#include "policy/limits.h"
+#include "proto/envelope.h"
+#include "proto/smtp.h"
+#include "session/sessions.h"
+
+enum session_state {
+	SESSION_OPEN,
+	SESSION_CLOSING, /* our last words are said, the stream lingers */
+	SESSION_GONE,    /* to be freed at the end of this turn */
+};
+
+struct session {
+	struct sessions *all;
+	struct session *prev, *next;
+	struct stream stream;
+	struct smtp smtp;
+	struct envelope env;
+	struct spool *spool;            /* from DATA to the verdict */
+	uint64_t request;               /* in flight, 0: none */
+	uint64_t reserved;              /* octets, by the transaction */
+	struct auth_exchange *exchange; /* AUTH, from its first word on */
+	struct deadline time;
+	struct limits_place place;
+	unsigned commands; /* seen complete at the last look */
+	unsigned refusals; /* in all */
+	unsigned in_row;   /* those since the last accepted message */
+	const struct config_listen *listen;
+	const struct smtp_reply *refusal; /* of the connection; constant */
+	const char *error; /* behind the last answer, for the log; constant */
+	enum session_state state;
+	bool handshaking; /* TLS: the stream will tell */
+	bool asking;      /* the open question was passed on */
+	bool running;     /* inside session_run() */
+	bool full;        /* the spool takes no more now */
+	bool stalled;     /* was behind; until all replies are out */
+};
+
+/*
+ * Takes fd over and puts the session on its list; greets or refuses. It frees
+ * itself when it is gone. NULL: no memory, and fd is closed.
+ */
+struct session *session_new(struct sessions *all, const struct config_listen *l,
+    int fd, const struct ipaddr *client, uint16_t port);
+
+/* Something it waited for is there: runs on the kept input. */
+void session_continue(struct session *s);
+
+/* Says this reply now and ends; an open question is abandoned. */
+void session_hangup(struct session *s, const struct smtp_reply *reply);
+
+/* No new transaction, and less patience. */
+void session_drain(struct session *s);
+
+/* Closes without a word and frees at once: not from a callback. */
+void session_free(struct session **s);
+
+#endif

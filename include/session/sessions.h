@@ -1,0 +1,68 @@
+/*
+ * sessions: all sessions of a worker, and what they share.
+ */
+#ifndef SESSION_SESSIONS_H
+#define SESSION_SESSIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "config/config.h"
+#include "deliver/deliver.h"
+#include "io/loop.h"
+#include "io/shared.h"
+#include "io/stream.h"
+#include "policy/auth.h"
+#include "policy/limits.h"
+
+struct session;
+
+#define SESSIONS_RANDOM 64
+
+/* Owned by the worker. */
+struct sessions {
+	const struct config *conf;
+	struct loop *loop;
+	struct stream_pool *pool;
+	struct deliver *deliver;
+	struct auth *auth; /* NULL: nobody can log in */
+	struct shared *shared;
+	struct limits limits;
+	struct buf out; /* the replies of the session that runs */
+	const struct auth_outcome *refused; /* of its AUTH, for the log */
+	struct session *list;
+	struct loop_event *quiet; /* behind refusals that have no line */
+	unsigned count;
+	uint32_t random[SESSIONS_RANDOM]; /* drawn, not yet used */
+	unsigned nrandom;
+	bool draining;
+	bool pressure;
+	void (*on_empty)(void *ctx); /* the last one has gone */
+	void *ctx;
+};
+
+/* Takes fd over; greets or refuses. which: index of the listen block. */
+void sessions_accept(struct sessions *all, unsigned which, int fd,
+    const struct ipaddr *client, uint16_t port);
+
+/*
+ * Whether this client's refusal is to be logged, and with how many before it
+ * that were not. Those that nobody comes behind get a line of their own.
+ */
+bool sessions_may_log(struct sessions *all, const struct ipaddr *client,
+    uint64_t *left_out);
+
+/* For one session's id. */
+uint32_t sessions_random(struct sessions *all);
+
+/* 421 to the next MAIL, or after 5 s idle. */
+void sessions_drain(struct sessions *all);
+
+/* 421 to everybody now; open questions are abandoned. */
+void sessions_hangup(struct sessions *all);
+
+/* Closes everything without a word and frees it. */
+void sessions_free(struct sessions *all);
+
+#endif

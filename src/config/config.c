@@ -1,0 +1,175 @@
+/*
+ * config: from a path to a constant struct config.
+ *
+ * Reads the file and those that it names, and nothing else; changes nothing
+ * outside of its own memory. Everything it hands out lives in one arena,
+ * but for the recipients' tables.
+ */
+#include "config/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/tree.h"
+#include "io/tls.h"
+
+/* For trying it out: loopback only, and any user of localhost has mail. */
+static const char builtin[] =
+    "hostname = localhost\n"
+    "user = nobody\n"
+    "spool = run/spool\n"
+    "spool-volatile = yes\n"
+    "workers = 1\n"
+    "listen \"127.0.0.1:2525\" { }\n"
+    "listen \"127.0.0.1:2587\" { role = submission }\n"
+    "domain \"localhost\" {\n"
+    "	users = { postmaster }\n"
+    "	aliases = { \"abuse: postmaster\" }\n"
+    "	catch-all = postmaster\n"
+    "	deliver = \"maildir:run/mail\"\n"
+    "}\n";
+
+static struct config_all *
+new_config(const char *path)
+{
+	struct config_all *all = calloc(1, sizeof(*all));
+
+	if (!all)
+		abort();
+	all->blocks_end = &all->blocks;
+	all->builtin = strcmp(path, CONFIG_BUILTIN) == 0;
+	all->pub.file = arena_dup(&all->arena, span_str(path));
+	return all;
+}
+
+static void
+free_config(struct config_all *all)
+{
+	recipients_free(&all->pub.deliver.recipients);
+	tls_free(&all->pub.tls);
+	auth_users_free(&all->pub.auth.users);
+	senders_free(&all->pub.senders);
+	free(all->cwd);
+	arena_reset(&all->arena);
+	free(all);
+}
+
+/* Where the builtin configuration finds its relative paths. */
+static int
+read_builtin(struct config_all *all, struct config_faults *f, struct buf *text)
+{
+	all->cwd = getcwd(NULL, 0);
+	if (!all->cwd) {
+		config_error(f, all->pub.file, 0,
+		    "the current directory has no name: %s", strerror(errno));
+		return -1;
+	}
+	buf_append(text, builtin, sizeof(builtin) - 1);
+	return 0;
+}
+
+static int
+read_file(struct config_all *all, struct config_faults *f, struct buf *text)
+{
+	if (config_read(all->pub.file, text) == 0)
+		return 0;
+	config_error(f, all->pub.file, 0,
+	    "cannot be read: %s; name another file with -f, or try "
+	    "-f " CONFIG_BUILTIN,
+	    strerror(errno));
+	return -1;
+}
+
+static void
+load(struct config_all *all, struct config_faults *f, struct buf *text,
+    const struct config *old)
+{
+	buf_append(text, "", 1);
+	config_parse(all, f, all->pub.file, text->data, text->len - 1);
+	config_build(all, f, old);
+	config_build_domains(all, f);
+}
+
+enum config_status
+config_load(const char *path, const struct config *old, config_fault_fn *fault,
+    void *ctx, struct config **r)
+{
+	struct config_faults f = {.fn = fault, .ctx = ctx, .main = path};
+	struct config_all *all = new_config(path);
+	struct buf text = {0};
+	int missing = all->builtin ? read_builtin(all, &f, &text)
+				   : read_file(all, &f, &text);
+
+	*r = NULL;
+	if (!missing)
+		load(all, &f, &text, old);
+	buf_free(&text);
+	config_faults_show(&f);
+	if (missing || f.errors) {
+		free_config(all);
+		return missing ? CONFIG_MISSING : CONFIG_ERRORS;
+	}
+	*r = &all->pub;
+	return f.warnings ? CONFIG_WARNINGS : CONFIG_OK;
+}
+
+void
+config_free(struct config **c)
+{
+	if (!*c)
+		return;
+	free_config((struct config_all *)*c);
+	*c = NULL;
+}
+
+static bool
+is_same(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool
+keep(struct config_all *all, char **now, const char *old, const char *key,
+    config_fault_fn *fault, void *ctx)
+{
+	struct config_item at = config_where(all->top, key);
+	char text[256];
+
+	if (is_same(*now, old))
+		return false;
+	*now = old ? arena_dup(&all->arena, span_str(old)) : NULL;
+	snprintf(text, sizeof(text),
+	    "%s cannot change while smtpd runs: %.80s stays until a restart",
+	    key, old ? old : "the user's own");
+	fault(ctx, true, at.file ? at.file : all->pub.file, at.line, text);
+	return true;
+}
+
+void
+config_keep(struct config *c, const struct config *old, config_fault_fn *fault,
+    void *ctx)
+{
+	struct config_all *all = (struct config_all *)c;
+
+	keep(all, &c->user, old->user, "user", fault, ctx);
+	keep(all, &c->group, old->group, "group", fault, ctx);
+	if (!keep(all, &c->spool, old->spool, "spool", fault, ctx))
+		return;
+	c->deliver.spool = c->spool;
+	if (all->failed_by_default)
+		c->deliver.failed = c->failed =
+		    arena_dup(&all->arena, span_str(old->failed));
+	c->spool_volatile = old->spool_volatile; /* it was said of this one */
+}
+
+bool
+config_normalize(const struct config *c, const struct ipaddr *client)
+{
+	for (unsigned i = 0; i < c->nclients; i++) {
+		if (ipnet_contains(&c->clients[i].net, client))
+			return c->clients[i].normalize;
+	}
+	return false;
+}

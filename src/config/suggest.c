@@ -1,0 +1,172 @@
+/*
+ * config_suggest: what somebody meant who wrote a key or a block that does
+ * not exist: a typing error, the wrong block, or a later version's key.
+ */
+#include "config/keys.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define RESEMBLE_MAX 32 /* longer ones resemble nothing */
+
+/* Named in the design, not yet known to this version. */
+static const char *const coming[] = {"access", "dnsbl", "greylist", "metrics",
+    "milter", "proxy", "redis", "route", "sandbox", "trust"};
+
+static unsigned
+min3(unsigned a, unsigned b, unsigned c)
+{
+	unsigned m = a < b ? a : b;
+
+	return m < c ? m : c;
+}
+
+/* Levenshtein's distance, row by row. */
+static unsigned
+distance(struct span a, struct span b)
+{
+	unsigned row[RESEMBLE_MAX + 1] = {0};
+
+	if (a.len > RESEMBLE_MAX || b.len > RESEMBLE_MAX)
+		return RESEMBLE_MAX;
+	for (unsigned j = 0; j <= b.len; j++)
+		row[j] = j;
+	for (unsigned i = 1; i <= a.len; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = i;
+		for (unsigned j = 1; j <= b.len; j++) {
+			unsigned above = row[j];
+			unsigned change = a.ptr[i - 1] != b.ptr[j - 1];
+
+			row[j] =
+			    min3(above + 1, row[j - 1] + 1, diagonal + change);
+			diagonal = above;
+		}
+	}
+	return row[b.len];
+}
+
+/* One error in three letters is still a typing error. */
+static bool
+resembles(struct span name, const char *known, unsigned *best)
+{
+	unsigned d = distance(name, span_str(known));
+
+	if (d >= *best || d > (name.len + 2) / 3)
+		return false;
+	*best = d;
+	return true;
+}
+
+static const char *
+nearest_key(const struct config_section *s, struct span name)
+{
+	const char *found = NULL;
+	unsigned best = RESEMBLE_MAX;
+
+	for (unsigned i = 0; i < s->nkeys; i++) {
+		if (resembles(name, s->keys[i].name, &best))
+			found = s->keys[i].name;
+	}
+	return found;
+}
+
+static const char *
+nearest_section(struct span name)
+{
+	const char *found = NULL;
+	unsigned best = RESEMBLE_MAX;
+
+	for (unsigned i = SECTION_TOP + 1; i < SECTIONS; i++) {
+		if (resembles(name, config_sections[i].name, &best))
+			found = config_sections[i].name;
+	}
+	return found;
+}
+
+/* The section that does know such a key. */
+static const struct config_section *
+elsewhere(struct span name)
+{
+	for (unsigned i = 0; i < SECTIONS; i++) {
+		if (config_key_find(&config_sections[i], name))
+			return &config_sections[i];
+	}
+	return NULL;
+}
+
+static bool
+is_coming(struct span name)
+{
+	for (size_t i = 0; i < sizeof(coming) / sizeof(coming[0]); i++) {
+		if (span_equal(name, span_str(coming[i])))
+			return true;
+	}
+	return false;
+}
+
+static void
+list_keys(const struct config_section *s, struct buf *out)
+{
+	buf_append_str(out, "known here:");
+	for (unsigned i = 0; i < s->nkeys; i++)
+		buf_printf(out, "%s %s", i ? "," : "", s->keys[i].name);
+}
+
+static void
+list_sections(struct buf *out)
+{
+	buf_append_str(out, "there are:");
+	for (unsigned i = SECTION_TOP + 1; i < SECTIONS; i++) {
+		buf_printf(out, "%s %s", i > SECTION_TOP + 1 ? "," : "",
+		    config_sections[i].name);
+	}
+}
+
+static void
+explain_block(struct span name, struct buf *out)
+{
+	const char *near = nearest_section(name);
+
+	if (near)
+		buf_printf(out, "did you mean \"%s\"?", near);
+	else if (config_key_find(&config_sections[SECTION_TOP], name))
+		buf_append_str(out, "it is a key: write = and its value");
+	else
+		list_sections(out);
+}
+
+static void
+explain_key(const struct config_section *s, struct span name, struct buf *out)
+{
+	const struct config_section *other = elsewhere(name);
+	const char *near = nearest_key(s, name);
+
+	if (other == &config_sections[SECTION_TOP])
+		buf_append_str(out, "it stands outside of any block");
+	else if (other)
+		buf_printf(out, "it belongs into a %s block", other->name);
+	else if (near)
+		buf_printf(out, "did you mean \"%s\"?", near);
+	else if (config_section_find(name))
+		buf_append_str(out, "it is a block: write it with { }");
+	else
+		list_keys(s, out);
+}
+
+void
+config_key_unknown(const struct config_section *s, struct span name, bool block,
+    char why[CONFIG_WHY_MAX])
+{
+	struct buf text = {0};
+
+	if (is_coming(name))
+		buf_append_str(&text, "this version does not know it yet");
+	else if (block)
+		explain_block(name, &text);
+	else
+		explain_key(s, name, &text);
+	snprintf(why, CONFIG_WHY_MAX, "%.*s", (int)text.len, text.data);
+	buf_free(&text);
+}

@@ -1,0 +1,368 @@
+/*
+ * journal: commits, on the loop; the writing itself is a job of its own
+ * thread.
+ *
+ * Entries gather in a list while a commit runs. A commit that fails is never
+ * tried again on that file: its entries are told, the file is retired, and
+ * the next one is used; when that fails too, the disk is not to be trusted,
+ * and the owner is told to take no more mail.
+ */
+#include "journal/journal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "io/full_io.h"
+#include "io/log.h"
+#include "journal/journal_state.h"
+
+#define COMMIT_MAX 4096 /* records in one commit */
+
+/* --- queues --- */
+
+static void
+queue_init(struct journal_queue *q)
+{
+	q->first = NULL;
+	q->end = &q->first;
+}
+
+static void
+queue_put(struct journal_queue *q, struct journal_entry *e)
+{
+	e->next = NULL;
+	*q->end = e;
+	q->end = &e->next;
+}
+
+static struct journal_entry *
+queue_take(struct journal_queue *q)
+{
+	struct journal_entry *e = q->first;
+
+	if (e) {
+		q->first = e->next;
+		if (!q->first)
+			q->end = &q->first;
+	}
+	return e;
+}
+
+void
+journal_fail_all(struct journal_queue *q, int error)
+{
+	struct journal_queue failed = *q;
+	struct journal_entry *e;
+
+	if (!failed.first)
+		return;
+	queue_init(q);
+	while ((e = queue_take(&failed)))
+		e->done(e, error);
+}
+
+/* --- commits --- */
+
+struct commit {
+	struct job job;
+	struct journal *j;
+	/* its own: a checkpoint may retire j->current meanwhile */
+	struct segment *segment;
+	int error;
+};
+
+static void
+commit_run(struct job *job)
+{
+	struct commit *c = (struct commit *)job;
+	struct journal *j = c->j;
+
+	/* in a spool that was moved away no reader would find it */
+	if (full_same(j->o->spool, j->spool) < 0)
+		c->error = ESTALE;
+	else if (segment_commit(c->segment, j->parts, j->nparts) < 0)
+		c->error = errno;
+}
+
+static void
+commit_free(struct job *job)
+{
+	free(job);
+}
+
+void
+journal_failed(struct journal *j)
+{
+	if (++j->failures < 2 || j->broken)
+		return;
+	j->broken = true;
+	j->o->broken(j->o->ctx);
+}
+
+static void
+commit_failed(struct journal *j, struct segment *s, int error)
+{
+	log_event(LOG_ERROR, "journal-commit", LOG_STR("journal", j->dir.name),
+	    LOG_STR("segment", s->name), LOG_ERRNO(error));
+	journal_retire(j, s, true);
+	journal_failed(j);
+	journal_fail_all(&j->committing, EIO);
+}
+
+static void
+commit_succeeded(struct journal *j, struct segment *s)
+{
+	struct segment_part *last = &j->parts[j->nparts - 1];
+	struct journal_queue done = j->committing;
+	struct journal_entry *e;
+
+	j->failures = 0;
+	s->end = segment_next_commit(
+	    last->offset + last->record->len + last->body.len);
+	queue_init(&j->committing);
+	for (e = done.first; e; e = e->next) {
+		e->segment = s;
+		e->mark = segment_mark(s, e->offset, e->file);
+	}
+	while ((e = queue_take(&done)))
+		e->done(e, 0);
+}
+
+static void
+commit_done(struct job *job, void *ctx)
+{
+	const struct commit *c = (struct commit *)job;
+	struct journal *j = ctx;
+
+	c->segment->committing = false;
+	if (c->error == ESTALE) {
+		j->o->look(j->o->ctx);
+		journal_fail_all(&j->committing, ESTALE);
+	} else if (c->error) {
+		commit_failed(j, c->segment, c->error);
+	} else {
+		commit_succeeded(j, c->segment);
+	}
+	j->nparts = 0;
+	journal_start_commit(j);
+}
+
+/* Moves what fits behind the segment's end from gathering to committing. */
+static void
+take_parts(struct journal *j)
+{
+	uint64_t at = j->current->end;
+	struct journal_entry *e;
+
+	while ((e = j->gathering.first) && j->nparts < COMMIT_MAX) {
+		uint64_t n = e->record.len + e->body.len;
+
+		/* padded to a page behind the last one */
+		if (!segment_fits(j->current, at, segment_next_commit(n)))
+			break;
+		queue_take(&j->gathering);
+		queue_put(&j->committing, e);
+		e->offset = at;
+		j->parts[j->nparts++] =
+		    (struct segment_part){&e->record, e->body, at};
+		at = segment_next_record(at + n);
+	}
+}
+
+void
+journal_start_commit(struct journal *j)
+{
+	struct commit *c;
+
+	if (j->nparts || !j->gathering.first)
+		return;
+	if (j->broken) {
+		journal_fail_all(&j->gathering, EIO);
+		return;
+	}
+	if (!journal_have_segment(j))
+		return;
+	take_parts(j);
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		abort();
+	c->job.run = commit_run;
+	c->job.free = commit_free;
+	c->j = j;
+	c->segment = j->current;
+	c->segment->committing = true;
+	jobs_submit(j->committer, &c->job, commit_done, j);
+}
+
+bool
+journal_takes(const struct journal *j, uint64_t n)
+{
+	return n <= j->o->segment - RECORD_FIRST - RECORD_PAGE;
+}
+
+void
+journal_commit(struct journal *j, struct journal_entry *e)
+{
+	assert(journal_takes(j, e->record.len + e->body.len));
+	queue_put(&j->gathering, e);
+	journal_start_commit(j);
+}
+
+void
+journal_finish(struct journal *j, const struct journal_entry *e)
+{
+	(void)j;
+	e->segment->marks[e->mark].finished = true;
+}
+
+void
+journal_drop(struct journal *j, const struct journal_entry *e)
+{
+	e->segment->marks[e->mark].dropped = true;
+	journal_finish(j, e);
+}
+
+bool
+journal_entry_at_risk(const struct journal_entry *e)
+{
+	return e->segment->bad;
+}
+
+/* --- life --- */
+
+static uint64_t
+unpassed(const struct segment *s)
+{
+	return s->first < s->nmarks ? s->end - s->marks[s->first].offset : 0;
+}
+
+uint64_t
+journal_size(const struct journal *j)
+{
+	uint64_t n = j->current ? unpassed(j->current) : 0;
+
+	for (const struct segment *s = j->retired; s; s = s->next)
+		n += unpassed(s);
+	return n;
+}
+
+bool
+journal_settled(struct journal *j)
+{
+	if (j->nparts || j->gathering.first || j->checkpoint || j->preparing)
+		return false;
+	/* a disk that takes nothing more must not keep a worker */
+	if (j->stuck || !checkpoint_wanted(j))
+		return true;
+	checkpoint_start(j);
+	return false;
+}
+
+static void
+on_timer(void *ctx)
+{
+	struct journal *j = ctx;
+
+	/* a segment that could not be made before may be possible now */
+	if (!j->current)
+		journal_prepare(j);
+	checkpoint_start(j);
+	j->o->tick(j->o->ctx);
+	loop_timer_set(j->timer, j->o->checkpoint);
+}
+
+struct journal *
+journal_new(const struct journal_options *o, int spool, struct loop *l,
+    struct jobs *aside)
+{
+	struct journal *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		abort();
+	j->o = o;
+	j->loop = l;
+	j->aside = aside;
+	j->spool = spool;
+	j->dir.fd = -1;
+	crc32c_init(&j->crc);
+	queue_init(&j->gathering);
+	queue_init(&j->committing);
+	j->parts = calloc(COMMIT_MAX, sizeof(j->parts[0]));
+	if (!j->parts)
+		abort();
+	j->root = journal_dir_open(spool, "journal");
+	j->damaged = journal_dir_open(spool, "damaged");
+	j->held = journal_dir_open(spool, "held");
+	if (j->root >= 0 && j->damaged >= 0 && j->held >= 0 &&
+	    !journal_dir_make(j->root, &j->dir))
+		j->committer = jobs_new(l, 1);
+	if (j->committer)
+		j->timer = loop_timer(l, on_timer, j);
+	if (!j->timer) {
+		journal_free(&j);
+		return NULL;
+	}
+	loop_timer_set(j->timer, 0);
+	return j;
+}
+
+int
+journal_dirfd(const struct journal *j)
+{
+	return j->dir.fd;
+}
+
+const char *
+journal_name(const struct journal *j)
+{
+	return j->dir.name;
+}
+
+static void
+free_list(struct segment *s)
+{
+	struct segment *next;
+
+	for (; s; s = next) {
+		next = s->next;
+		segment_free(&s);
+	}
+}
+
+static void
+close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void
+journal_free(struct journal **p)
+{
+	struct journal *j = *p;
+	int err = errno;
+
+	*p = NULL;
+	if (!j)
+		return;
+	jobs_free(&j->committer);
+	loop_event_free(&j->timer);
+	/* empty, or as good as: nothing in it was ever answered */
+	if (j->dir.fd >= 0 && !j->stuck && !journal_size(j))
+		journal_dir_remove(&j->dir);
+	journal_dir_close(&j->dir);
+	segment_free(&j->current);
+	segment_free(&j->spare);
+	free_list(j->retired);
+	free_list(j->clean);
+	close_fd(j->root);
+	close_fd(j->damaged);
+	close_fd(j->held);
+	free(j->parts);
+	free(j);
+	errno = err;
+}

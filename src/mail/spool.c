@@ -1,0 +1,375 @@
+/*
+ * spool: gathers a body, and gives it to the disk once it is large.
+ *
+ * One block is being written by a job while the next one gathers, so disk
+ * and network overlap and a spool holds two blocks at most. When many jobs
+ * wait, the disk is the slow one: then a spool takes nothing while its block
+ * is under way, and a thousand of them stay small. What is still gathered
+ * at the end stays in memory, as the tail.
+ *
+ * The unnamed file is opened, written and counted by the jobs, one at a time;
+ * the spool and its jobs share it, so that either may go first. Never blocks
+ * the loop, never interprets what it holds but for CRLF and its first octet.
+ */
+#include "mail/spool.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "io/full_io.h"
+
+#define BLOCK_MIN    32768 /* octets worth a job of their own */
+#define PRESSURE_MIN 64    /* jobs that wait: take less */
+#define STRETCH      ((uint64_t)1 << 20)
+
+struct spool_file {
+	int dirfd;
+	int fd; /* -1 until the first job has opened it */
+	unsigned refs;
+};
+
+struct write_job {
+	struct job job;
+	struct spool *spool; /* NULL: it was freed meanwhile */
+	struct spool_file *file;
+	struct buf block;
+	uint64_t offset;
+	int error;
+};
+
+struct spool {
+	struct spool_options o;
+	struct spool_file *file; /* NULL: all in memory so far */
+	struct buf block;        /* gathering */
+	uint64_t from;           /* octets of head in the file */
+	uint64_t filed;          /* octets given to jobs, with head */
+	struct write_job *write; /* under way, or NULL */
+	uint64_t write_id;       /* its id */
+	void (*room)(void *);
+	void *room_ctx;
+	void (*ready)(void *);
+	void *ready_ctx;
+	int error;
+	bool cr;      /* the last octet was a CR, not stored yet */
+	bool refused; /* spool_write() said false */
+	bool finished;
+};
+
+struct spool *
+spool_new(const struct spool_options *o)
+{
+	struct spool *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		abort();
+	s->o = *o;
+	return s;
+}
+
+static struct spool_file *
+file_new(int dirfd)
+{
+	struct spool_file *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		abort();
+	f->dirfd = dirfd;
+	f->fd = -1;
+	f->refs = 1;
+	return f;
+}
+
+static void
+file_release(struct spool_file *f)
+{
+	if (--f->refs)
+		return;
+	if (f->fd >= 0)
+		close(f->fd);
+	free(f);
+}
+
+/* Where there is no O_TMPFILE: a name that lives for a moment. */
+static int
+open_and_unlink(int dirfd)
+{
+	const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	char name[32];
+	uint64_t r;
+	int fd;
+
+	if (getrandom(&r, sizeof(r), 0) != sizeof(r))
+		return -1;
+	snprintf(name, sizeof(name), "%016llx.body", (unsigned long long)r);
+	fd = openat(dirfd, name, flags, 0600);
+	if (fd >= 0)
+		unlinkat(dirfd, name, 0);
+	return fd;
+}
+
+static int
+open_unnamed(int dirfd)
+{
+	int fd = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR))
+		fd = open_and_unlink(dirfd);
+	return fd;
+}
+
+/*
+ * The disk begins with each stretch that is whole, so that less is left for
+ * the fsync at the end. Not with each block: the page that two of them share
+ * would be written twice, and wait for itself.
+ */
+static int
+put(int fd, struct span s, uint64_t at)
+{
+	uint64_t from = at / STRETCH * STRETCH;
+	uint64_t to = (at + s.len) / STRETCH * STRETCH;
+
+	if (full_pwrite(fd, s, at) < 0)
+		return errno;
+	if (from < to)
+		sync_file_range(fd, (off_t)from, (off_t)(to - from),
+		    SYNC_FILE_RANGE_WRITE);
+	return 0;
+}
+
+/* On a thread. */
+static void
+write_run(struct job *job)
+{
+	struct write_job *w = (struct write_job *)job;
+
+	if (w->file->fd < 0)
+		w->file->fd = open_unnamed(w->file->dirfd);
+	if (w->file->fd < 0)
+		w->error = errno;
+	else
+		w->error = put(w->file->fd, buf_span(&w->block), w->offset);
+}
+
+/* Without write_done() before it, the jobs are being freed. */
+static void
+write_free(struct job *job)
+{
+	struct write_job *w = (struct write_job *)job;
+
+	if (w->spool)
+		w->spool->write = NULL;
+	buf_free(&w->block);
+	file_release(w->file);
+	free(w);
+}
+
+static bool
+has_room(const struct spool *s)
+{
+	return !s->write || (s->block.len < SPOOL_MEMORY &&
+				jobs_pending(s->o.jobs) < PRESSURE_MIN);
+}
+
+/* What has gathered stands behind the head. */
+static void
+begin_file(struct spool *s)
+{
+	struct buf all = {0};
+
+	s->file = file_new(s->o.dirfd);
+	if (!s->o.head)
+		return;
+	s->o.head(&all, s->o.env, s->o.hostname, s->o.when);
+	s->from = all.len;
+	buf_append_span(&all, buf_span(&s->block));
+	buf_free(&s->block);
+	s->block = all;
+}
+
+static void
+fail(struct spool *s, int error)
+{
+	s->error = error;
+	s->cr = false;
+	buf_free(&s->block);
+}
+
+static void write_done(struct job *job, void *ctx);
+
+/* Gives the gathered block to a job. */
+static void
+submit(struct spool *s)
+{
+	struct write_job *w;
+
+	if (s->o.room && !s->o.room(s->o.room_ctx, s->block.len)) {
+		fail(s, ENOSPC);
+		return;
+	}
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		abort();
+	if (!s->file)
+		begin_file(s);
+	s->file->refs++;
+	w->job.run = write_run;
+	w->job.free = write_free;
+	w->file = s->file;
+	w->offset = s->filed;
+	w->block = s->block;
+	s->filed += s->block.len;
+	s->block = (struct buf){0};
+	w->spool = s;
+	s->write = w;
+	s->write_id = jobs_submit(s->o.jobs, &w->job, write_done, s);
+}
+
+static void
+submit_if_worth(struct spool *s)
+{
+	size_t enough = s->file ? BLOCK_MIN : s->o.memory + 1;
+
+	if (!s->write && !s->finished && s->block.len >= enough)
+		submit(s);
+}
+
+/* The owner may free the spool in either call: each is the last thing. */
+static void
+write_done(struct job *job, void *ctx)
+{
+	struct write_job *w = (struct write_job *)job;
+	struct spool *s = ctx;
+
+	w->spool = NULL;
+	s->write = NULL;
+	if (w->error)
+		fail(s, w->error);
+	submit_if_worth(s);
+	if (s->finished) {
+		s->ready(s->ready_ctx);
+	} else if (s->refused && has_room(s)) {
+		s->refused = false;
+		s->room(s->room_ctx);
+	}
+}
+
+/* Behind the lines on top, with one more octet at the seam to them. */
+static char *
+put_run(const struct spool *s, char *out, struct span run)
+{
+	char first = run.len ? run.ptr[0] : '\0';
+
+	if (!s->file && out == s->block.data &&
+	    (first == ' ' || first == '\t' || first == '\r'))
+		*out++ = '\n';
+	memcpy(out, run.ptr, run.len);
+	return out + run.len;
+}
+
+/*
+ * CRLF becomes LF, all else stays. A CR at the end of in waits for the octet
+ * behind it. Runs between CRs are copied whole.
+ */
+static void
+append(struct spool *s, struct span in)
+{
+	char *out = buf_reserve(&s->block, in.len + 2);
+	const char *cr;
+	size_t n;
+
+	while (in.len) {
+		if (s->cr && in.ptr[0] != '\n')
+			out = put_run(s, out, SPAN_LIT("\r"));
+		cr = memchr(in.ptr, '\r', in.len);
+		n = cr ? (size_t)(cr - in.ptr) : in.len;
+		out = put_run(s, out, (struct span){in.ptr, n});
+		s->cr = cr != NULL;
+		span_skip(&in, n + s->cr);
+	}
+	s->block.len = (size_t)(out - s->block.data);
+}
+
+bool
+spool_write(struct spool *s, struct span data)
+{
+	assert(!s->finished);
+	if (s->error)
+		return true;
+	append(s, data);
+	submit_if_worth(s);
+	s->refused = !has_room(s);
+	return !s->refused;
+}
+
+void
+spool_on_room(struct spool *s, void (*room)(void *ctx), void *ctx)
+{
+	s->room = room;
+	s->room_ctx = ctx;
+}
+
+void
+spool_finish(struct spool *s, void (*ready)(void *ctx), void *ctx)
+{
+	assert(!s->finished);
+	if (s->cr) {
+		char *out = buf_reserve(&s->block, 2);
+
+		out = put_run(s, out, SPAN_LIT("\r"));
+		s->block.len = (size_t)(out - s->block.data);
+	}
+	s->cr = false;
+	s->finished = true;
+	s->ready = ready;
+	s->ready_ctx = ctx;
+	if (!s->write)
+		ready(ctx);
+}
+
+int
+spool_error(const struct spool *s)
+{
+	return s->error;
+}
+
+int64_t
+spool_when(const struct spool *s)
+{
+	return s->o.when;
+}
+
+struct spool_content
+spool_content(const struct spool *s)
+{
+	assert(s->finished && !s->write);
+	return (struct spool_content){
+	    .fd = s->file ? s->file->fd : -1,
+	    .from = s->from,
+	    .filed = s->filed,
+	    .tail = buf_span(&s->block),
+	};
+}
+
+void
+spool_free(struct spool **p)
+{
+	struct spool *s = *p;
+
+	*p = NULL;
+	if (!s)
+		return;
+	if (s->write) {
+		s->write->spool = NULL;
+		jobs_cancel(s->o.jobs, &s->write_id);
+	}
+	buf_free(&s->block);
+	if (s->file)
+		file_release(s->file);
+	free(s);
+}

@@ -1,0 +1,206 @@
+/*
+ * recipients_add: users, aliases, the catch-all and the top-level postmaster,
+ * as the configuration writes them. Where a target leads is the question of
+ * recipients_check(), when all domains are known.
+ */
+#include <string.h>
+
+#include "base/ascii.h"
+#include "io/idn.h"
+#include "rcpt/tables.h"
+
+/* The index of the first c outside quotes, or s.len. */
+static size_t
+find_unquoted(struct span s, char c)
+{
+	bool quoted = false;
+	size_t i;
+
+	for (i = 0; i < s.len && (quoted || s.ptr[i] != c); i++) {
+		if (s.ptr[i] == '"')
+			quoted = !quoted;
+		else if (quoted && s.ptr[i] == '\\' && i + 1 < s.len)
+			i++;
+	}
+	return i;
+}
+
+/* A local part alone belongs to domain. */
+static int
+parse_local(struct span s, const char *domain, struct arena *a,
+    struct smtp_path *r)
+{
+	struct buf text = {0};
+	int bad;
+
+	buf_append_span(&text, s);
+	buf_append_str(&text, "@");
+	buf_append_str(&text, domain);
+	bad = smtp_mailbox_parse(buf_span(&text), a, r);
+	buf_free(&text);
+	return bad;
+}
+
+/* Has this user a path? Said when it is added rather than at every RCPT. */
+static bool
+has_path(const struct mail_domain *d, const char *user)
+{
+	struct template_values v = {.user = user, .domain = d->name};
+	struct arena a = {0};
+	bool r = template_fill(&d->template, &v, &a) != NULL;
+
+	arena_reset(&a);
+	return r;
+}
+
+static const char *
+add_user(struct recipients *r, struct mail_domain *d, const char *user,
+    struct arena *a)
+{
+	struct smtp_path p;
+	const char *key;
+
+	if (parse_local(span_str(user), d->name, a, &p) < 0)
+		return "must be a local part, without its domain, as it is "
+		       "written in an address";
+	key = recipients_key(r, p.local, a);
+	if (!has_path(d, key))
+		return "cannot be part of a path: no leading dot, no /, at "
+		       "most 200 octets, not cur, new or tmp";
+	recipients_intern(r, d, key)->user = true;
+	return NULL;
+}
+
+const char *
+recipients_add_user(struct recipients *r, struct mail_domain *d,
+    const char *user)
+{
+	struct arena a = {0};
+	const char *bad = add_user(r, d, user, &a);
+
+	arena_reset(&a);
+	return bad;
+}
+
+const char *
+recipients_users_from(struct recipients *r, struct mail_domain *d,
+    const char *path)
+{
+	struct template_values v = {.domain = d->name};
+	struct template t;
+	const char *bad = template_parse(path, &r->arena, &t);
+	const char *rel;
+	struct buf full = {0};
+
+	if (bad)
+		return bad;
+	if (t.user || t.detail)
+		return "may hold %d only: it is the directory in which each "
+		       "user has one";
+	rel = template_fill(&t, &v, &r->arena);
+	if (!rel)
+		return "cannot hold %d for this domain: write the directory";
+	buf_printf(&full, "%s/%s", t.root, rel);
+	d->users_from = arena_dup(&r->arena, buf_span(&full));
+	buf_free(&full);
+	r->live = true;
+	return NULL;
+}
+
+/* domain NULL: only a whole address will do. */
+static int
+parse_target(struct span s, const char *domain, struct arena *a,
+    struct alias_target *r)
+{
+	char key[IDN_MAX + 1];
+
+	if (smtp_mailbox_parse(s, a, &r->path) < 0 &&
+	    (!domain || parse_local(s, domain, a, &r->path) < 0))
+		return -1;
+	if (idn_key(span_str(r->path.domain), key) < 0)
+		return -1;
+	r->domain = arena_dup(a, span_str(key));
+	return 0;
+}
+
+static const char *
+parse_targets(struct recipients *r, struct mail_domain *d, struct span s,
+    struct alias_target **list)
+{
+	bool more;
+
+	do {
+		struct alias_target *t = arena_alloc(&r->arena, sizeof(*t));
+		struct span one = {s.ptr, find_unquoted(s, ',')};
+
+		more = one.len < s.len;
+		span_skip(&s, one.len + more);
+		one = ascii_trim(one);
+		if (!one.len)
+			return "needs a target on both sides of each comma: "
+			       "write \"name: target, target\"";
+		if (parse_target(one, d->name, &r->arena, t) < 0)
+			return "has a target that is no address: write a local "
+			       "part, or local@domain";
+		*list = t;
+		list = &t->next;
+	} while (more);
+	return NULL;
+}
+
+const char *
+recipients_add_alias(struct recipients *r, struct mail_domain *d,
+    const char *line)
+{
+	struct span s = span_str(line), name = s;
+	struct alias_target *targets = NULL;
+	struct mail_name *n;
+	struct smtp_path p;
+	const char *bad;
+
+	name.len = find_unquoted(s, ':');
+	if (name.len == s.len)
+		return "needs a colon: write \"name: target, target\"";
+	span_skip(&s, name.len + 1);
+	if (parse_local(ascii_trim(name), d->name, &r->arena, &p) < 0)
+		return "needs a local part, without a domain, before its colon";
+	bad = parse_targets(r, d, s, &targets);
+	if (bad)
+		return bad;
+	n = recipients_intern(r, d, recipients_key(r, p.local, &r->arena));
+	if (n->targets)
+		return "is there already: write all its targets on one line";
+	n->targets = targets;
+	return NULL;
+}
+
+/* An alias that no name leads to. */
+static const char *
+add_nameless(struct recipients *r, const char *domain, const char *address,
+    struct mail_name **alias)
+{
+	struct alias_target *t = arena_alloc(&r->arena, sizeof(*t));
+
+	if (*alias)
+		return "is there already";
+	if (parse_target(span_str(address), domain, &r->arena, t) < 0)
+		return domain ? "must be a local part, or local@domain"
+			      : "must be an address, as in root@example.org";
+	*alias = arena_alloc(&r->arena, sizeof(**alias));
+	(*alias)->name = "";
+	(*alias)->targets = t;
+	return NULL;
+}
+
+const char *
+recipients_catch_all(struct recipients *r, struct mail_domain *d,
+    const char *address)
+{
+	return add_nameless(r, d->name, address, &d->catch_all);
+}
+
+const char *
+recipients_postmaster(struct recipients *r, const char *address)
+{
+	return add_nameless(r, NULL, address, &r->postmaster);
+}

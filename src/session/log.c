@@ -1,0 +1,167 @@
+/*
+ * session_log: one event for each refusal, each message taken and each one
+ * that broke off, under the session's id. The logger escapes what the client
+ * said.
+ */
+#include "session/log.h"
+
+#include "io/log.h"
+
+/* In a row, each with a line of its own. */
+#define REFUSALS_LOGGED 10
+
+static const char *const phases[] = {
+    [PHASE_COMMAND] = "command",
+    [PHASE_BODY] = "body",
+    [PHASE_VERDICT] = "verdict",
+    [PHASE_DISK] = "disk",
+    [PHASE_HANDSHAKE] = "handshake",
+    [PHASE_FLUSH] = "flush",
+};
+
+/* Absent, "<>", or the address. */
+static struct span
+show(const struct smtp_path *p, struct buf *text)
+{
+	if (p && p->local && smtp_path_is_null(p))
+		return SPAN_LIT("<>");
+	if (p && p->local)
+		smtp_path_format(p, text);
+	return buf_span(text);
+}
+
+static const struct smtp_path *
+first_rcpt(const struct session *s)
+{
+	return s->env.rcpts ? &s->env.rcpts->path : NULL;
+}
+
+/* The one that was refused, or else the first one. */
+static const struct smtp_path *
+refused_rcpt(const struct session *s)
+{
+	return s->smtp.asked == SMTP_ASK_RCPT && s->smtp.rcpt.local
+		   ? &s->smtp.rcpt
+		   : first_rcpt(s);
+}
+
+static uint64_t
+size(const struct session *s)
+{
+	return s->smtp.received ? s->smtp.received : s->env.size;
+}
+
+void
+session_log_turned_away(const struct session *s)
+{
+	struct buf reply = {0};
+	uint64_t n;
+
+	if (!sessions_may_log(s->all, &s->env.client, &n))
+		return;
+	smtp_reply_write(&reply, s->refusal, s->env.session);
+	reply.len -= 2;
+	log_event(LOG_INFO, "refused", LOG_STR("session", s->env.session),
+	    LOG_IP("client", &s->env.client),
+	    LOG_SPAN("reply", buf_span(&reply)), LOG_UINT("suppressed", n));
+	buf_free(&reply);
+}
+
+void
+session_log_refused(struct session *s)
+{
+	struct span reply = buf_span(&s->all->out);
+	struct span command = s->smtp.line;
+	struct buf from = {0}, rcpt = {0};
+	bool mail = s->env.sender.local != NULL;
+	struct auth_outcome login = {.mechanism = NULL};
+
+	/* the last one ends the session: why, must be known */
+	if (s->smtp.state != SMTP_STATE_CLOSED && ++s->in_row > REFUSALS_LOGGED)
+		return;
+	span_skip(&reply, s->smtp.reply_at);
+	reply.len -= 2;
+	if (s->all->refused && s->smtp.asked == SMTP_ASK_AUTH)
+		login = *s->all->refused;
+	log_event(LOG_INFO, "refused", LOG_STR("session", s->env.session),
+	    LOG_IP("client", &s->env.client), LOG_SPAN("reply", reply),
+	    LOG_SPAN("command", command),
+	    LOG_UINT(!command.ptr && command.len ? "length" : NULL,
+		command.len),
+	    LOG_STR("helo", s->env.helo),
+	    LOG_SPAN("from", show(&s->env.sender, &from)),
+	    LOG_SPAN("rcpt", show(refused_rcpt(s), &rcpt)),
+	    LOG_UINT(mail ? "recipients" : NULL, s->env.nrcpts),
+	    LOG_UINT(mail ? "size" : NULL, size(s)),
+	    LOG_STR("mechanism", login.mechanism),
+	    LOG_SPAN("login", login.login),
+	    LOG_STR("reason", smtp_foreign_name(s->smtp.foreign)),
+	    LOG_STR("error", s->smtp.asked ? s->error : NULL));
+	buf_free(&rcpt);
+	buf_free(&from);
+}
+
+/* Those without a line. */
+static void
+log_suppressed(struct session *s)
+{
+	if (s->in_row > REFUSALS_LOGGED)
+		log_event(LOG_INFO, "refused",
+		    LOG_STR("session", s->env.session),
+		    LOG_IP("client", &s->env.client),
+		    LOG_STR("helo", s->env.helo),
+		    LOG_UINT("suppressed", s->in_row - REFUSALS_LOGGED));
+	s->in_row = 0;
+}
+
+void
+session_log_accepted(struct session *s)
+{
+	char id[MESSAGE_ID_MAX];
+	struct buf from = {0};
+
+	log_suppressed(s);
+	envelope_message_id(&s->env, id);
+	log_event(LOG_INFO, "accepted", LOG_STR("message", id),
+	    LOG_IP("client", &s->env.client), LOG_STR("helo", s->env.helo),
+	    LOG_SPAN("from", show(&s->env.sender, &from)),
+	    LOG_UINT("recipients", s->env.nrcpts),
+	    LOG_UINT("size", s->smtp.received),
+	    LOG_UINT("quirks", s->smtp.quirks));
+	buf_free(&from);
+}
+
+static void
+log_lost(const struct session *s)
+{
+	struct log_field reason = LOG_STR("reason", "closed");
+	struct buf from = {0}, rcpt = {0};
+
+	if (s->stream.error) {
+		reason.type = LOG_TYPE_ERRNO;
+		reason.v.err = s->stream.error;
+	}
+	log_event(LOG_INFO, "lost", LOG_STR("session", s->env.session),
+	    LOG_IP("client", &s->env.client), LOG_STR("helo", s->env.helo),
+	    LOG_SPAN("from", show(&s->env.sender, &from)),
+	    LOG_SPAN("rcpt", show(first_rcpt(s), &rcpt)),
+	    LOG_UINT("octets", s->smtp.received),
+	    LOG_STR("phase", phases[s->time.phase]), reason);
+	buf_free(&rcpt);
+	buf_free(&from);
+}
+
+void
+session_log_left(struct session *s, bool lost)
+{
+	int64_t ms = loop_now(s->all->loop) - s->time.begun;
+
+	log_suppressed(s);
+	if (lost && smtp_in_transaction(&s->smtp))
+		log_lost(s);
+	log_event(LOG_TRACE, "left", LOG_STR("session", s->env.session),
+	    LOG_STR("phase", phases[s->time.phase]),
+	    LOG_INT("seconds", ms / 1000),
+	    LOG_UINT("commands", s->smtp.commands),
+	    LOG_UINT("refusals", s->refusals));
+}
