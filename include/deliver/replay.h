@@ -27,6 +27,8 @@ struct replay {
 
 	/* copies, but for damaged: places where something was */
 	unsigned placed, held_back, lost, damaged;
+	/* the last record is but begun: a crash came during its commit */
+	bool torn;
 
 	struct place_boxes *boxes;
 	struct replay_root *roots;

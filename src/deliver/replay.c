@@ -191,6 +191,7 @@ replay_range(struct replay *r, int fd, uint64_t nonce, uint64_t from,
 	struct record record;
 	struct span at;
 	char *all;
+	bool torn = false;
 
 	if (from >= to)
 		return 0;
@@ -202,16 +203,21 @@ replay_range(struct replay *r, int fd, uint64_t nonce, uint64_t from,
 		uint64_t offset = from + (uint64_t)(at.ptr - all);
 		size_t n = RECORD_ALIGN;
 
-		if (record_decode(r->crc, at, nonce, offset, &record)) {
+		bool whole = record_decode(r->crc, at, nonce, offset, &record);
+
+		if (whole || was_record(at, nonce)) {
+			r->damaged += torn; /* it was not the last */
+			torn = !whole;
+		}
+		if (whole) {
 			if (!r->at || r->at(r->ctx, offset))
 				deliver(r, &record);
 			n = (record.size + n - 1) / n * n;
-		} else if (was_record(at, nonce)) {
-			r->damaged++;
 		}
 		span_skip(&at, n < at.len ? n : at.len);
 	}
 	free(all);
+	r->torn |= torn;
 	errno = is_stopped(r) ? ECANCELED : EIO;
 	return r->lost == lost && !is_stopped(r) ? 0 : -1;
 }

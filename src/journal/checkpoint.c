@@ -180,7 +180,7 @@ rewrite(struct checkpoint *c, struct step *t, uint64_t to)
 	if (replay_range(&r, t->segment->fd, t->segment->header.nonce, t->from,
 		to) < 0)
 		t->error = errno;
-	else if (r.damaged)
+	else if (r.damaged || r.torn)
 		t->error = EIO;
 	else
 		t->kept = replay_same(&r) < 0;

@@ -145,9 +145,12 @@ log_result(const struct recovery_result *x)
 		    LOG_STR("help", "each ended three workers that read it; "
 				    "all others are delivered"));
 	log_aside(x);
-	log_event(bad ? LOG_ERROR : LOG_INFO, "recovered",
-	    LOG_STR("journal", x->name), LOG_UINT("copies", x->placed),
-	    LOG_UINT("held", x->held_back), LOG_UINT("damaged", x->damaged),
+	log_event(bad       ? LOG_ERROR
+		  : x->torn ? LOG_WARN
+			    : LOG_INFO,
+	    "recovered", LOG_STR("journal", x->name),
+	    LOG_UINT("copies", x->placed), LOG_UINT("held", x->held_back),
+	    LOG_UINT("damaged", x->damaged), LOG_UINT("torn", x->torn),
 	    LOG_UINT("undelivered", x->lost), x->error ? error : none);
 }
 

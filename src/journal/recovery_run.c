@@ -144,6 +144,7 @@ replay(struct run *run, int fd, const struct record_header *h,
 	x->placed += r.placed;
 	x->held_back += r.held_back;
 	x->damaged += r.damaged;
+	x->torn |= r.torn;
 	x->lost += r.lost;
 	replay_free(&r);
 	return error;

@@ -5,6 +5,7 @@
 #define JOURNAL_RECOVERY_RUN_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "base/buf.h"
 #include "journal/journal_dir.h"
@@ -18,6 +19,7 @@ struct recovery_dirs {
 struct recovery_result {
 	char name[IDENT_LEN + 1]; /* "": there was none */
 	unsigned placed, held_back, damaged, lost;
+	bool torn; /* the end of one of its segments, and so never answered */
 	unsigned left_out; /* and so the journal is in quarantine */
 	int error;
 	struct buf aside; /* strings: what lay there and was none of ours */

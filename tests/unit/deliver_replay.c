@@ -168,13 +168,16 @@ static void
 a_torn_tail(void **state)
 {
 	char stale[512];
+	struct replay r;
 
 	(void)state;
 	memset(stale, 'x', sizeof(stale));
 	assert_int_equal(pwrite(segment->fd, stale, sizeof(stale),
 			     (off_t)offsets[LETTERS - 1] + 4096),
 	    sizeof(stale));
-	assert_int_equal(run(PLACE_AGAIN).damaged, 1);
+	r = run(PLACE_AGAIN);
+	assert_int_equal(r.damaged, 0);
+	assert_true(r.torn);
 	assert_there(LETTERS - 1, LETTERS);
 }
 
@@ -383,6 +386,22 @@ one_header_is_enough(void **state)
 	assert_int_equal(x.error, 0);
 	assert_int_equal(x.damaged, 0);
 	assert_there(0, 0);
+}
+
+/* A kill during a commit is no damage: nothing is put aside for a look. */
+static void
+a_torn_tail_is_recovered(void **state)
+{
+	struct recovery_result x;
+
+	(void)state;
+	flip((size_t)offsets[LETTERS - 1] + 100);
+	x = recover();
+	assert_int_equal(x.error, 0);
+	assert_int_equal(x.damaged, 0);
+	assert_true(x.torn);
+	assert_int_equal(scratch_count(scratch_path("damaged")), 0);
+	assert_there(LETTERS - 1, LETTERS);
 }
 
 static void
@@ -687,6 +706,7 @@ main(void)
 	    T(a_flipped_bit),
 	    T(a_page_of_zeros),
 	    T(a_torn_tail),
+	    T(a_torn_tail_is_recovered),
 	    T(moved_records),
 	    T(the_last_use_of_the_file),
 	    T(a_forged_record),
