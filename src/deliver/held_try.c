@@ -131,18 +131,19 @@ put_event(struct held_pass *p, enum held_fate fate, const char *id,
 	p->events_end = &e->next;
 }
 
-/* With the body that is called after it, so that the two stay together. */
+/* Behind the body that is called after it, so that the two stay together. */
 static int
 put_aside(struct held_pass *p, const char *name)
 {
 	struct message_copy c = {.address = "", .path = name};
 	char body[NAME_MAX + 1];
 
+	snprintf(body, sizeof(body), "%.240s.body", name);
+	if (renameat(p->dirfd, body, p->damaged, body) < 0 && errno != ENOENT)
+		return -1;
 	if (renameat(p->dirfd, name, p->damaged, name) < 0 ||
 	    full_sync_dir(p->damaged) < 0)
 		return -1;
-	snprintf(body, sizeof(body), "%.240s.body", name);
-	(void)renameat(p->dirfd, body, p->damaged, body);
 	put_event(p, HELD_ASIDE, "", &c, 0);
 	return 0;
 }

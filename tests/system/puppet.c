@@ -13,12 +13,14 @@
 #include <time.h>
 #include <unistd.h>
 
-static struct strings {
+struct strings {
 	_Atomic int64_t ahead;   /* seconds, of clocks that never go back */
 	_Atomic int64_t hold;    /* no commit ends */
 	_Atomic int64_t fail;    /* each commit fails */
 	_Atomic int64_t commits; /* begun so far */
-} * strings;
+};
+
+static struct strings *strings;
 
 __attribute__((constructor)) static void
 begin(void)

@@ -125,7 +125,7 @@ def test_a_root_is_mounted_over(start, kind, journal):
     d.start()
     deliver(d)
     d.settled()
-    enter = ["nsenter", "-t", d.master(), "-m"]
+    enter = ["nsenter", "-t", d.master(), "-m", "-r"]
     if kind == "ext4":
         image = d.path / "image"
         command("truncate", "-s", "16M", image)
