@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <grp.h>
-#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,8 +82,6 @@ identity_assume(const struct identity *id, struct identity_own *own)
 	if (!id->change)
 		return 0;
 	n = getgroups(0, NULL);
-	if (n < 0 || n > NGROUPS_MAX)
-		abort();
 	own->groups = calloc((size_t)n + 1, sizeof(*own->groups));
 	if (!own->groups)
 		abort();

@@ -84,13 +84,16 @@ class Scene:
 
     def send(self, pids):
         """SIGKILL, in any order."""
-        for pid in self.rng.sample(pids, len(pids)):
+        self.signal(self.rng.sample(sorted(pids), len(pids)), signal.SIGKILL)
+        self.kills.append(time.time())
+
+    @staticmethod
+    def signal(pids, sig):
+        for pid in pids:
             try:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, sig)
             except ProcessLookupError:
                 pass
-        self.kills.append(time.time())
-        return pids
 
     def kill(self, what):
         getattr(self, f"kill_{what}")()
@@ -115,16 +118,16 @@ class Scene:
         self.start()
 
     def end(self):
-        """Nobody is left when this returns, and no lock."""
+        """Nobody is left when this returns, and no lock. All stop before the
+        first dies: a master would start the next worker, which reads back
+        the journal of the one that was killed."""
         if self.daemon.process:
-            killed = set()
-
-            def dead():
-                """Who was forked meanwhile, too."""
-                killed.update(self.send(self.everybody()))
-                return all(map(gone, killed))
-
-            wait_for("they die", dead)
+            stopped = set()
+            while found := set(self.everybody()) - stopped:
+                self.signal(found, signal.SIGSTOP)
+                stopped |= found
+            self.send(stopped)
+            wait_for("they die", lambda: all(map(gone, stopped)))
             self.daemon.status = self.daemon.process.wait()
             self.on_death()
 
