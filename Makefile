@@ -83,6 +83,7 @@ LIB_dest    = $(call archives,dest mail proto io base)
 LIB_rcpt    = $(call archives,rcpt dest mail proto io base)
 LIB_journal = $(call archives,journal io base)
 LIB_deliver = $(call archives,deliver journal rcpt dest mail proto io base)
+# The journal still calls deliver back: twice, until it knows no mail.
 LIB_deliver += $(call archives,deliver journal)
 LIB_policy  = $(call archives,policy mail proto io base)
 LIB_config  = $(call archives,config policy) $(LIB_deliver)

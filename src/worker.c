@@ -278,16 +278,26 @@ open_listeners(struct worker *w)
 	return 0;
 }
 
-/* The master blocked them all for its sigtimedwait(), and so has the worker
- * while it does not listen to them: who hurries one that is about to end does
- * not kill it. */
+/* The master blocked them all for its sigtimedwait(). */
 static void
-hear_signals(bool hear)
+unblock_signals(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Whoever hurries a worker that is about to end does not kill it. This one
+ * alone: SIGALRM still ends what hangs on its way out. */
+static void
+block_term(void)
 {
 	sigset_t set;
 
-	sigfillset(&set);
-	sigprocmask(hear ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 static void
@@ -343,10 +353,10 @@ worker_main(const struct worker_start *start)
 	init_sessions(&w);
 	if (open_services(&w) == 0 && open_events(&w) == 0 &&
 	    open_listeners(&w) == 0) {
-		hear_signals(true);
+		unblock_signals();
 		report_ready(start);
 		status = loop_run(&w.loop) == 0 && !w.broken ? 0 : EXIT_FAILED;
-		hear_signals(false);
+		block_term();
 	}
 	free_worker(&w);
 	return status;

@@ -214,7 +214,9 @@ def test_killed_master_takes_hanging_workers_along(start):
 LATE = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 int
@@ -226,7 +228,7 @@ sigaction(int sig, const struct sigaction *new, struct sigaction *old)
 	int r = next(sig, new, old);
 
 	if (sig == SIGTERM && new && new->sa_handler == SIG_DFL)
-		kill(getpid(), sig);
+		%s;
 	return r;
 }
 """
@@ -235,11 +237,34 @@ sigaction(int sig, const struct sigaction *new, struct sigaction *old)
 def test_hurried_at_its_end(start):
     """A second SIGTERM reaches a worker that has left its loop."""
     d = start.make()
-    preload(d, LATE)
+    preload(d, LATE % "kill(getpid(), sig)")
     d.start()
     with d.client() as c:
         assert c.deliver("x\r\n").code == 250
     d.stop()
+
+
+def test_killed_master_takes_those_along_who_hang_at_their_end(start):
+    """FAULT A7: out of its loop a worker hears nothing of the pipe."""
+    d = start.make(top="drain = 1s")
+    there = d.path / "there"
+    there.mkdir()
+    there.chmod(0o777)
+    preload(d, LATE % f'''{{
+		char name[512];
+		snprintf(name, sizeof(name), "{there}/%d", (int)getpid());
+		close(open(name, O_CREAT | O_WRONLY, 0600));
+		for (;;)
+			pause();
+	}}''')
+    d.start()
+    workers = d.workers()
+    os.kill(d.master(), signal.SIGTERM)
+    wait_for("workers that hang", lambda: len(list(there.iterdir())) ==
+             len(workers))
+    os.kill(d.master(), signal.SIGKILL)
+    d.wait()
+    wait_for("the workers' end", lambda: all(gone(p) for p in workers))
 
 
 def test_second_instance(start):

@@ -138,11 +138,15 @@ a_flipped_bit(void **state)
 {
 	uint64_t in[] = {0, 7, 8, 15, 16, 19, 20, 23, 24, 27, 28, 32, 39, 40,
 	    60, 150, 400, 1000};
+	struct replay r;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(in) / sizeof(in[0]); i++) {
 		flip(offsets[4] + in[i]);
-		run(PLACE_AGAIN);
+		r = run(PLACE_AGAIN);
+		/* without its nonce it is of another use; it is not the last */
+		assert_int_equal(r.damaged, in[i] >= 8);
+		assert_false(r.torn);
 		assert_there(4, 5);
 		flip(offsets[4] + in[i]);
 	}
