@@ -14,9 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "io/clock.h"
+#include "io/full_io.h"
 #include "io/log.h"
 #include "worker.h"
 
@@ -24,27 +25,13 @@
 #define LIVED_LONG  10000 /* after this a death is a first one again */
 #define START_MS    10000 /* for all of them to serve */
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
+_Static_assert(2 * WORKERS_MAX <= SHARED_MASTER,
+    "slots for two generations, and one for the master");
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-static unsigned
-shared_slot(const struct generation *g, unsigned i)
+unsigned
+generation_shared_slot(const struct generation *g, unsigned i)
 {
 	return i + g->half * WORKERS_MAX;
-}
-
-static void
-close_pipe(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
 }
 
 /* --- forking --- */
@@ -56,20 +43,24 @@ become_worker(struct generations *all, struct generation *g, unsigned i,
 	struct worker_start start = {.conf = g->conf,
 	    .sockets = &g->sockets,
 	    .identity = all->identity,
+	    .sandbox = sandbox_rules(g->conf, &all->dirs),
 	    .shared = all->shared,
 	    .master = master,
 	    .slot = i,
-	    .shared_slot = shared_slot(g, i),
+	    .shared_slot = generation_shared_slot(g, i),
 	    .alive = g->alive[0],
+	    .client = -1,
 	    .ready = ready};
 	struct generation *other = &all->gens[!g->half];
 
 	log_open(g->conf->log_to, g->conf->log_format, g->conf->log_level);
 	/* what this worker does not serve must not stay open through it */
-	close_pipe(&g->alive[1]);
+	full_close(&g->alive[1]);
+	if (all->trial.pid)
+		full_close(&all->trial.fd);
 	if (other->conf) {
-		close_pipe(&other->alive[0]);
-		close_pipe(&other->alive[1]);
+		full_close(&other->alive[0]);
+		full_close(&other->alive[1]);
 		sockets_release(&other->sockets, &g->sockets);
 	}
 	exit(worker_main(&start));
@@ -82,7 +73,8 @@ start_worker(struct generations *all, struct generation *g, unsigned i,
 	struct slot *s = &g->slots[i];
 	pid_t master = getpid();
 
-	s->begun = now_ms();
+	s->begun = clock_now();
+	s->aborted = false;
 	s->pid = fork();
 	if (s->pid == 0)
 		become_worker(all, g, i, master, ready);
@@ -98,13 +90,14 @@ generation_start_due(struct generations *all, struct generation *g)
 {
 	int64_t wait = -1;
 
-	for (unsigned i = 0; i < g->sockets.nslots && !g->leaving; i++) {
+	for (unsigned i = 0; i < g->sockets.nslots && !g->leaving && !g->taken;
+	     i++) {
 		struct slot *s = &g->slots[i];
 		int64_t left;
 
-		if (!s->pid && s->due <= now_ms())
+		if (!s->pid && s->due <= clock_now())
 			start_worker(all, g, i, -1);
-		left = s->due - now_ms();
+		left = s->due - clock_now();
 		if (!s->pid && (wait < 0 || left < wait))
 			wait = left > 0 ? left : 0;
 	}
@@ -112,19 +105,19 @@ generation_start_due(struct generations *all, struct generation *g)
 }
 
 /*
- * One octet from each worker, its slot, or the end of the pipe when one has
+ * A word from each worker, or the end of the pipe when one has
  * gone without. A worker that hangs at its start is not waited for for ever.
  */
 static bool
 await_all(struct generation *g, int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
-	int64_t end = now_ms() + START_MS;
+	int64_t end = clock_now() + START_MS;
 	unsigned n = 0;
-	uint8_t i;
+	struct worker_ready w;
 
 	while (n < g->sockets.nslots) {
-		int64_t left = end - now_ms();
+		int64_t left = end - clock_now();
 		int r = poll(&p, 1, left > 0 ? (int)left : 0);
 
 		if (r < 0 && errno == EINTR)
@@ -133,10 +126,13 @@ await_all(struct generation *g, int fd)
 			log_event(LOG_ERROR, "workers-late",
 			    LOG_UINT("serve", n),
 			    LOG_UINT("of", g->sockets.nslots));
-		if (r <= 0 || read(fd, &i, 1) != 1 || i >= WORKERS_MAX)
+		if (r <= 0 || read(fd, &w, sizeof(w)) != sizeof(w) ||
+		    w.slot >= WORKERS_MAX)
 			break;
-		n += !g->slots[i].serves;
-		g->slots[i].serves = true;
+		n += !g->slots[w.slot].serves;
+		g->slots[w.slot].serves = true;
+		g->seccomp = w.seccomp;
+		g->landlock = w.landlock;
 	}
 	return n == g->sockets.nslots;
 }
@@ -185,7 +181,8 @@ void
 generation_leave(struct generation *g)
 {
 	g->leaving = true;
-	close_pipe(&g->alive[1]);
+	g->left = clock_now();
+	full_close(&g->alive[1]);
 }
 
 void
@@ -206,6 +203,18 @@ generation_living(const struct generation *g)
 	return n;
 }
 
+void
+generations_show(const struct generations *all,
+    const struct generation *serving)
+{
+	unsigned n = serving ? generation_living(serving) : 0;
+
+	shared_set(all->shared, SHARED_MASTER, SHARED_WORKERS_SERVING, n);
+	shared_set(all->shared, SHARED_MASTER, SHARED_WORKERS_LEAVING,
+	    generation_living(&all->gens[0]) +
+		generation_living(&all->gens[1]) - n);
+}
+
 /* Of a generation that leaves nobody is started again. */
 static void
 log_death(const struct generation *g, unsigned i, int status)
@@ -222,18 +231,29 @@ log_death(const struct generation *g, unsigned i, int status)
 	    g->leaving ? none : restart);
 }
 
+/* It said so, and made way. */
+static bool
+is_outgrown(int status)
+{
+	return WIFEXITED(status) && WEXITSTATUS(status) == WORKER_OUTGROWN;
+}
+
 /* What the worker counted went with it; when to try again. */
 static void
 bury(struct generations *all, struct generation *g, unsigned i, int status)
 {
 	struct slot *s = &g->slots[i];
-	int64_t now = now_ms();
+	int64_t now = clock_now();
 
-	shared_clear_slot(all->shared, shared_slot(g, i));
+	shared_clear_slot(all->shared, generation_shared_slot(g, i));
 	if (!g->leaving || status) {
 		if (now - s->begun > LIVED_LONG)
 			s->delay = 0;
-		log_death(g, i, status);
+		if (!is_outgrown(status)) {
+			log_death(g, i, status);
+			shared_add(all->shared, SHARED_MASTER, SHARED_DEATHS,
+			    1);
+		}
 	}
 	s->pid = 0;
 	s->due = now + s->delay;
@@ -258,8 +278,10 @@ generation_reap(struct generations *all, struct generation *g, pid_t pid,
 void
 generation_free(struct generation *g, const struct generation *heir)
 {
-	close_pipe(&g->alive[0]);
-	close_pipe(&g->alive[1]);
+	full_close(&g->alive[0]);
+	full_close(&g->alive[1]);
 	sockets_release(&g->sockets, heir ? &heir->sockets : NULL);
+	if (g->taken)
+		g->conf = NULL;
 	config_free(&g->conf);
 }

@@ -7,18 +7,21 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "config/config.h"
 #include "io/shared.h"
+#include "sandbox_rules.h"
 #include "setup.h"
+#include "sockets.h"
 
-/* Two generations share the slots of the mapping: each has its half. */
-#define WORKERS_MAX (SHARED_SLOTS / 2)
+#define WORKERS_MAX SHARED_WORKERS
 
 struct slot {
 	pid_t pid;      /* 0: none */
 	bool serves;    /* it has said so, when it was waited for */
+	bool aborted;   /* told to end, as its loop does not turn */
 	int64_t begun;  /* ms */
 	int64_t due;    /* when to fork again */
 	unsigned delay; /* ms, before the next try */
@@ -26,18 +29,36 @@ struct slot {
 
 struct generation {
 	struct config *conf; /* owned; NULL: there is no such generation */
+	/* By the program that ran before in this process, whose mapping has
+	 * gone: conf is what is known of it, and not owned. Nobody of it is
+	 * started again. */
+	bool taken;
 	struct sockets sockets;
 	struct slot slots[WORKERS_MAX];
 	unsigned half; /* 0 or 1 */
 	int alive[2];  /* its workers hold the read end */
+	bool seccomp;  /* the sandbox of its workers, as the first said */
+	int landlock;  /* its version, 0: none */
 	bool leaving;
+	int64_t left; /* ms: when it began to */
+};
+
+/* One worker of the program that is to run next, in a process of its own. */
+struct trial {
+	pid_t pid;     /* 0: none */
+	int fd;        /* its client: no worker is to have it */
+	int64_t until; /* ms, when it is too late */
+	bool late;
+	struct stat file; /* what is run */
 };
 
 /* What all of them need, and who is beside them. */
 struct generations {
 	struct generation gens[2];
+	struct trial trial;
 	const struct identity *identity;
 	struct shared *shared;
+	struct sandbox_dirs dirs; /* of all since the start */
 };
 
 /*
@@ -58,7 +79,14 @@ void generation_hurry(struct generation *g);
 bool generation_reap(struct generations *all, struct generation *g, pid_t pid,
     int status);
 
+/* Where the worker of its slot i counts. */
+unsigned generation_shared_slot(const struct generation *g, unsigned i);
+
 unsigned generation_living(const struct generation *g);
+
+/* In the metrics: those of `serving`, if any does, and all others. */
+void generations_show(const struct generations *all,
+    const struct generation *serving);
 
 /* Starts what is due; the ms until the next one, or -1. */
 int64_t generation_start_due(struct generations *all, struct generation *g);

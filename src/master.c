@@ -9,143 +9,21 @@
 #include "master.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "generation.h"
+#include "detach.h"
+#include "io/clock.h"
 #include "io/log.h"
-#include "io/shared.h"
+#include "master_state.h"
 #include "notify.h"
-#include "setup.h"
 
 #define LOG_AGAIN_MS 1000
-
-struct master {
-	const struct master_options *options;
-	struct identity identity;
-	struct generations all;
-	struct generation *current;
-	int lock;
-	int started; /* tells the parent, in the background; else -1 */
-	bool leaving;
-	bool reload; /* asked for, and not done yet */
-};
-
-static struct generation *
-other(struct master *m)
-{
-	return &m->all.gens[!m->current->half];
-}
-
-/* --- reload --- */
-
-static void
-log_fault(void *ctx, bool warn, const char *file, unsigned line,
-    const char *text)
-{
-	(void)ctx;
-	log_event(warn ? LOG_WARN : LOG_ERROR,
-	    warn ? "configuration" : "reload-failed", LOG_STR("file", file),
-	    LOG_UINT("line", line), LOG_STR("text", text));
-}
-
-static int
-prepare(struct master *m, struct config *conf, struct sockets *sockets)
-{
-	const struct generation *now = m->current;
-	int spool;
-	int status = setup_directories(conf, &m->identity, &spool);
-
-	if (!status) {
-		status = setup_auth_key(conf, spool);
-		close(spool);
-	}
-	if (status ||
-	    setup_sockets(conf, now->conf, &now->sockets, sockets) != 0)
-		return -1;
-	if (conf->workers < sockets->nslots)
-		log_event(LOG_WARN, "configuration", LOG_STR("key", "workers"),
-		    LOG_UINT("kept", sockets->nslots),
-		    LOG_STR("text", "fewer of them take a restart"));
-	return 0;
-}
-
-/* What the command line says is above any file. */
-static void
-override(const struct master_options *o, struct config *c)
-{
-	if (o->verbose)
-		c->log_level = LOG_TRACE;
-	if (o->foreground)
-		c->log_to = LOG_TO_STDERR;
-}
-
-/* The new one serves: the old one may go. */
-static void
-replace(struct master *m)
-{
-	struct generation *old = m->current;
-
-	m->current = other(m);
-	generation_leave(old);
-	/* a port that is not served any more refuses from now on */
-	sockets_release(&old->sockets, &m->current->sockets);
-	log_open(m->current->conf->log_to, m->current->conf->log_format,
-	    m->current->conf->log_level);
-	log_event(LOG_INFO, "reloaded",
-	    LOG_UINT("workers", m->current->sockets.nslots));
-}
-
-static void
-try_reload(struct master *m)
-{
-	struct config *conf = NULL;
-	struct sockets sockets = {.fds = NULL};
-
-	config_load(m->options->file, m->current->conf, log_fault, NULL, &conf);
-	if (!conf)
-		return;
-	override(m->options, conf);
-	config_keep(conf, m->current->conf, log_fault, NULL);
-	if (prepare(m, conf, &sockets) < 0) {
-		log_event(LOG_ERROR, "reload-failed",
-		    LOG_STR("text", "see above"));
-		sockets_release(&sockets, &m->current->sockets);
-		config_free(&conf);
-		return;
-	}
-	if (generation_start(&m->all, other(m), conf, &sockets) == 0) {
-		replace(m);
-		return;
-	}
-	/* its workers leave, and are buried like those of any other */
-	log_event(LOG_ERROR, "reload-failed",
-	    LOG_STR("text", "the new workers do not start: see above"));
-	sockets_release(&other(m)->sockets, &m->current->sockets);
-}
-
-static void
-reload(struct master *m)
-{
-	struct timespec ts;
-	char state[80];
-
-	m->reload = false;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
-	    (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
-	notify(state);
-	try_reload(m);
-	notify("READY=1");
-}
 
 /* --- signals --- */
 
@@ -156,7 +34,9 @@ reap(struct master *m)
 	int status;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (!generation_reap(&m->all, m->current, pid, status))
+		if (pid == m->all.trial.pid)
+			master_tried(m, status);
+		else if (!generation_reap(&m->all, m->current, pid, status))
 			generation_reap(&m->all, other(m), pid, status);
 }
 
@@ -168,20 +48,14 @@ free_other(struct master *m)
 		generation_free(other(m), m->current);
 }
 
-/* The first time politely; the second time they need not finish. */
 static void
-leave(struct master *m, int sig)
+stop(struct master *m)
 {
 	struct sockets *s = &m->current->sockets;
 
-	log_event(LOG_INFO, "stopping", LOG_STR("signal", strsignal(sig)));
-	if (m->leaving) {
-		generation_hurry(m->current);
-		generation_hurry(other(m));
-		return;
-	}
 	notify("STOPPING=1");
 	m->leaving = true;
+	master_end_trial(m);
 	/* nobody must wait in a queue that nobody will empty */
 	for (unsigned i = 0; i < s->nslots * s->nlistens; i++)
 		if (s->fds[i] >= 0) {
@@ -191,26 +65,131 @@ leave(struct master *m, int sig)
 	generation_leave(m->current);
 }
 
+/* The first time politely; the second time they need not finish. */
+static void
+leave(struct master *m, int sig)
+{
+	log_event(LOG_INFO, "stopping", LOG_STR("signal", strsignal(sig)));
+	if (!m->leaving) {
+		stop(m);
+		return;
+	}
+	generation_hurry(m->current);
+	generation_hurry(other(m));
+}
+
 static void
 wait_signal(struct master *m, const sigset_t *set, int64_t ms)
 {
 	struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
-	int sig =
-	    ms < 0 ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &ts);
+	int sig = sigtimedwait(set, NULL, &ts);
 
-	if (sig == SIGCHLD)
+	switch (sig) {
+	case SIGCHLD:
 		reap(m);
-	else if (sig == SIGHUP)
+		break;
+	case SIGHUP:
 		m->reload = true;
-	else if (sig == SIGTERM || sig == SIGINT)
+		m->again = false;
+		m->due = 0;
+		break;
+	case SIGUSR1:
+		m->report = true;
+		break;
+	case SIGUSR2:
+		m->upgrade = true;
+		break;
+	case SIGTERM:
+	case SIGINT:
 		leave(m, sig);
+		break;
+	default: /* the time is over */
+		break;
+	}
+}
+
+/* The ms until there is something to look at again. */
+static int64_t
+look(struct master *m)
+{
+	int64_t now = clock_now();
+	bool again;
+
+	watch_workers(&m->watch, &m->all, m->current, now);
+	if (watch_certificates(&m->watch, m->current->conf, now, &again) &&
+	    !m->reload) {
+		m->reload = true;
+		m->again = again;
+	}
+	return watch_due(&m->watch, now);
+}
+
+static int64_t
+sooner(int64_t a, int64_t b)
+{
+	return a < 0 || b < a ? b : a;
+}
+
+static void
+report(struct master *m)
+{
+	m->report = false;
+	m->status.waits = m->reload || m->upgrade;
+	m->status.renewal_waits =
+	    m->watch.told && m->watch.told == ~m->watch.seen;
+	status_write(&m->status, &m->all, m->current, m->leaving);
 }
 
 static bool
 is_over(struct master *m)
 {
 	return m->leaving && !generation_living(m->current) &&
-	       !generation_living(other(m));
+	       !generation_living(other(m)) && !m->all.trial.pid;
+}
+
+/* Of the program before nobody is started again: with the last of them gone,
+ * no client is to wait for one who never comes. */
+static void
+take_over(struct master *m)
+{
+	if (!m->current->taken || !master_is_free(m))
+		return;
+	if (m->due <= clock_now() || !generation_living(m->current))
+		master_take_over(m);
+	if (!m->current->taken || other(m)->conf ||
+	    generation_living(m->current))
+		return;
+	log_event(LOG_ERROR, "stopping",
+	    LOG_STR("why", "of the workers before the upgrade none is left"));
+	m->result = EXIT_FAILED;
+	stop(m);
+}
+
+/* What was asked for, one at a time; a third generation waits for the first. */
+static void
+change(struct master *m)
+{
+	if (m->all.trial.pid && m->all.trial.until <= clock_now())
+		master_end_trial(m);
+	take_over(m);
+	if (m->reload && !m->current->taken && master_is_free(m))
+		master_reload(m);
+	if (m->upgrade && master_is_free(m))
+		master_upgrade(m);
+}
+
+/* The ms until one of them is due; -1: only a signal brings one. */
+static int64_t
+change_due(struct master *m)
+{
+	int64_t at = m->all.trial.pid ? m->all.trial.until : INT64_MAX;
+	int64_t now = clock_now();
+
+	if (m->current->taken && master_is_free(m))
+		at = m->due;
+	if (at == INT64_MAX)
+		return -1;
+	return at > now ? at - now : 0;
 }
 
 static void
@@ -219,78 +198,28 @@ run(struct master *m, const sigset_t *set)
 	int fd;
 
 	while (!is_over(m)) {
+		int64_t next = look(m);
 		int64_t wait = -1;
 
 		free_other(m);
-		/* two generations at most: a third waits for the first */
-		if (m->reload && !m->leaving && !other(m)->conf)
-			reload(m);
+		change(m);
+		if (m->report)
+			report(m);
+		if (is_over(m)) /* without a signal */
+			break;
 		if (!m->leaving)
 			wait = generation_start_due(&m->all, m->current);
-		if (!log_flush(&fd) && (wait < 0 || wait > LOG_AGAIN_MS))
-			wait = LOG_AGAIN_MS;
-		wait_signal(m, set, wait);
+		if (change_due(m) >= 0)
+			wait = sooner(wait, change_due(m));
+		if (!log_flush(&fd))
+			wait = sooner(wait, LOG_AGAIN_MS);
+		generations_show(&m->all, m->leaving ? NULL : m->current);
+		wait_signal(m, set, sooner(wait, next));
 	}
 	free_other(m);
 }
 
 /* --- starting --- */
-
-/*
- * Into the background: the parent waits until the workers serve or will not,
- * and exits with what it is told.
- */
-static void
-detach(struct master *m)
-{
-	int p[2];
-	char c;
-	pid_t pid;
-
-	if (pipe2(p, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
-		log_event(LOG_ERROR, "detach", LOG_ERRNO(errno));
-		exit(EXIT_FAILED);
-	}
-	if (pid > 0) {
-		close(p[1]);
-		_exit(read(p[0], &c, 1) == 1 ? c : EXIT_FAILED);
-	}
-	close(p[0]);
-	setsid();
-	m->started = p[1];
-}
-
-/* The parent, if there is one, exits with this status. */
-static void
-tell(const struct master *m, int status)
-{
-	const char c = (char)status;
-
-	if (m->started < 0)
-		return;
-	if (write(m->started, &c, 1) < 0)
-		log_event(LOG_WARN, "start", LOG_ERRNO(errno));
-	close(m->started);
-}
-
-/* In the background, and serving: tells the parent, lets the terminal go. */
-static void
-detached(const struct master *m)
-{
-	int null;
-
-	if (m->started < 0)
-		return;
-	tell(m, 0);
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null < 0)
-		return;
-	dup2(null, 0);
-	dup2(null, 1);
-	if (m->current->conf->log_to != LOG_TO_STDERR)
-		dup2(null, 2);
-	close(null);
-}
 
 static void
 log_warnings(struct span warnings)
@@ -341,7 +270,9 @@ setup(struct master *m, struct config *c, struct sockets *sockets)
 	if (!status)
 		status = setup_files(m, c);
 	if (!status)
-		status = setup_sockets(c, NULL, NULL, sockets);
+		status = sockets_open(c, NULL, sockets);
+	if (!status)
+		sandbox_dirs_add(&m->all.dirs, c);
 	m->all.identity = &m->identity;
 	m->all.shared = shared_new();
 	if (!status && !m->all.shared) {
@@ -352,56 +283,130 @@ setup(struct master *m, struct config *c, struct sockets *sockets)
 }
 
 static int
+finish(struct master *m, const sigset_t *set)
+{
+	run(m, set);
+	log_event(LOG_INFO, "stopped", LOG_INT("status", m->result));
+	generation_free(m->current, NULL);
+	sandbox_dirs_free(&m->all.dirs);
+	upgrade_free(&m->from);
+	setup_unlock(m->lock);
+	return m->result;
+}
+
+static int
 serve(struct master *m, struct config *c, const struct sockets *sockets,
     const sigset_t *set)
 {
-	int status = 0;
-
 	if (generation_start(&m->all, m->current, c, sockets) < 0) {
-		status = EXIT_FAILED;
+		m->result = EXIT_FAILED;
 		leave(m, SIGTERM);
-		tell(m, status);
+		detach_tell(m->started, m->result);
 	} else {
 		log_event(LOG_INFO, "ready",
 		    LOG_UINT("workers", sockets->nslots),
 		    LOG_STR("hostname", c->hostname));
 		notify("READY=1");
-		detached(m);
+		detach_end(m->started, c->log_to == LOG_TO_STDERR);
 	}
-	run(m, set);
-	log_event(LOG_INFO, "stopped", LOG_INT("status", status));
-	generation_free(m->current, NULL);
-	setup_unlock(m->lock);
-	return status;
+	return finish(m, set);
 }
 
 static void
 block_signals(sigset_t *set)
 {
-	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGUSR1,
+	    SIGUSR2};
 
 	sigemptyset(set);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		sigaddset(set, signals[i]);
 	sigprocmask(SIG_BLOCK, set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* blocked, they come all the same; and it shows that they are known */
+	signal(SIGUSR1, SIG_IGN);
+	signal(SIGUSR2, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file too large is an error like others */
+}
+
+/* The file that runs, now that nobody has replaced it yet. */
+static void
+find_program(struct master *m, const char *before)
+{
+	const char *name = m->options->argv[0];
+	ssize_t n = 0;
+
+	if (name[0] != '/' && before)
+		name = before;
+	if (name[0] == '/')
+		snprintf(m->program, sizeof(m->program), "%s", name);
+	else
+		n = readlink("/proc/self/exe", m->program,
+		    sizeof(m->program) - 1);
+	if (n > 0)
+		m->program[n] = '\0';
+}
+
+void
+master_override(const struct master_options *o, struct config *c)
+{
+	if (o->verbose)
+		c->log_level = LOG_TRACE;
+	if (o->foreground)
+		c->log_to = LOG_TO_STDERR;
+}
+
+int
+master_resume(struct upgrade *u, const struct master_options *o)
+{
+	struct master m = {.options = o,
+	    .started = -1,
+	    .from = *u,
+	    .lock = u->lock,
+	    .reload = u->reload,
+	    .status = u->status};
+	sigset_t set;
+
+	umask(077);
+	master_override(o, &m.from.was);
+	log_open(m.from.was.log_to, m.from.was.log_format,
+	    m.from.was.log_level);
+	block_signals(&set);
+	find_program(&m, u->program);
+	m.status.file = o->file;
+	m.current = &m.all.gens[u->serving.half];
+	*m.current = u->serving;
+	m.current->conf = &m.from.was;
+	m.all.dirs = u->dirs;
+	m.from.dirs = (struct sandbox_dirs){.n = 0};
+	m.all.identity = &m.identity;
+	m.all.shared = shared_new();
+	if (!m.all.shared)
+		abort();
+	reap(&m);
+	return finish(&m, &set);
 }
 
 int
 master_run(struct config *c, const struct master_options *o,
     struct span warnings)
 {
-	struct master m = {.options = o, .started = -1};
+	struct master m = {.options = o,
+	    .started = -1,
+	    .status = {.file = o->file,
+		.started = clock_wall(),
+		.generation = 1}};
 	struct sockets sockets;
 	int status;
 	sigset_t set;
 
 	umask(077);
-	override(o, c);
+	master_override(o, c);
 	block_signals(&set);
+	find_program(&m, NULL);
 	m.current = &m.all.gens[0];
 	if (!o->foreground)
-		detach(&m);
+		m.started = detach_begin();
 	/* whoever starts it reads on the terminal why it does not start */
 	log_open(LOG_TO_STDERR, c->log_format, c->log_level);
 	log_warnings(warnings);
@@ -412,7 +417,8 @@ master_run(struct config *c, const struct master_options *o,
 			warn_of_terminal(c);
 		return serve(&m, c, &sockets, &set);
 	}
-	tell(&m, status);
+	detach_tell(m.started, status);
+	sandbox_dirs_free(&m.all.dirs);
 	sockets_release(&sockets, NULL);
 	config_free(&c);
 	return status;

@@ -9,8 +9,11 @@
 #include "base/buf.h"
 #include "config/config.h"
 
+struct upgrade;
+
 struct master_options {
 	const char *file; /* read again at SIGHUP */
+	char **argv;      /* with which the next program is run at SIGUSR2 */
 	bool foreground;  /* and log to stderr */
 	bool verbose;     /* log each session's steps, whatever the file says */
 };
@@ -21,5 +24,11 @@ struct master_options {
  */
 int master_run(struct config *c, const struct master_options *o,
     struct span warnings);
+
+/* The same, after the program before has left u, which is taken over. */
+int master_resume(struct upgrade *u, const struct master_options *o);
+
+/* What the command line says is above any file. */
+void master_override(const struct master_options *o, struct config *c);
 
 #endif

@@ -15,6 +15,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "io/full_io.h"
 #include "io/log.h"
 
 int
@@ -47,20 +48,27 @@ static int
 lock_fault(const struct config *c)
 {
 	log_event(LOG_ERROR, "lock", LOG_STR("spool", c->spool),
-	    LOG_ERRNO(errno), LOG_STR("help", "remove the file lock there"));
+	    LOG_ERRNO(errno),
+	    LOG_STR("help",
+		errno == EACCES
+		    ? "it is of a start as root: chown it to the user"
+		    : "remove the file lock there"));
 	return EXIT_FAILED;
 }
 
 static int
 already_running(const struct config *c, pid_t pid)
 {
-	char help[80];
+	char help[80] = "no process here: is it in another container?";
 
-	snprintf(help, sizeof(help),
-	    "kill -HUP %d makes it read its configuration, kill %d stops it",
-	    (int)pid, (int)pid);
-	log_event(LOG_ERROR, "already-running", LOG_INT("pid", pid),
-	    LOG_STR("spool", c->spool), LOG_STR("help", help));
+	if (pid > 0)
+		snprintf(help, sizeof(help),
+		    "kill -HUP %d makes it read its configuration, kill %d "
+		    "stops it",
+		    (int)pid, (int)pid);
+	log_event(LOG_ERROR, "already-running",
+	    LOG_INT(pid > 0 ? "pid" : NULL, pid), LOG_STR("spool", c->spool),
+	    LOG_STR("help", help));
 	return EXIT_FAILED;
 }
 
@@ -87,8 +95,8 @@ open_lock(int spool)
 	if (fd < 0 ||
 	    (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1))
 		return fd;
-	close(fd);
 	errno = EINVAL;
+	full_close(&fd);
 	return -1;
 }
 

@@ -1,6 +1,6 @@
 /*
  * setup: what the master does once, before the first worker: users,
- * directories, the lock, the sockets. Every failure is said in one line that
+ * directories, the lock. Every failure is said in one line that
  * says what to do, and returns the exit status.
  */
 #ifndef SETUP_H
@@ -70,28 +70,6 @@ int setup_spool(const struct config *c, int spool);
  */
 int setup_lock(const struct config *c, int spool, int *fd);
 void setup_unlock(int fd);
-
-/*
- * One socket per listen block and worker slot: fds[slot * nlistens + i]. A
- * block whose socket was handed over has it in slot 0, and -1 elsewhere
- * where the workers share it. Owned by the caller.
- */
-struct sockets {
-	int *fds;
-	unsigned nlistens;
-	unsigned nslots;
-	bool *inherited; /* per listen block: shared by all slots */
-};
-/*
- * old: the sockets of oldc, which serve already: an address that both have
- * keeps them, and slots never become fewer. NULL: this is the start, and
- * sockets that were handed over are taken.
- */
-int setup_sockets(const struct config *c, const struct config *oldc,
-    const struct sockets *old, struct sockets *s);
-/* Frees s, and closes those of its sockets that keep (or NULL) has not. */
-void sockets_release(struct sockets *s, const struct sockets *keep);
-int sockets_fd(const struct sockets *s, unsigned slot, unsigned listen);
 
 /* Drops to the identity for good. 0, or -1 with errno. */
 int setup_become(const struct identity *id);

@@ -110,8 +110,7 @@ note_mount(struct walk *w)
 static int
 arrive(struct walk *w, int fd, const struct stat *st)
 {
-	if (w->fd >= 0)
-		close(w->fd);
+	full_close(&w->fd);
 	w->fd = fd;
 	note_mount(w);
 	if (!w->as_root || is_roots(st))
@@ -165,7 +164,7 @@ make(const struct walk *w, const char *name)
 {
 	bool last = !w->rest[0];
 	mode_t mode = last ? 0700 : 0711; /* whatever the umask says */
-	int at, fd, r = -1, err;
+	int at, fd, r = -1;
 
 	if (mkdirat(w->fd, name, mode) < 0)
 		return errno == EEXIST ? 0 : -1;
@@ -174,12 +173,8 @@ make(const struct walk *w, const char *name)
 	if (fd >= 0 && at >= 0 && fchmod(fd, mode) == 0 &&
 	    !(last && w->as_root && fchown(fd, w->id->uid, w->id->gid) < 0))
 		r = full_sync_dir(at);
-	err = errno;
-	if (fd >= 0)
-		close(fd);
-	if (at >= 0)
-		close(at);
-	errno = err;
+	full_close(&fd);
+	full_close(&at);
 	return r;
 }
 
@@ -263,9 +258,7 @@ check(struct walk *w, const char *path)
 	} else {
 		return fd;
 	}
-	if (fd >= 0)
-		close(fd);
-	return -1;
+	return full_close(&fd);
 }
 
 int
@@ -279,8 +272,7 @@ setup_directory(const char *path, const struct identity *id)
 	else
 		fd = check(&w, path);
 	identity_resume(&w.own);
-	if (w.fd >= 0)
-		close(w.fd);
+	full_close(&w.fd);
 	return fd;
 }
 
@@ -298,17 +290,17 @@ make_one(const char *path, const struct identity *id)
 int
 setup_directories(struct config *c, const struct identity *id, int *spool)
 {
-	const struct maildir_root *root;
+	const struct destination *place;
 	int status = 0;
 
 	*spool = setup_directory(c->spool, id);
 	if (*spool < 0)
 		return EXIT_CONFIG;
 	for (unsigned i = 0; !status; i++) {
-		root = recipients_root(c->deliver.recipients, i);
-		if (!root)
+		place = recipients_place(c->deliver.recipients, i);
+		if (!place)
 			break;
-		status = make_one(root->path, id);
+		status = make_one(place->root.path, id);
 	}
 	/* without a journal too: mail of earlier may be held */
 	if (!status)

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/mem.h"
+#include "config/identity.h"
 #include "io/log.h"
 #include "setup.h"
 
@@ -39,12 +41,14 @@ setup_identity(const struct config *c, struct identity *id)
 	const struct group *gr = NULL;
 
 	*id = (struct identity){false, geteuid(), getegid()};
+	pw = getpwnam(c->user);
 	if (geteuid() != 0) {
-		log_event(LOG_INFO, "user-ignored", LOG_STR("user", c->user),
-		    LOG_STR("why", "not started as root"));
+		if (!pw || pw->pw_uid != geteuid())
+			log_event(LOG_INFO, "user-ignored",
+			    LOG_STR("user", c->user),
+			    LOG_STR("why", "not started as root"));
 		return 0;
 	}
-	pw = getpwnam(c->user);
 	if (!pw)
 		return no_such("user", c->user);
 	*id = (struct identity){true, pw->pw_uid, pw->pw_gid};
@@ -82,9 +86,7 @@ identity_assume(const struct identity *id, struct identity_own *own)
 	if (!id->change)
 		return 0;
 	n = getgroups(0, NULL);
-	own->groups = calloc((size_t)n + 1, sizeof(*own->groups));
-	if (!own->groups)
-		abort();
+	own->groups = mem_new(((size_t)n + 1) * sizeof(*own->groups));
 	own->ngroups = getgroups(n, own->groups);
 	if (own->ngroups < 0)
 		abort(); /* what is there fits */

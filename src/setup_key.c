@@ -9,12 +9,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/digest.h"
+#include "io/full_io.h"
 #include "io/log.h"
 #include "policy/auth.h"
 #include "setup.h"
@@ -26,8 +28,9 @@ fault(const char *spool, int err)
 {
 	log_event(LOG_ERROR, "auth-key", LOG_STR("spool", spool),
 	    LOG_ERRNO(err),
-	    LOG_STR("help", "remove the file auth-key there, or make it "
-			    "readable"));
+	    LOG_STR("help",
+		err == EACCES ? "it is of a start as root: chown it to the user"
+			      : "remove the file auth-key there"));
 	return EXIT_FAILED;
 }
 
@@ -36,7 +39,7 @@ static int
 make_key(int dir, uint8_t key[KEY_LEN])
 {
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-	int err = 0;
+	bool bad;
 	int fd;
 
 	if (unlinkat(dir, "auth-key.new", 0) < 0 && errno != ENOENT)
@@ -44,16 +47,14 @@ make_key(int dir, uint8_t key[KEY_LEN])
 	fd = openat(dir, "auth-key.new", flags, 0600);
 	if (fd < 0)
 		return -1;
-	errno = 0;
 	digest_random(key, KEY_LEN);
-	if (write(fd, key, KEY_LEN) != KEY_LEN || fsync(fd) < 0)
-		err = errno ? errno : EIO;
-	close(fd);
-	if (!err && (renameat(dir, "auth-key.new", dir, "auth-key") < 0 ||
-			fsync(dir) < 0))
-		err = errno;
-	errno = err;
-	return err ? -1 : 0;
+	bad =
+	    full_pwrite(fd, (struct span){(const char *)key, KEY_LEN}, 0) < 0 ||
+	    fsync(fd) < 0;
+	full_close(&fd);
+	if (bad || renameat(dir, "auth-key.new", dir, "auth-key") < 0)
+		return -1;
+	return fsync(dir);
 }
 
 static int
@@ -63,16 +64,13 @@ read_key(int dir, uint8_t key[KEY_LEN])
 	int fd = openat(dir, "auth-key", flags);
 	struct stat st;
 	bool good;
-	int err;
 
 	if (fd < 0)
 		return errno == ENOENT ? make_key(dir, key) : -1;
 	errno = EINVAL; /* if it is no file, or none of this length */
 	good = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
 	       st.st_size == KEY_LEN && read(fd, key, KEY_LEN) == KEY_LEN;
-	err = errno;
-	close(fd);
-	errno = err;
+	full_close(&fd);
 	return good ? 0 : -1;
 }
 

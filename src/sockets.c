@@ -4,23 +4,38 @@
  * clients who wait there. Sockets handed over by a service manager are
  * matched to the listen blocks by their address.
  */
+#include "sockets.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "io/clock.h"
 #include "io/listen.h"
 #include "io/log.h"
 #include "notify.h"
 #include "setup.h"
 
+#define LET_GO_MS 3000
+
 int
 sockets_fd(const struct sockets *s, unsigned slot, unsigned listen)
 {
-	if (s->inherited[listen])
+	if (s->places[listen].inherited)
 		slot = 0;
 	return s->fds[slot * s->nlistens + listen];
+}
+
+void
+sockets_keep(const struct sockets *s, unsigned slot)
+{
+	for (unsigned other = 0; other < s->nslots; other++)
+		for (unsigned i = 0; i < s->nlistens; i++)
+			if (other != slot && !s->places[i].inherited)
+				close(sockets_fd(s, other, i));
 }
 
 static const char *
@@ -42,9 +57,14 @@ static void
 log_listen(enum log_level level, const char *event,
     const struct config_listen *l, const char *help, int err)
 {
+	static const char *const roles[] = {
+	    [ROLE_MX] = "mx",
+	    [ROLE_SUBMISSION] = "submission",
+	    [ROLE_METRICS] = "metrics",
+	};
+
 	log_event(level, event, LOG_IP("address", &l->addr),
-	    LOG_UINT("port", l->port),
-	    LOG_STR("role", l->role == ROLE_MX ? "mx" : "submission"),
+	    LOG_UINT("port", l->port), LOG_STR("role", roles[l->role]),
 	    LOG_STR("error", err ? strerror(err) : NULL),
 	    LOG_STR("help", help));
 }
@@ -67,9 +87,9 @@ adopt(const struct config *c, struct sockets *s, int fd)
 		const struct config_listen *l = &c->listens[i];
 
 		if (l->port != port || !ipaddr_equal(&l->addr, &addr) ||
-		    s->inherited[i])
+		    s->places[i].inherited)
 			continue;
-		s->inherited[i] = true;
+		s->places[i].inherited = true;
 		s->fds[i] = fd;
 		log_listen(LOG_INFO, "inherited", l, NULL, 0);
 		return 0;
@@ -88,6 +108,22 @@ may_be_missing(const struct config_listen *l, int err)
 	       (err == EAFNOSUPPORT || err == EADDRNOTAVAIL);
 }
 
+/* Whether it still is once the workers of a master that was killed have had
+ * the time to find out and let go. */
+static bool
+stays_taken(const struct config_listen *l)
+{
+	const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+	int64_t end = clock_now() + LET_GO_MS;
+
+	while (listen_taken(&l->addr, l->port)) {
+		if (clock_now() >= end)
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
 /* SO_REUSEPORT would let a second instance in: half of the clients each. */
 static int
 find_taken(const struct config *c, const struct sockets *s)
@@ -95,7 +131,7 @@ find_taken(const struct config *c, const struct sockets *s)
 	for (unsigned i = 0; i < c->nlistens; i++) {
 		const struct config_listen *l = &c->listens[i];
 
-		if (s->inherited[i] || !listen_taken(&l->addr, l->port))
+		if (s->places[i].inherited || !stays_taken(l))
 			continue;
 		log_listen(LOG_ERROR, "listen", l, help_for(EADDRINUSE),
 		    EADDRINUSE);
@@ -111,7 +147,7 @@ open_slot(const struct config *c, struct sockets *s, unsigned slot)
 		const struct config_listen *l = &c->listens[i];
 		int *fd = &s->fds[slot * s->nlistens + i];
 
-		if (s->inherited[i] || *fd >= 0)
+		if (s->places[i].inherited || *fd >= 0)
 			continue;
 		*fd = listen_open(&l->addr, l->port);
 		if (*fd >= 0) {
@@ -133,20 +169,19 @@ open_slot(const struct config *c, struct sockets *s, unsigned slot)
 
 /* The same address keeps its sockets, and with them who waits there. */
 static void
-keep_old(const struct config *c, struct sockets *s, const struct config *oldc,
-    const struct sockets *old)
+keep_old(struct sockets *s, const struct sockets *old)
 {
-	for (unsigned i = 0; i < c->nlistens; i++) {
-		const struct config_listen *l = &c->listens[i];
+	for (unsigned i = 0; i < s->nlistens; i++) {
+		struct sockets_place *p = &s->places[i];
 		unsigned j = 0;
 
-		while (j < oldc->nlistens &&
-		       (oldc->listens[j].port != l->port ||
-			   !ipaddr_equal(&oldc->listens[j].addr, &l->addr)))
+		while (j < old->nlistens &&
+		       (old->places[j].port != p->port ||
+			   !ipaddr_equal(&old->places[j].addr, &p->addr)))
 			j++;
-		if (j == oldc->nlistens)
+		if (j == old->nlistens)
 			continue;
-		s->inherited[i] = old->inherited[j];
+		p->inherited = old->places[j].inherited;
 		for (unsigned slot = 0; slot < old->nslots; slot++)
 			s->fds[slot * s->nlistens + i] =
 			    old->fds[slot * old->nlistens + j];
@@ -162,23 +197,34 @@ has(const struct sockets *s, int fd)
 	return false;
 }
 
+void
+sockets_init(struct sockets *s, unsigned nlistens, unsigned nslots)
+{
+	size_t n = (size_t)nlistens * nslots;
+
+	*s = (struct sockets){.nlistens = nlistens, .nslots = nslots};
+	s->fds = calloc(n, sizeof(*s->fds));
+	s->places = calloc(nlistens, sizeof(*s->places));
+	if (!s->fds || !s->places)
+		abort();
+	memset(s->fds, -1, n * sizeof(*s->fds));
+}
+
 int
-setup_sockets(const struct config *c, const struct config *oldc,
-    const struct sockets *old, struct sockets *s)
+sockets_open(const struct config *c, const struct sockets *old,
+    struct sockets *s)
 {
 	int handed = old ? 0 : notify_listen_fds();
 	int status = 0;
 
-	*s = (struct sockets){.nlistens = c->nlistens, .nslots = c->workers};
-	if (old && old->nslots > s->nslots)
-		s->nslots = old->nslots;
-	s->fds = calloc((size_t)s->nlistens * s->nslots, sizeof(int));
-	s->inherited = calloc(s->nlistens, sizeof(bool));
-	if (!s->fds || !s->inherited)
-		abort();
-	memset(s->fds, -1, (size_t)s->nlistens * s->nslots * sizeof(int));
+	sockets_init(s, c->nlistens,
+	    old && old->nslots > c->workers ? old->nslots : c->workers);
+	for (unsigned i = 0; i < c->nlistens; i++) {
+		s->places[i].addr = c->listens[i].addr;
+		s->places[i].port = c->listens[i].port;
+	}
 	if (old)
-		keep_old(c, s, oldc, old);
+		keep_old(s, old);
 	for (int i = 0; i < handed && !status; i++)
 		status = adopt(c, s, NOTIFY_FIRST_FD + i);
 	if (!old && !status)
@@ -195,7 +241,7 @@ sockets_release(struct sockets *s, const struct sockets *keep)
 		if (s->fds[i] >= 0 && !has(keep, s->fds[i]))
 			close(s->fds[i]);
 	free(s->fds);
-	free(s->inherited);
+	free(s->places);
 	s->fds = NULL;
-	s->inherited = NULL;
+	s->places = NULL;
 }

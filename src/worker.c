@@ -12,18 +12,32 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "deliver/deliver.h"
+#include "io/clock.h"
+#include "io/digest.h"
 #include "io/jobs.h"
 #include "io/listen.h"
 #include "io/log.h"
 #include "io/loop.h"
 #include "io/stream.h"
+#include "metrics_http.h"
+#include "rcpt/recipients.h"
+#include "routes.h"
+#include "sandbox_rules.h"
 #include "session/sessions.h"
 
 /* Behind the drain, for a loop that does not turn any more. */
 #define HANG_S 10
+
+/* How often it says that its loop turns. */
+#define PULSE_MS 5000
+
+/* What is in flight gets this much when another worker is to take over: the
+ * clients that come meanwhile wait for that one. */
+#define OUTGROWN_MS 5000
 
 /* How often a leaving worker looks whether the last job is done. */
 #define SETTLE_MS 20
@@ -34,13 +48,18 @@ struct worker {
 	struct jobs *jobs;
 	struct stream_pool pool;
 	struct sessions sessions;
+	struct metrics_http metrics;
+	struct routes routes;
 	struct listener **listeners;
 	struct loop_event *alive;
 	struct loop_event *term;
 	struct loop_event *patience; /* of a drain */
-	struct loop_event *settle;   /* waiting for what is still on its way */
+	struct loop_event *pulse;
+	struct loop_event *outgrown;
+	struct loop_event *settle; /* waiting for what is still on its way */
 	bool draining;
-	bool broken; /* its journal cannot be written */
+	struct sandbox_state sandbox;
+	int status; /* to exit with, in the end */
 };
 
 static void
@@ -49,34 +68,35 @@ on_client(void *ctx, unsigned which, int fd, const struct ipaddr *client,
 {
 	struct worker *w = ctx;
 
-	sessions_accept(&w->sessions, which, fd, client, port);
+	if (w->start->conf->listens[which].role == ROLE_METRICS)
+		metrics_accept(&w->metrics, fd);
+	else
+		sessions_accept(&w->sessions, which, fd, client, port);
 }
 
 /* --- leaving --- */
 
 /* Gone is gone only when the last accepted message is in its Maildir. */
 static void
-leave_if_done(struct worker *w)
+leave_if_done(void *ctx)
 {
+	struct worker *w = ctx;
+
 	if (!w->draining || w->sessions.count)
 		return;
-	if (jobs_pending(w->jobs) || !deliver_settled(w->sessions.deliver))
+	deliver_wind_up(w->sessions.deliver);
+	if (jobs_pending(w->jobs) || !deliver_is_empty(w->sessions.deliver))
 		loop_timer_set(w->settle, SETTLE_MS);
 	else
 		loop_stop(&w->loop);
 }
 
 static void
-on_empty(void *ctx)
-{
-	leave_if_done(ctx);
-}
-
-static void
-on_patience(void *ctx)
+hang_up(void *ctx)
 {
 	struct worker *w = ctx;
 
+	deliver_drain(w->sessions.deliver, true);
 	sessions_hangup(&w->sessions);
 }
 
@@ -99,13 +119,14 @@ static void
 drain(struct worker *w)
 {
 	if (w->draining) {
-		sessions_hangup(&w->sessions);
+		hang_up(w);
 		return;
 	}
 	w->draining = true;
 	log_event(LOG_INFO, "draining", LOG_UINT("slot", w->start->slot),
 	    LOG_UINT("sessions", w->sessions.count));
 	stop_accepting(w);
+	deliver_drain(w->sessions.deliver, false);
 	sessions_drain(&w->sessions);
 	loop_timer_set(w->patience, w->start->conf->drain);
 	leave_if_done(w);
@@ -127,16 +148,50 @@ on_term(void *ctx)
 	drain(ctx);
 }
 
+/* No program can be started any more: all else goes on to its end. */
+static void
+on_runner_lost(void *ctx)
+{
+	struct worker *w = ctx;
+
+	w->status = EXIT_FAILED;
+	if (w->draining)
+		return;
+	drain(w);
+	if (w->start->conf->drain > OUTGROWN_MS)
+		loop_timer_set(w->patience, OUTGROWN_MS);
+}
+
 /* Nothing can be stored: whoever comes back finds a new worker. */
 static void
 on_broken(void *ctx)
 {
 	struct worker *w = ctx;
 
-	w->broken = true;
-	if (!w->draining)
-		drain(w);
-	sessions_hangup(&w->sessions);
+	on_runner_lost(w);
+	hang_up(w);
+}
+
+/* From a callback of those who are looked for: at the next turn. */
+static void
+on_outgrown(void *ctx)
+{
+	struct worker *w = ctx;
+
+	loop_timer_set(w->outgrown, 0);
+}
+
+static void
+make_way(void *ctx)
+{
+	struct worker *w = ctx;
+
+	w->status = WORKER_OUTGROWN;
+	if (w->draining)
+		return;
+	drain(w);
+	if (w->start->conf->drain > OUTGROWN_MS)
+		loop_timer_set(w->patience, OUTGROWN_MS);
 }
 
 /* --- the master's end --- */
@@ -166,20 +221,16 @@ end_with_master(const struct worker_start *st)
 	       prctl(PR_SET_PDEATHSIG, SIGALRM) == 0 && getppid() == st->master;
 }
 
-/* --- starting --- */
-
-/* Sockets of other slots are other workers': a copy held here would keep
- * clients waiting in a queue that nobody empties. */
 static void
-close_foreign_sockets(const struct worker_start *st)
+on_pulse(void *ctx)
 {
-	const struct sockets *k = st->sockets;
+	struct worker *w = ctx;
 
-	for (unsigned slot = 0; slot < k->nslots; slot++)
-		for (unsigned i = 0; i < k->nlistens; i++)
-			if (slot != st->slot && !k->inherited[i])
-				close(sockets_fd(k, slot, i));
+	shared_turned(w->start->shared, w->start->shared_slot, clock_now());
+	loop_timer_set(w->pulse, PULSE_MS);
 }
+
+/* --- starting --- */
 
 /* As many descriptors as the system lets us have. */
 static void
@@ -201,14 +252,53 @@ fail(const char *what)
 	return -1;
 }
 
+/* Who it is from now on, and with whom it ends. */
+static int
+become(const struct worker_start *st)
+{
+	if (setup_become(st->identity) < 0)
+		return fail("dropping privileges");
+	prctl(PR_SET_DUMPABLE, st->conf->sandbox == SANDBOX_NO);
+	return end_with_master(st) ? 0 : -1;
+}
+
+/* Whatever reads files of the system for itself does so before. */
+static int
+enter_sandbox(struct worker *w)
+{
+	const struct worker_start *st = w->start;
+	bool first = !st->slot && st->ready >= 0;
+
+	digest_init();
+	tzset();
+	return sandbox_begin(st->conf->sandbox, &st->sandbox, first,
+	    &w->sandbox);
+}
+
+static int
+open_routes(struct worker *w)
+{
+	const struct worker_start *st = w->start;
+	const struct dest_services rest = {.loop = &w->loop,
+	    .pool = &w->pool,
+	    .jobs = w->jobs,
+	    .shared = st->shared,
+	    .slot = st->shared_slot,
+	    .hostname = st->conf->hostname,
+	    .delimiter = recipients_delimiter(st->conf->deliver.recipients)};
+
+	if (routes_attach(&w->routes, &rest, on_runner_lost, w) < 0)
+		return fail("programs");
+	deliver_carry(w->sessions.deliver, &w->routes.services);
+	return 0;
+}
+
 static int
 open_services(struct worker *w)
 {
 	const struct worker_start *st = w->start;
 	const char *what;
 
-	if (loop_init(&w->loop) < 0)
-		return fail("loop");
 	if (stream_pool_init(&w->pool, &w->loop) < 0)
 		return fail("buffers");
 	w->jobs = jobs_new(&w->loop, st->conf->threads);
@@ -220,6 +310,9 @@ open_services(struct worker *w)
 		return fail(what);
 	deliver_share(w->sessions.deliver, st->shared, st->shared_slot);
 	deliver_on_broken(w->sessions.deliver, on_broken, w);
+	deliver_on_outgrown(w->sessions.deliver, on_outgrown, w);
+	if (open_routes(w) < 0)
+		return -1;
 	if (!st->conf->auth.users && !st->conf->auth.dovecot)
 		return 0;
 	w->sessions.auth =
@@ -234,11 +327,21 @@ open_events(struct worker *w)
 
 	w->alive = loop_readable(l, w->start->alive, on_alive, w);
 	w->term = loop_signal(l, SIGTERM, on_term, w);
-	w->patience = loop_timer(l, on_patience, w);
-	w->settle = loop_timer(l, on_empty, w);
-	if (!w->alive || !w->term || !w->patience || !w->settle)
+	w->patience = loop_timer(l, hang_up, w);
+	w->settle = loop_timer(l, leave_if_done, w);
+	w->pulse = loop_timer(l, on_pulse, w);
+	w->outgrown = loop_timer(l, make_way, w);
+	if (!w->alive || !w->term || !w->patience || !w->settle || !w->pulse ||
+	    !w->outgrown)
 		return fail("events");
+	on_pulse(w);
 	return 0;
+}
+
+static bool
+owns(const void *recipients, const char *login, const struct smtp_path *from)
+{
+	return recipients_owns(recipients, login, from);
 }
 
 static void
@@ -251,11 +354,20 @@ init_sessions(struct worker *w)
 	s->loop = &w->loop;
 	s->pool = &w->pool;
 	s->shared = st->shared;
-	s->limits = (struct limits){.conf = &st->conf->limits,
-	    .shared = st->shared,
-	    .slot = st->shared_slot};
-	s->on_empty = on_empty;
+	s->slot = st->shared_slot;
+	s->policy = (struct policy){.senders = st->conf->senders,
+	    .owns = owns,
+	    .owns_ctx = st->conf->deliver.recipients,
+	    .limits = {.conf = &st->conf->limits,
+		.shared = st->shared,
+		.slot = st->shared_slot}};
+	s->on_empty = leave_if_done;
 	s->ctx = w;
+	w->metrics = (struct metrics_http){.loop = &w->loop,
+	    .pool = &w->pool,
+	    .source = {.shared = st->shared,
+		.tls = st->conf->tls,
+		.sandbox = &w->sandbox}};
 }
 
 static int
@@ -276,6 +388,17 @@ open_listeners(struct worker *w)
 			return fail("listeners");
 	}
 	return 0;
+}
+
+/* As if it had come from this machine. */
+static void
+serve_client(struct worker *w)
+{
+	static const uint8_t loopback[4] = {127, 0, 0, 1};
+	const struct ipaddr client = ipaddr_v4(loopback);
+
+	if (w->start->client >= 0)
+		sessions_accept(&w->sessions, 0, w->start->client, &client, 0);
 }
 
 /* The master blocked them all for its sigtimedwait(). */
@@ -301,13 +424,16 @@ block_term(void)
 }
 
 static void
-report_ready(const struct worker_start *st)
+report_ready(const struct worker *w)
 {
-	const uint8_t slot = (uint8_t)st->slot;
+	const struct worker_start *st = w->start;
+	const struct worker_ready ready = {.slot = (uint8_t)st->slot,
+	    .seccomp = !w->sandbox.no_seccomp,
+	    .landlock = (uint8_t)w->sandbox.landlock};
 
 	if (st->ready < 0)
 		return;
-	if (write(st->ready, &slot, 1) < 0)
+	if (write(st->ready, &ready, sizeof(ready)) < 0)
 		log_event(LOG_WARN, "worker-not-awaited", LOG_ERRNO(errno));
 	close(st->ready);
 }
@@ -318,17 +444,21 @@ free_worker(struct worker *w)
 	unsigned n = w->listeners ? w->start->sockets->nlistens : 0;
 
 	sessions_free(&w->sessions);
+	metrics_free(&w->metrics);
 	for (unsigned i = 0; i < n; i++)
 		listener_free(&w->listeners[i]);
 	free(w->listeners);
 	jobs_free(&w->jobs);
 	deliver_free(&w->sessions.deliver);
 	auth_free(&w->sessions.auth);
+	routes_free(&w->routes);
 	stream_pool_free(&w->pool);
 	loop_event_free(&w->alive);
 	loop_event_free(&w->term);
 	loop_event_free(&w->patience);
 	loop_event_free(&w->settle);
+	loop_event_free(&w->pulse);
+	loop_event_free(&w->outgrown);
 	loop_free(&w->loop);
 }
 
@@ -340,22 +470,23 @@ worker_main(const struct worker_start *start)
 
 	signal(SIGINT, SIG_IGN); /* the terminal's; the master hears it too */
 	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN); /* those of the whole unit, too */
+	signal(SIGUSR2, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a file too large is an error like others */
-	close_foreign_sockets(start);
+	sockets_keep(start->sockets, start->slot);
 	raise_limits();
-	if (setup_become(start->identity) < 0) {
-		fail("dropping privileges");
-		return status;
-	}
-	if (!end_with_master(start))
+	if (become(start) < 0)
 		return status;
 	init_sessions(&w);
-	if (open_services(&w) == 0 && open_events(&w) == 0 &&
-	    open_listeners(&w) == 0) {
+	if (loop_init(&w.loop) < 0)
+		fail("loop");
+	else if (routes_begin(&w.routes, start->conf, &w.loop) == 0 &&
+		 enter_sandbox(&w) == 0 && open_services(&w) == 0 &&
+		 open_events(&w) == 0 && open_listeners(&w) == 0) {
 		unblock_signals();
-		report_ready(start);
-		status = loop_run(&w.loop) == 0 && !w.broken ? 0 : EXIT_FAILED;
+		serve_client(&w);
+		report_ready(&w);
+		status = loop_run(&w.loop) == 0 ? w.status : EXIT_FAILED;
 		block_term();
 	}
 	free_worker(&w);

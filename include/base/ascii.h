@@ -19,6 +19,8 @@ char ascii_lower(char c);
 
 /* Lower-cases ASCII letters in place. */
 void ascii_fold(char *s, size_t n);
+/* Puts '?' for all that is not printable ASCII, in place. */
+void ascii_mask(char *s, size_t n);
 
 /* Equal but for the case of ASCII letters. */
 int ascii_equal(struct span a, struct span b);

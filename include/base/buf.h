@@ -9,6 +9,7 @@
 #define BASE_BUF_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct span {
 	const char *ptr;
@@ -41,6 +42,8 @@ char *buf_reserve(struct buf *b, size_t n);
 void buf_append(struct buf *b, const void *data, size_t n);
 void buf_append_span(struct buf *b, struct span s);
 void buf_append_str(struct buf *b, const char *s);
+/* In decimal, with zeros in front up to width (20); faster than printf. */
+void buf_append_uint(struct buf *b, uint64_t n, unsigned width);
 void buf_printf(struct buf *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

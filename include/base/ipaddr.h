@@ -40,10 +40,24 @@ struct ipaddr ipaddr_v6(const uint8_t bytes[16]);
  */
 int ipaddr_parse(struct span s, struct ipaddr *r);
 
+/*
+ * Takes the port, 0 if there is none, off "HOST:PORT" and "[IPv6]:PORT", and
+ * brackets off: what stands in them is not looked at. IPv6 without brackets has
+ * none. -1: no port that could be one, or brackets that do not match.
+ */
+int ipaddr_cut_port(struct span *s, uint16_t *port);
+
 /* RFC 5952 for IPv6; "" for IP_NONE. Returns out. */
 const char *ipaddr_format(const struct ipaddr *a, char out[IPADDR_STRLEN]);
 
 int ipaddr_equal(const struct ipaddr *a, const struct ipaddr *b);
+
+/*
+ * Does it lead nowhere but in a network of one's own, or to oneself (RFC 1918,
+ * 3927, 4193, 4291, 6598)?
+ */
+int ipaddr_is_private(const struct ipaddr *a);
+int ipaddr_is_loopback(const struct ipaddr *a);
 
 /* What is counted as one client: an IPv6 one owns its whole /64. */
 struct ipaddr ipaddr_client_net(const struct ipaddr *a);
@@ -53,6 +67,8 @@ struct ipaddr ipaddr_client_net(const struct ipaddr *a);
  * behind the prefix are refused: they are a typing error. 0 or -1.
  */
 int ipnet_parse(struct span s, struct ipnet *r);
+/* The network of so many bits that a is in; no more than a has. */
+struct ipnet ipnet_of(const struct ipaddr *a, unsigned prefix);
 int ipnet_contains(const struct ipnet *n, const struct ipaddr *a);
 /* "192.0.2.0/24"; IPADDR_STRLEN + 4 bytes are enough. Returns out. */
 const char *ipnet_format(const struct ipnet *n, char out[IPADDR_STRLEN + 4]);

@@ -5,9 +5,14 @@
 #ifndef BASE_UTF8_H
 #define BASE_UTF8_H
 
+#include <stdint.h>
+
 #include "base/buf.h"
 
 int utf8_valid(struct span s);
+
+/* Octets of the character that s begins with, which is in *r then; or 0. */
+size_t utf8_decode(struct span s, uint32_t *r);
 
 /*
  * The octets of the character above U+007F that s begins with. 0: there is no

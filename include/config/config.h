@@ -11,10 +11,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <sys/types.h>
 
-#include "base/ipaddr.h"
+#include "base/ipset.h"
 #include "deliver/deliver.h"
 #include "io/log.h"
 #include "io/tls.h"
@@ -27,8 +26,10 @@
 #define CONFIG_PATH    "/etc/smtpd/smtpd.conf"
 #define CONFIG_BUILTIN "builtin" /* -f builtin */
 
-enum config_role { ROLE_MX, ROLE_SUBMISSION };
-enum config_tls { TLS_STARTTLS, TLS_IMPLICIT, TLS_OFF };
+enum config_role { ROLE_MX, ROLE_SUBMISSION, ROLE_METRICS };
+enum config_sandbox { SANDBOX_YES, SANDBOX_REQUIRE, SANDBOX_NO };
+/* None: no mail comes there. */
+enum config_tls { TLS_STARTTLS, TLS_IMPLICIT, TLS_OFF, TLS_NONE };
 
 /* One listen block, expanded: "*" makes two. */
 struct config_listen {
@@ -38,17 +39,27 @@ struct config_listen {
 	uint16_t port;
 	enum config_role role;
 	enum config_tls tls;
-	struct smtp_config smtp;
+	struct smtp_config smtp; /* hostname NULL: of ROLE_METRICS */
 };
 
-/* A client block: what is different for a network. First match wins. */
+/* A client block: what is different for a network. */
 struct config_client {
 	struct ipnet net;
-	bool normalize;
+	bool normalize; /* bare newlines are taken, as line ends */
+	bool unlimited; /* but for the sessions in all */
+};
+
+/* A file that was read, as it was then. Its name counts, not where it leads. */
+struct config_file {
+	const char *path;
+	uint64_t mark;
+	bool certificate; /* or a key, a secret or an authority */
+	struct config_file *next;
 };
 
 struct config {
 	char *file;
+	struct config_file *files; /* the main one too */
 	char *hostname;
 	char *machine;      /* its name, if it had to be found at the start */
 	char *user, *group; /* group NULL: the user's own */
@@ -56,18 +67,24 @@ struct config {
 	bool spool_volatile;
 	unsigned workers;
 	unsigned threads;
+	enum config_sandbox sandbox;
 	uint64_t drain; /* ms */
 	char *failed;   /* Maildir for what expires */
 	struct config_listen *listens;
 	unsigned nlistens;
 	struct config_client *clients;
 	unsigned nclients;
+	struct ipset client_nets; /* their places in clients */
 	struct tls *tls;          /* NULL: no certificate */
 	struct auth_options auth; /* owns its users; NULL: no AUTH */
 	struct senders *senders;  /* NULL: no senders-file */
 	struct deadline_config deadlines;
 	struct limits_config limits;
 	struct deliver_options deliver; /* owns its recipients */
+	const uint16_t *ports; /* TCP: of the routes' servers, each maybe twice;
+				  and 53 if DNS knows where one of them is */
+	unsigned nports;
+	bool dns; /* it is to be asked */
 	enum log_to log_to;
 	enum log_format log_format;
 	enum log_level log_level;
@@ -95,6 +112,14 @@ enum config_status config_load(const char *path, const struct config *old,
 void config_free(struct config **c);
 
 /*
+ * A file, whatever is wrong in it, for its spool and whose that is alone: each
+ * NULL where it does not say so. NULL: it cannot be read, which is the one
+ * fault that is told.
+ */
+struct config *config_glance(const char *path, config_fault_fn *fault,
+    void *ctx);
+
+/*
  * Before c takes old's place: what cannot change while smtpd runs (spool,
  * spool-volatile with it, user, group) stays what it is in old. A warning
  * for each that was to change.
@@ -109,19 +134,14 @@ void config_keep(struct config *c, const struct config *old,
 enum config_status config_check(struct config *c, config_fault_fn *fault,
     void *ctx);
 
-/* The command that makes the "user" or "group" of this name. Returns help. */
-#define IDENTITY_HELP 160
-const char *identity_make(const char *key, const char *name,
-    char help[IDENTITY_HELP]);
-#define IDENTITY_ROOT "it has root's rights: name one that has none"
+/*
+ * How the files look now that it was read from: those of certificates, or all
+ * others. 0: as they did then; else a number for how they look.
+ */
+uint64_t config_files_look(const struct config *c, bool certificates);
 
-/* Whether bare newlines are taken from this client, as line ends. */
-bool config_normalize(const struct config *c, const struct ipaddr *client);
-
-/* The effective configuration of a file, every key, for -n -v. */
-void config_print(const struct config *c, FILE *f);
-
-/* Every key as "section name type default help", tab-separated: for lint. */
-void config_print_keys(FILE *f);
+/* The block with the longest prefix for this client, or one of defaults. */
+const struct config_client *config_client(const struct config *c,
+    const struct ipaddr *client);
 
 #endif

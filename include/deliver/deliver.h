@@ -2,9 +2,11 @@
  * deliver: what the session asks of this room. Routes a recipient, takes a
  * message, says whether there is room.
  *
- * Requests have ids. A cancelled request is silent; a message that was
- * handed over is delivered all the same, because the client that sent its
- * last dot and went away was promised nothing and lost nothing.
+ * Who asks has a struct ask until it is answered. A message that is cancelled
+ * with ASK_GO_ON is delivered all the same, unless it has to wait long for
+ * memory: the client that sent its last dot and went away was promised
+ * nothing and lost nothing. One that is abandoned is not, unless it is too
+ * late to stop.
  */
 #ifndef DELIVER_DELIVER_H
 #define DELIVER_DELIVER_H
@@ -12,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "io/ask.h"
 #include "io/jobs.h"
 #include "mail/spool.h"
 #include "proto/envelope.h"
@@ -23,8 +26,12 @@ struct deliver_options {
 	const char *spool; /* directory; its tmp/ holds bodies */
 	unsigned reserve;  /* percent of bytes and inodes kept free */
 	struct recipients *recipients;
+	const struct route *const *routes; /* by their numbers */
+	unsigned nroutes;
+	/* For those who logged in; NULL: nothing goes to other domains. */
+	const struct destination *smarthost;
 
-	bool journal;         /* or each message is fsynced in its Maildir */
+	bool journal;         /* or each message is placed synced before 250 */
 	uint64_t segment;     /* octets of each file of the journal */
 	uint64_t size;        /* octets of the journal, over all workers */
 	uint64_t inline_size; /* octets of a body in it; more is a file */
@@ -32,9 +39,12 @@ struct deliver_options {
 	uint64_t held;        /* octets of held mail */
 	uint64_t expire;      /* ms that mail is held */
 	const char *failed;   /* Maildir for what expires */
+
+	bool dry; /* for a trial: no message comes, and nothing is begun */
 };
 
 struct deliver;
+struct dest_services;
 struct shared;
 
 /*
@@ -43,6 +53,9 @@ struct shared;
  */
 struct deliver *deliver_new(const struct deliver_options *o, struct loop *loop,
     struct jobs *jobs, const char **what);
+/* Opens the routes, if there are any, before the first RCPT. What s leads to
+ * outlives d, whose own directory for files without a name is put into it. */
+void deliver_carry(struct deliver *d, const struct dest_services *s);
 /* After jobs_free(): jobs use its descriptors to their very end. */
 void deliver_free(struct deliver **d);
 
@@ -50,6 +63,12 @@ void deliver_free(struct deliver **d);
 void deliver_share(struct deliver *d, struct shared *shared, unsigned slot);
 /* Called when the journal cannot be written: no mail can be taken. */
 void deliver_on_broken(struct deliver *d, void (*broken)(void *ctx), void *ctx);
+/*
+ * Called, once, when a root is another directory now, which the sandbox of this
+ * process keeps it from: its mail is held, and a new process could place it.
+ */
+void deliver_on_outgrown(struct deliver *d, void (*outgrew)(void *ctx),
+    void *ctx);
 
 /*
  * Room for n octets above the reserve, on the spool and every root, for held
@@ -69,15 +88,12 @@ typedef void deliver_fn(void *ctx, const struct smtp_reply *reply,
     const char *error);
 
 /*
- * May mail go to path? On yes its targets are in e->targets. fn may be
- * called before the function returns, which is then 0.
+ * May mail go to path? To a domain of others' it may from who has logged in,
+ * by the smarthost. On yes its targets are in e->targets. fn may be
+ * called before the function returns, which is then NULL.
  */
-uint64_t deliver_rcpt(struct deliver *d, struct envelope *e,
+struct ask *deliver_rcpt(struct deliver *d, struct envelope *e,
     const struct smtp_path *path, deliver_fn *fn, void *ctx);
-
-/* recipients_owns(), for a session. */
-bool deliver_owns(const struct deliver *d, const char *login,
-    const struct smtp_path *from);
 
 /* The smallest message-size of the targets' domains; 0: none has one. */
 uint64_t deliver_size_max(const struct envelope *e);
@@ -86,29 +102,27 @@ uint64_t deliver_size_max(const struct envelope *e);
 struct spool *deliver_spool(struct deliver *d, const struct envelope *e);
 
 /*
- * Takes *spool over (NULL afterwards), finishes it, and copies what it needs
- * of e, which must have targets. fn is called when it is on disk - its record
- * in the journal, or without one every file and directory - or with the reply
- * that says why not; then nothing was delivered. Never called before it
- * returns.
+ * Takes *spool over (NULL afterwards), which is finished, and copies what it
+ * needs of e, which must have targets. fn is called when it is on
+ * disk - its record in the journal, or without one every copy in its mailbox
+ * or held - and with whoever was to be asked, or with the reply that says why
+ * not; then nothing was delivered, but without a journal what was placed before
+ * that, and what others took before a disk failed. Never called before it
+ * returns. answer_by: monotonic ms, when who sent it gives up; others are asked
+ * until a while before.
  */
-uint64_t deliver_message(struct deliver *d, const struct envelope *e,
-    struct spool **spool, deliver_fn *fn, void *ctx);
+struct ask *deliver_message(struct deliver *d, const struct envelope *e,
+    struct spool **spool, int64_t answer_by, deliver_fn *fn, void *ctx);
 
-/*
- * Silence; *id is 0 afterwards. The message is still delivered, unless it has
- * to wait long for memory.
- */
-void deliver_cancel(struct deliver *d, uint64_t *id);
-/* Silence, and not delivered unless it is too late to stop. */
-void deliver_abandon(struct deliver *d, uint64_t *id);
-
-/* Messages under way. */
+/* Messages under way; not those that only their record in the journal is. */
 unsigned deliver_pending(const struct deliver *d);
-/*
- * Nothing is under way, and the journal is as empty as it can get. A worker
- * that leaves asks now and then until it is so.
- */
-bool deliver_settled(struct deliver *d);
+/* The worker is to leave: nothing more of what is held is sent, and what its
+ * route has all of is waited for until the end, when this is called again. */
+void deliver_drain(struct deliver *d, bool end);
+/* None is, nor is what was held on its way, and the journal is as empty as it
+ * can get. */
+bool deliver_is_empty(const struct deliver *d);
+/* Towards that, from a worker that leaves: now and then until it is so. */
+void deliver_wind_up(struct deliver *d);
 
 #endif

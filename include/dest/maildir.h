@@ -1,5 +1,5 @@
 /*
- * maildir: files into Maildirs, durable when it says so.
+ * maildir: roots and mailboxes, made and opened.
  *
  * Blocking; runs on a job thread. Every path is opened below its root's
  * descriptor with openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS), so that no
@@ -27,10 +27,14 @@ struct maildir_root {
 	_Atomic dev_t dev;
 	atomic_bool each; /* sync is not to be trusted: fsync each file there */
 	atomic_bool gone; /* the path leads nowhere: nothing is written */
+	/* how often it was opened anew: who saw less may have used another */
+	atomic_uint renewals;
 };
 
 /*
- * 0, or -1 with errno: EACCES when this process cannot write there. sync is
+ * 0, or -1 with errno: EACCES when this process cannot write there; ESTALE
+ * when its user could, but a sandbox that it entered before does not know what
+ * is there now. sync is
  * opened where syncfs() is known to mean what it says: ext4, xfs, btrfs, f2fs.
  */
 int maildir_root_open(struct maildir_root *r);
@@ -43,7 +47,7 @@ void maildir_root_close(struct maildir_root *r);
 bool maildir_root_changed(const struct maildir_root *r);
 /*
  * If so opens it anew: its descriptors keep their numbers. 1; 0: it is what
- * was open; -1 with errno: it is gone.
+ * was open; -1 with errno of maildir_root_open(): it is gone.
  */
 int maildir_root_renew(struct maildir_root *r);
 /* Not by the next checkpoint's syncfs(). */
@@ -84,44 +88,5 @@ int maildir_box_open(const struct maildir_root *r, const char *rel,
     struct maildir_box *b);
 /* errno is kept. Idempotent. */
 void maildir_box_close(struct maildir_box *b);
-
-/*
- * One file on its way: created under tmp/ by maildir_create(), filled
- * through fd, made durable by maildir_sync(), published by maildir_commit().
- * Until the commit maildir_abort() leaves nothing behind; after it, it takes
- * the published file back.
- */
-struct maildir_file {
-	int box; /* the mailbox directory */
-	int fd;  /* the file, O_WRONLY */
-	bool published;
-	char name[256];
-};
-
-/*
- * rel: the mailbox below the root, "." for the root itself. Makes mailbox,
- * tmp, new and cur (0700) where they are missing and fsyncs each new one's
- * parent. name: at most 255 octets, no '/'. Fails with EEXIST rather than
- * ever opening a file that is there. 0, or -1 with errno.
- */
-int maildir_create(const struct maildir_root *r, const char *rel,
-    const char *name, struct maildir_file *f);
-
-/* fsync of the file; fd is closed. 0, or -1 with errno. */
-int maildir_sync(struct maildir_file *f);
-
-/* tmp -> new, never over an existing name; fsync of new/. 0 or -1. */
-int maildir_commit(struct maildir_file *f);
-
-/* Closes what is open as well; the mailbox must be open. errno is kept. */
-void maildir_abort(struct maildir_file *f);
-/* Closes what is open. */
-void maildir_close(struct maildir_file *f);
-/*
- * Opens the mailbox again after maildir_close(), to commit or abort a file
- * that was synced: many targets must not hold many descriptors. 0 or -1.
- */
-int maildir_reopen(const struct maildir_root *r, const char *rel,
-    struct maildir_file *f);
 
 #endif

@@ -26,8 +26,16 @@ void place_boxes_free(struct place_boxes **b);
 /* Percent of each file system that is not written to: ENOSPC. 0 at first. */
 void place_reserve(struct place_boxes *b, unsigned percent);
 
-/* Blocks. Each copy's error says how it went: 0, or errno. */
+/*
+ * Blocks. Each copy goes where its destination's kind puts it, and its error
+ * says how it went: 0, or errno. A file whose sync has failed is not there any
+ * more; what PLACE_REWRITE could not write over is.
+ */
 void place_message(struct place_boxes *b, struct message *m,
     enum place_how how);
+
+/* A kind's own: see struct destination_kind. */
+int place_maildir(struct place_boxes *b, struct message *m,
+    struct message_copy *c, enum place_how how);
 
 #endif

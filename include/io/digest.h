@@ -13,8 +13,18 @@
 
 #define DIGEST_LEN 32
 
+/* Reads OpenSSL's own configuration, which later would happen by itself. */
+void digest_init(void);
 void digest_sha256(struct span in, uint8_t out[DIGEST_LEN]);
 void digest_hmac(struct span key, struct span in, uint8_t out[DIGEST_LEN]);
+
+/* The same piece by piece. Ended or not, *h is NULL afterwards. */
+struct evp_mac_ctx_st;
+struct evp_mac_ctx_st *digest_hmac_begin(struct span key);
+void digest_hmac_add(struct evp_mac_ctx_st *h, struct span in);
+/* out NULL: nobody wants it any more. */
+void digest_hmac_end(struct evp_mac_ctx_st **h, uint8_t out[DIGEST_LEN]);
+
 /* Slow by design: on a job thread, or at the command line. */
 void digest_pbkdf2(struct span password, struct span salt, unsigned iterations,
     uint8_t out[DIGEST_LEN]);

@@ -17,6 +17,11 @@
  */
 int full_open(int dir, const char *name, int flags, uint64_t max);
 
+/* Closes *fd, if it is one, and makes it -1. errno stays. Always -1. */
+int full_close(int *fd);
+/* The same for what is not to have this name any more. */
+int full_unlink(int dir, const char *name);
+
 /*
  * Does path still lead to the directory that fd is? 0, or -1 with errno:
  * ESTALE when it leads to another one.

@@ -9,6 +9,7 @@
 #define IO_JOBS_H
 
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "io/loop.h"
 
@@ -18,7 +19,7 @@ struct job {
 	void (*run)(struct job *);  /* on a thread */
 	void (*free)(struct job *); /* on the loop, always, at the end */
 	uint64_t id;
-	struct job *next;
+	STAILQ_ENTRY(job) next;
 };
 
 typedef void jobs_done_fn(struct job *job, void *ctx);
@@ -38,6 +39,8 @@ uint64_t jobs_submit(struct jobs *jobs, struct job *job, jobs_done_fn *done,
 
 /* No call back any more; *id is 0 afterwards. The job itself goes on. */
 void jobs_cancel(struct jobs *jobs, uint64_t *id);
+
+unsigned jobs_threads(const struct jobs *jobs);
 
 /* Jobs not yet completed, cancelled ones too. */
 unsigned jobs_pending(const struct jobs *jobs);

@@ -7,6 +7,7 @@
 #ifndef IO_LOOP_H
 #define IO_LOOP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct event_base;
@@ -22,6 +23,7 @@ struct loop {
 	struct loop_deferred *deferred;
 	int stop;
 	int log_waits; /* for whoever reads the log */
+	int64_t turn;  /* see loop_turn(); 0: not asked yet */
 };
 
 /* 0, or -1 with errno. The environment cannot switch epoll off. */
@@ -31,6 +33,9 @@ void loop_free(struct loop *l);
 /* Turns until loop_stop(); -1 if the base fails. */
 int loop_run(struct loop *l);
 void loop_stop(struct loop *l);
+
+/* When this turn's events were there, about: clock_ns(), asked for once. */
+int64_t loop_turn(struct loop *l);
 
 /* Calls fn(ptr) once this turn's callbacks have all run. */
 void loop_defer(struct loop *l, void (*fn)(void *), void *ptr);
@@ -45,14 +50,19 @@ struct loop_event *loop_signal(struct loop *l, int sig, loop_fn *fn, void *ctx);
 struct loop_event *loop_readable(struct loop *l, int fd, loop_fn *fn,
     void *ctx);
 
+/*
+ * A descriptor in both directions, of which none is wanted at first. An end or
+ * an error of its is whatever was wanted. It stays the caller's, who wants
+ * nothing more of it, or frees the event, before he closes it. NULL with errno.
+ */
+typedef void loop_io_fn(void *ctx, bool readable, bool writable);
+struct loop_event *loop_io(struct loop *l, int fd, loop_io_fn *fn, void *ctx);
+void loop_io_want(struct loop_event *e, bool readable, bool writable);
+
 /* In ms from now; again: the last one counts. */
 void loop_timer_set(struct loop_event *e, uint64_t ms);
 
 /* Silence; *e is NULL. From its own function too. */
 void loop_event_free(struct loop_event **e);
-
-/* Milliseconds: monotonic for deadlines, wall for dates. */
-int64_t loop_now(const struct loop *l);
-int64_t loop_wall(const struct loop *l);
 
 #endif

@@ -5,7 +5,7 @@
  * There is no pointer in it and nothing in it is trusted for memory safety:
  * a wrong number makes a wrong count, never a wild access. Each worker
  * writes to its own slot; a total is the sum over the slots. When a worker
- * dies the master clears its slot, so no count can leak.
+ * dies the master clears its levels, so none can leak; counts stay.
  */
 #ifndef IO_SHARED_H
 #define IO_SHARED_H
@@ -14,35 +14,29 @@
 #include <stdint.h>
 
 #include "base/ipaddr.h"
+#include "io/counters.h"
 #include "io/shared_cells.h"
 
 #define SHARED_SLOTS 64
+/* Each half of the others is a generation's workers. */
+#define SHARED_MASTER  (SHARED_SLOTS - 1)
+#define SHARED_WORKERS (SHARED_MASTER / 2)
 
-enum shared_counter {
-	SHARED_SESSIONS,  /* let in and not yet gone: a level, not a count */
-	SHARED_REFUSING,  /* refused, and lingering to hear it: a level */
-	SHARED_ACCEPTED,  /* connections taken */
-	SHARED_REFUSED,   /* connections that a limit sent away */
-	SHARED_MESSAGES,  /* answered 250 */
-	SHARED_REJECTED,  /* bodies answered 4xx or 5xx */
-	SHARED_PRESSURED, /* sessions whose deadlines were shortened */
-	SHARED_QUIRKS,    /* messages with a quirk */
-	SHARED_JOURNAL,   /* octets in journals, or reserved there: a level */
-	/* levels: committed, and not yet in mailboxes */
-	SHARED_UNPLACED, /* octets */
-	SHARED_UNPLACED_FILES,
-	SHARED_COUNTERS
+/* Where somebody counts. */
+struct shared_slot {
+	struct shared *shared; /* NULL: nowhere */
+	unsigned slot;
 };
 
 enum shared_table {
 	SHARED_LOGIN_ADDRESSES, /* failures to log in, by address */
 	SHARED_LOGIN_NAMES,     /* the same, by login */
-	SHARED_TABLES
+	SHARED_RATES,           /* what has a rate, by address; a larger one */
 };
 
 struct shared;
 
-/* NULL with errno. */
+/* Counting begins now. NULL with errno. */
 struct shared *shared_new(void);
 
 /*
@@ -51,6 +45,10 @@ struct shared *shared_new(void);
  * worker's journal, if it had one.
  */
 void shared_clear_slot(struct shared *s, unsigned slot);
+
+/* When the slot's loop turned last (monotonic ms); 0: nobody said so. */
+void shared_turned(struct shared *s, unsigned slot, int64_t now);
+int64_t shared_last_turn(const struct shared *s, unsigned slot);
 
 #define SHARED_ID_LEN 16
 
@@ -63,9 +61,36 @@ void shared_set_journal(struct shared *s, unsigned slot, const char *id);
 void shared_forget(struct shared *s, bool (*gone)(void *ctx, const char *id),
     void *ctx);
 
+/* These do nothing without a mapping. */
 void shared_add(struct shared *s, unsigned slot, enum shared_counter c,
     int64_t n);
+/* Of one slot. */
+int64_t shared_of(const struct shared *s, unsigned slot, enum shared_counter c);
+void shared_set(struct shared *s, unsigned slot, enum shared_counter c,
+    int64_t n);
+/* Into the bucket of a histogram of this kind: ns, or a number. */
+void shared_observe(struct shared *s, unsigned slot, enum shared_counter c,
+    enum counter_kind k, uint64_t value);
+
+/* Over all slots: the sum, and for what each knows all of, the largest. */
 int64_t shared_total(const struct shared *s, enum shared_counter c);
+int64_t shared_largest(const struct shared *s, enum shared_counter c);
+
+/*
+ * Replies by code and enhanced status, "5.1.1" as SHARED_STATUS(5, 1, 1). A
+ * slot tells SHARED_REPLIES - 1 of them apart.
+ */
+#define SHARED_STATUS(a, b, c) ((uint32_t)((a) << 20 | (b) << 10 | (c)))
+#define SHARED_REPLIES         128
+struct shared_reply_count {
+	uint32_t code, status; /* status 0: it has none */
+	uint64_t n;
+};
+void shared_reply(struct shared *s, unsigned slot, unsigned code,
+    uint32_t status);
+/* Fills up to SHARED_REPLIES and returns how many; the first are all others,
+ * with the code 0. */
+unsigned shared_replies(const struct shared *s, struct shared_reply_count *r);
 
 /*
  * What of a level is this client address's (IPv6: its /64's). Enter returns

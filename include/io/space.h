@@ -34,6 +34,10 @@ void space_free(struct space *s);
  * does not answer is full. */
 bool space_room(struct space *s, int64_t now, const struct space_need *n);
 
+/* How much of this one is free, octets in millionths; as it was known within
+ * the last second. */
+unsigned space_free_part(struct space *s, int64_t now, dev_t dev, int fd);
+
 /* On this one, of which fd is some file or directory. */
 bool space_room_on(struct space *s, int64_t now, dev_t dev, int fd,
     const struct space_need *n);

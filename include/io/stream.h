@@ -18,6 +18,10 @@
 
 /* What one read takes at most, and what may wait behind a question. */
 #define STREAM_READ_MAX 65536
+/* What may be kept while more is read: a partial line. */
+#define STREAM_KEEP_MAX 16384
+
+struct tls_client;
 
 enum stream_event {
 	STREAM_READABLE, /* pull with stream_read() */
@@ -42,7 +46,7 @@ typedef void stream_fn(void *owner, enum stream_event what);
 /* One per loop: where all its streams read to. */
 struct stream_pool {
 	struct loop *loop;
-	char *data; /* SMTP line + STREAM_READ_MAX */
+	char *data; /* STREAM_KEEP_MAX + STREAM_READ_MAX */
 };
 
 int stream_pool_init(struct stream_pool *p, struct loop *l);
@@ -115,6 +119,16 @@ void stream_deadline(struct stream *s, int64_t when);
  * False: no memory.
  */
 bool stream_start_tls(struct stream *s, const struct tls *t);
+
+/*
+ * The same as a client; we speak first. name: whom we want to speak to, a host
+ * (SNI) or an address; it is what a context that verifies checks, for others
+ * it may be NULL.
+ * STREAM_PLAIN: the octets of a server that speaks in clear are still to be
+ * read. It has got a ClientHello: no last word would be understood.
+ */
+bool stream_start_tls_client(struct stream *s, const struct tls_client *c,
+    const char *name);
 
 /* Before it is secured: back to clear, for a last word. Idempotent. */
 void stream_give_up_tls(struct stream *s);

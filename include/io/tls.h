@@ -51,6 +51,24 @@ const char *tls_key_type(const struct tls *t);
  */
 bool tls_lacks_issuer(const struct tls *t, struct buf *issuer);
 
+/*
+ * SHA-256 of a public key, as TLSA records of 3 1 1 have it (RFC 6698 2.1): of
+ * the nth certificate, from 0, that covers this name, and of the first one of a
+ * chain in PEM. False: there is none.
+ */
+bool tls_spki(const struct tls *t, const char *name, unsigned nth,
+    uint8_t spki[32]);
+bool tls_chain_spki(struct span chain, uint8_t spki[32]);
+
+/* When certificate i, by the order in which they were added, is no good any
+ * more: seconds since 1970. False: there are not so many. */
+struct tls_end {
+	const char *name;
+	int64_t at;
+	uint8_t spki[32]; /* SHA-256 of its public key: TLSA 3 1 1 */
+};
+bool tls_end(const struct tls *t, unsigned i, struct tls_end *r);
+
 /* Does any certificate cover this host name? */
 bool tls_covers(const struct tls *t, const char *hostname);
 /* The default is what covers this name, if anything does; it must last. */

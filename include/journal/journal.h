@@ -11,21 +11,61 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/buf.h"
 #include "io/jobs.h"
 #include "io/loop.h"
 
 struct journal;
-struct recipients;
+struct record;
 struct segment;
+struct shared_slot;
+
+enum redo_how {
+	REDO_AGAIN,   /* perhaps done: found, whole or not, or missing */
+	REDO_REWRITE, /* done or not, done anew, and on disk afterwards */
+};
+
+/* Copies that were placed, held, or neither; records that make no sense. */
+struct redo_count {
+	unsigned placed, held, lost, damaged;
+};
+
+/*
+ * What a record says, and what is done again when it is not known to be on
+ * disk, is its owner's business. Both functions block, on a thread, one call
+ * at a time for each ctx: a journal and a recovery have one each, since a sync
+ * that failed is reported but once through a descriptor.
+ */
+struct journal_owner {
+	uint32_t version; /* of its records, and the highest that it can read */
+	void *ctx;
+	/*
+	 * A record from a segment of this version. dirfd: the directory of its
+	 * journal, where bodies lie. 0, also when it makes no sense; -1: it is
+	 * neither placed nor held, but may be another time. Adds to *n.
+	 */
+	int (*redo)(void *ctx, uint32_t version, int dirfd,
+	    const struct record *r, enum redo_how how, struct redo_count *n);
+	/*
+	 * All that was placed by redo is on disk: 0, or -1 with errno. ESTALE,
+	 * whatever else failed: not where its path leads to by now.
+	 */
+	int (*sync)(void *ctx);
+};
 
 struct journal_options {
 	const char *spool;   /* its path */
 	uint64_t segment;    /* octets of each file */
 	uint64_t checkpoint; /* ms */
-	unsigned reserve;    /* percent of a file system, not for mailboxes */
-	struct recipients *recipients;
+	struct journal_owner owner;
+	const struct shared_slot *counts; /* NULL: nowhere */
+	/*
+	 * On a thread: as the owner's, of all that was placed before its record
+	 * was finished. Covers every file system, and fails if one fails.
+	 */
+	int (*sync)(void *ctx);
 	/* two commits in a row failed, in two files: take no more mail */
 	void (*broken)(void *ctx);
 	/* the spool or a root is not what was opened: look at all of them */
@@ -59,7 +99,7 @@ bool journal_takes(const struct journal *j, uint64_t n);
 
 /* What is to be written, embedded in its owner's struct. */
 struct journal_entry {
-	struct buf record; /* of record_encode() */
+	struct buf record; /* of record_begin() */
 	struct span body;  /* the owner's, until done() */
 	/* the body's file, unlinked in the end, or NULL; the journal's own
 	 * once done() was called without an error */
@@ -69,7 +109,7 @@ struct journal_entry {
 	void (*done)(struct journal_entry *e, int error);
 
 	/* the journal's */
-	struct journal_entry *next;
+	STAILQ_ENTRY(journal_entry) next;
 	struct segment *segment;
 	uint64_t offset;
 	unsigned mark;
@@ -97,10 +137,9 @@ bool journal_entry_at_risk(const struct journal_entry *e);
 /* Octets that are not yet passed by a checkpoint. */
 uint64_t journal_size(const struct journal *j);
 
-/*
- * True: nothing is under way, and no checkpoint could pass anything more. A
- * worker that leaves asks until it is; each question starts a checkpoint.
- */
-bool journal_settled(struct journal *j);
+/* Nothing is under way, and no checkpoint could pass anything more. */
+bool journal_settled(const struct journal *j);
+/* A checkpoint now, if it would pass anything. */
+void journal_wind_up(struct journal *j);
 
 #endif

@@ -8,16 +8,17 @@
 #define JOURNAL_RECOVERY_H
 
 #include "io/jobs.h"
+#include "journal/journal.h"
 
 struct recovery;
 
 /*
- * reserve: percent of a file system, not for mailboxes.
  * aside: job threads of which this takes one. NULL with errno; EPROTO when
  * there is a journal of a version that this one cannot read (and it was
  * logged which).
  */
-struct recovery *recovery_new(int spool, unsigned reserve, struct jobs *aside);
+struct recovery *recovery_new(int spool, const struct journal_owner *owner,
+    struct jobs *aside);
 /* After jobs_free(aside). */
 void recovery_free(struct recovery **r);
 

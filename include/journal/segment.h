@@ -45,19 +45,29 @@ struct segment {
 	unsigned first; /* not yet passed */
 };
 
-/* Blocks: makes the file. NULL with errno, and nothing is left. */
-struct segment *segment_create(const struct crc32c *c, int dirfd,
-    const char *name, uint64_t size);
+/*
+ * Blocks: makes the file, for records of this version. NULL with errno, and
+ * nothing is left.
+ */
+struct segment *segment_create(const struct crc32c *c, uint32_t version,
+    int dirfd, const char *name, uint64_t size);
 
 /* Blocks: a new nonce, and so no record. 0, or -1 with errno. */
 int segment_begin(struct segment *s);
 
-/* Blocks: `done` of the header, on disk. 0, or -1 with errno. */
-int segment_write_done(struct segment *s, uint64_t done);
+/*
+ * Blocks: the newer of a file's headers that is whole. False: neither is. Any
+ * version; of one above the highest nothing else is known.
+ */
+bool segment_header(const struct crc32c *c, uint32_t highest, int fd,
+    struct record_header *h);
+/* Blocks: its `done`, over the older one, on disk. 0, or -1 with errno. */
+int segment_pass(const struct crc32c *c, int fd, struct record_header *h,
+    uint64_t done);
 
 /* What is to be written next, gathered; the memory stays the caller's. */
 struct segment_part {
-	struct buf *record; /* from record_encode(); sealed here */
+	struct buf *record; /* begun and filled; sealed here */
 	struct span body;
 	uint64_t offset;
 };
@@ -78,6 +88,17 @@ uint64_t segment_next_commit(uint64_t end);
 
 /* The mark of a record that was just written there. Takes file over. */
 unsigned segment_mark(struct segment *s, uint64_t offset, char *file);
+
+/*
+ * Block: a file whose only record begins at RECORD_FIRST, written, without a
+ * sync, and read: 0, or -1 with errno; what r points into, for free(), or NULL
+ * with errno: EBADMSG: damaged, EPROTO: of a version above the highest. size:
+ * of the file. *version_r: what its header says.
+ */
+int segment_write_lone(const struct crc32c *c, uint32_t version, int fd,
+    struct buf *record, struct span body);
+char *segment_read_lone(const struct crc32c *c, uint32_t highest, int fd,
+    uint64_t size, struct record *r, uint32_t *version_r);
 
 /* Closes; the file stays. */
 void segment_free(struct segment **s);

@@ -44,6 +44,9 @@ struct spool_options {
 	const char *hostname;
 };
 
+/* On a thread: such a file, to be read and written, or -1 with errno. */
+int spool_unnamed(int dirfd);
+
 /* Never NULL. */
 struct spool *spool_new(const struct spool_options *o);
 
@@ -66,6 +69,11 @@ void spool_finish(struct spool *s, void (*ready)(void *ctx), void *ctx);
 /* 0, or the errno of the first failed write. */
 int spool_error(const struct spool *s);
 int64_t spool_when(const struct spool *s);
+/*
+ * Octets that what it holds has with CRLF at the end of each line, and of the
+ * last one if that has none. Dots are not doubled.
+ */
+uint64_t spool_wire(const struct spool *s);
 
 /*
  * The content: what the file fd holds between from and filed (fd -1, 0 and 0:

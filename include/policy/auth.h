@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/ipaddr.h"
+#include "io/ask.h"
 #include "io/jobs.h"
 #include "io/loop.h"
 #include "io/shared.h"
@@ -89,8 +90,6 @@ const char *auth_list(const struct auth *a, bool binding);
 
 /* --- one exchange --- */
 
-struct auth_exchange;
-
 enum auth_result {
 	AUTH_CHALLENGE, /* say `data` (334) and come again with the answer */
 	AUTH_YES,       /* `login` is logged in */
@@ -125,17 +124,15 @@ struct auth_channel {
 /*
  * Begins; message is the initial response, ptr NULL when there was none
  * (an empty one is not none). fn is called once per auth_start() and
- * auth_continue(); after anything but a challenge the exchange is over and
- * *x is NULL. A no is late, the more failures there were from this address
- * and for this login: see auth_delay. Two messages of an address are looked
- * at at once, and 16 wait.
+ * auth_continue(), the latter with what the former returned; after anything
+ * but a challenge the exchange is over, and what was returned is gone. A no is
+ * late, the more failures there were from this address and for this login: see
+ * auth_delay. Two messages of an address are looked at at once, and 16 wait.
+ * What is cancelled, either way, counts as a failure if it was begun.
  */
-void auth_start(struct auth *a, struct span mechanism,
+struct ask *auth_start(struct auth *a, struct span mechanism,
     const struct auth_channel *channel, struct span message, auth_fn *fn,
-    void *ctx, struct auth_exchange **x);
-void auth_continue(struct auth_exchange *x, struct span message);
-
-/* Silence; *x is NULL afterwards. What was begun counts as a failure. */
-void auth_cancel(struct auth_exchange **x);
+    void *ctx);
+void auth_continue(struct ask *x, struct span message);
 
 #endif

@@ -10,6 +10,9 @@
 
 #include "proto/smtp_reply.h"
 
+/* An open question to whoever may answer it: somewhat before it is given up. */
+#define DEADLINE_ANSWER_MS 115000
+
 /* From the limits section. */
 struct deadline_config {
 	uint64_t idle;      /* ms between commands, and between octets */

@@ -106,8 +106,10 @@ struct smtp {
 	uint64_t size_max;   /* of this message; smtp_limit_size() */
 	unsigned commands;   /* complete lines and bodies so far */
 	struct span line;    /* the last command; NULL: only its length */
+	const char *verb;    /* its verb, when its octets are gone, or NULL */
 	enum smtp_ask asked; /* what its last question was, if any */
 	size_t reply_at;     /* with SMTP_REFUSED: where in out it begins */
+	bool whole;          /* with SMTP_REFUSED: a message that has come */
 	unsigned quirks;     /* of this message: enum smtp_quirk */
 	enum smtp_foreign foreign; /* what it spoke instead, and was closed */
 

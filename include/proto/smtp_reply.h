@@ -28,4 +28,7 @@ struct smtp_reply {
 void smtp_reply_write(struct buf *out, const struct smtp_reply *r,
     const char *id);
 
+/* The octets of "5.1.1" that s begins with, a word of its own; or 0. */
+size_t smtp_reply_status_len(struct span s);
+
 #endif

@@ -8,8 +8,8 @@
  * postmaster and abuse of this server: of its names, unless they are domains,
  * and of the address the client is connected to (RFC 1123 5.2.17). Targets of
  * aliases are looked up in the same order; a detail is not passed on.
- * Aliases expand to local addresses only, so relaying is impossible by
- * construction.
+ * Aliases expand to local addresses and to destinations, never to addresses
+ * elsewhere, so relaying is impossible by construction.
  */
 #ifndef RCPT_RECIPIENTS_H
 #define RCPT_RECIPIENTS_H
@@ -20,7 +20,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/siphash.h"
-#include "dest/maildir.h"
+#include "dest/destination.h"
 #include "proto/smtp_addr.h"
 
 #define RECIPIENTS_DEPTH_MAX  10
@@ -34,19 +34,32 @@ struct recipients_options {
 	char delimiter;               /* 0: no subaddressing */
 	bool fold;                    /* local parts fold ASCII case */
 	unsigned targets;             /* of a transaction, at most */
+	/*
+	 * What is asked for mail to a remote destination of this text, which
+	 * outlives the tables. NULL, or why there is none. No function: none
+	 * has one.
+	 */
+	const char *(
+	    *route)(void *ctx, const char *text, const struct route **r);
+	void *ctx;
 };
 
 struct recipients *recipients_new(const struct recipients_options *o);
+char recipients_delimiter(const struct recipients *r);
 void recipients_free(struct recipients **r);
 
 /*
- * template: what follows "maildir:" - an absolute path with %d, %u and, in
- * its last component only, %t; made sense of here, once. Every function
- * below that returns a string returns NULL for success or a constant text
- * that says what is wrong and what to write instead.
+ * deliver: a destination for its users, the path of a Maildir with %d, %u and,
+ * in its last component only, %t; made sense of here, once. NULL: no user will
+ * be added. Every function below that returns a string returns NULL for
+ * success or a text, constant or of options.route, that says what is wrong and
+ * what to write instead.
  */
 const char *recipients_add_domain(struct recipients *r, const char *name,
-    const char *template, struct mail_domain **domain_r);
+    const char *deliver, struct mail_domain **domain_r);
+/* One more, before any user is added: each of them gets a copy. */
+const char *recipients_deliver(struct recipients *r, struct mail_domain *d,
+    const char *deliver);
 /*
  * user, and every local part below, as an address writes it: quoted where it
  * must be. Adding a user twice is harmless.
@@ -59,13 +72,20 @@ const char *recipients_add_user(struct recipients *r, struct mail_domain *d,
  */
 const char *recipients_users_from(struct recipients *r, struct mail_domain *d,
     const char *path);
-/* "name: target, target": the line of an alias file as well. */
+/*
+ * "name: target, target": the line of an alias file as well. A target is an
+ * address, or a destination without %.
+ */
 const char *recipients_add_alias(struct recipients *r, struct mail_domain *d,
     const char *line);
+/* One such target more. */
 const char *recipients_catch_all(struct recipients *r, struct mail_domain *d,
-    const char *address);
+    const char *target);
 /* The top-level one, a whole address. */
 const char *recipients_postmaster(struct recipients *r, const char *address);
+/* A remote one that no address of ours leads to: the smarthost's. */
+const char *recipients_remote(struct recipients *r, const char *text,
+    const struct destination **d);
 /* A name of this server; adding it twice is harmless. */
 void recipients_add_host(struct recipients *r, const char *name);
 void recipients_limit_size(struct mail_domain *d, uint64_t octets);
@@ -83,34 +103,49 @@ typedef void recipients_fault_fn(void *ctx, bool warn, const char *domain,
 unsigned recipients_check(const struct recipients *r,
     recipients_fault_fn *fault, void *ctx);
 
-/* Every root, for making and opening: until it returns NULL. */
-struct maildir_root *recipients_root(struct recipients *r, unsigned i);
+/*
+ * A remote destination is given the address whose look-up led to it, in `to`:
+ * of a user its key, with the detail as it was written; behind an alias or a
+ * catch-all the recipient as written, or the target of an alias that fell to
+ * it. Its domain is in lower case.
+ */
+
+/* A Maildir that nobody is given, absolute: one more of those below. */
+const struct destination *recipients_maildir(struct recipients *r,
+    const char *path);
+/* Each destination with a root, to make and open it: until it returns NULL. */
+struct destination *recipients_place(struct recipients *r, unsigned i);
 
 /* Is this a domain of ours, in whatever spelling? NULL if not. */
 const struct mail_domain *recipients_domain(const struct recipients *r,
     const char *name);
+/* Behind d, in the order in which they were added; NULL: the first, the end. */
+const struct mail_domain *recipients_next_domain(const struct recipients *r,
+    const struct mail_domain *d);
 const char *mail_domain_name(const struct mail_domain *d);
 /* 0: no limit of its own. */
 uint64_t mail_domain_size(const struct mail_domain *d);
 
-/* One mailbox that a message goes to. */
+/* One place that a message goes to: a mailbox, if its kind has such. */
 struct target {
-	const struct maildir_root *root;
-	const char *path;    /* below the root; "." is the root itself */
-	const char *address; /* formatted, for Delivered-To */
-	const struct mail_domain *domain;
+	const struct destination *dest;
+	const char *path; /* below its root, "." is the root itself; or NULL */
+	const char *to;   /* the address that its route is given; or NULL */
+	const char *address;              /* formatted, for Delivered-To */
+	const struct mail_domain *domain; /* NULL: relayed */
 	struct target *next;
 	struct target *below[2]; /* the set's own */
 };
 
 /*
- * A set, unique by root and path, in the order in which they were found.
- * Zeroed is empty; all that is in it lives in one arena.
+ * A set, unique by destination and path or to, in the order in which they were
+ * found. Zeroed is empty; all that is in it lives in one arena.
  */
 struct targets {
 	struct target *first, *last;
 	unsigned n;
-	uint64_t size; /* the smallest limit of their domains; 0: none */
+	uint64_t octets; /* of all destinations, paths and addresses */
+	uint64_t size;   /* the smallest limit of their domains; 0: none */
 };
 
 enum rcpt_result {
@@ -119,23 +154,31 @@ enum rcpt_result {
 	RCPT_FOREIGN, /* not our domain: 550 5.7.1 */
 	RCPT_AGAIN,   /* the lookup failed: 451 4.3.0 */
 	RCPT_SHUT,    /* a mailbox cannot take mail, and errno says why */
+	RCPT_LIVE,    /* the file system would have to be asked */
+};
+
+enum rcpt_how {
+	RCPT_LOOK, /* in the tables alone, for the loop: it may be RCPT_LIVE */
+	RCPT_ASK,  /* the file system as well (users-from, %t): on a job */
 };
 
 /*
- * Must this address ask the file system (users-from, %t)? Then on a job.
- * server: the address that the client is connected to, or IP_NONE.
- */
-bool recipients_live(const struct recipients *r, const struct smtp_path *p,
-    const struct ipaddr *server);
-
-/*
- * Resolves p. On RCPT_OK its mailboxes are in *found, which was empty. Arena
- * a gets them and all that was needed on the way: one for this call alone;
+ * Resolves p. server: the address that the client is connected to, or
+ * IP_NONE. On RCPT_OK its mailboxes are in *found, which was empty. Arena a
+ * gets them and all that was needed on the way: one for this call alone;
  * what is to stay is merged.
  */
 enum rcpt_result recipients_resolve(const struct recipients *r,
-    const struct smtp_path *p, const struct ipaddr *server, struct arena *a,
-    struct targets *found);
+    const struct smtp_path *p, const struct ipaddr *server, enum rcpt_how how,
+    struct arena *a, struct targets *found);
+
+/*
+ * What t, one of *s, must take and does not: the targets of the top-level
+ * postmaster are put in its place. False, and nothing has changed: it is one of
+ * them, or there are none that the tables alone are sure of.
+ */
+bool recipients_instead(const struct recipients *r, struct targets *s,
+    const struct target *t, struct arena *a);
 
 /*
  * May this login say that it is `from`? Yes for its own address (the login,
@@ -152,5 +195,13 @@ bool recipients_owns(const struct recipients *r, const char *login,
  */
 bool targets_merge(const struct recipients *r, struct targets **s,
     const struct targets *from, struct arena *a);
+
+/*
+ * Adds an address elsewhere, which the smarthost is given: the one way to a
+ * target without a domain. Who may, others know.
+ */
+void targets_add_relayed(const struct recipients *r, struct targets *s,
+    const struct destination *smarthost, const struct smtp_path *p,
+    struct arena *a);
 
 #endif

@@ -14,7 +14,7 @@
 #include "io/shared.h"
 #include "io/stream.h"
 #include "policy/auth.h"
-#include "policy/limits.h"
+#include "policy/policy.h"
 
 struct session;
 
@@ -27,10 +27,10 @@ struct sessions {
 	struct stream_pool *pool;
 	struct deliver *deliver;
 	struct auth *auth; /* NULL: nobody can log in */
+	struct policy policy;
 	struct shared *shared;
-	struct limits limits;
+	unsigned slot;  /* in it */
 	struct buf out; /* the replies of the session that runs */
-	const struct auth_outcome *refused; /* of its AUTH, for the log */
 	struct session *list;
 	struct loop_event *quiet; /* behind refusals that have no line */
 	unsigned count;
@@ -45,16 +45,6 @@ struct sessions {
 /* Takes fd over; greets or refuses. which: index of the listen block. */
 void sessions_accept(struct sessions *all, unsigned which, int fd,
     const struct ipaddr *client, uint16_t port);
-
-/*
- * Whether this client's refusal is to be logged, and with how many before it
- * that were not. Those that nobody comes behind get a line of their own.
- */
-bool sessions_may_log(struct sessions *all, const struct ipaddr *client,
-    uint64_t *left_out);
-
-/* For one session's id. */
-uint32_t sessions_random(struct sessions *all);
 
 /* 421 to the next MAIL, or after 5 s idle. */
 void sessions_drain(struct sessions *all);

@@ -62,6 +62,14 @@ ascii_fold(char *s, size_t n)
 		s[i] = ascii_lower(s[i]);
 }
 
+void
+ascii_mask(char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (s[i] < ' ' || s[i] > '~')
+			s[i] = '?';
+}
+
 int
 ascii_equal(struct span a, struct span b)
 {

@@ -96,6 +96,19 @@ buf_append_str(struct buf *b, const char *s)
 }
 
 void
+buf_append_uint(struct buf *b, uint64_t n, unsigned width)
+{
+	char digits[20];
+	unsigned len = 0;
+
+	while (n || len < width || !len) {
+		digits[sizeof(digits) - ++len] = (char)('0' + n % 10);
+		n /= 10;
+	}
+	buf_append(b, digits + sizeof(digits) - len, len);
+}
+
+void
 buf_printf(struct buf *b, const char *fmt, ...)
 {
 	va_list ap, again;

@@ -38,11 +38,7 @@ ipaddr_v6(const uint8_t bytes[16])
 struct ipaddr
 ipaddr_client_net(const struct ipaddr *a)
 {
-	struct ipaddr net = *a;
-
-	if (a->family == IP_V6)
-		memset(net.bytes + 8, 0, 8);
-	return net;
+	return a->family == IP_V6 ? ipnet_of(a, 64).addr : *a;
 }
 
 /* A decimal number without leading zeros. */
@@ -182,6 +178,35 @@ ipaddr_parse(struct span s, struct ipaddr *r)
 	return 0;
 }
 
+int
+ipaddr_cut_port(struct span *s, uint16_t *port)
+{
+	const char *end = s->ptr + s->len;
+	const char *colon = s->len ? memrchr(s->ptr, ':', s->len) : NULL;
+	uint64_t n;
+
+	*port = 0;
+	if (s->len && s->ptr[0] == '[') {
+		const char *close = memchr(s->ptr, ']', s->len);
+
+		if (!close || (close + 1 != end && close + 1 != colon))
+			return -1;
+		*s = (struct span){s->ptr + 1, (size_t)(close - s->ptr - 1)};
+		if (close + 1 == end)
+			return 0;
+	} else if (!colon || memchr(s->ptr, ':', (size_t)(colon - s->ptr))) {
+		return 0;
+	} else {
+		s->len = (size_t)(colon - s->ptr);
+	}
+	if (ascii_parse_u64((struct span){colon + 1, (size_t)(end - colon - 1)},
+		65535, &n) < 0 ||
+	    !n)
+		return -1;
+	*port = (uint16_t)n;
+	return 0;
+}
+
 /* The longest run of zero groups, the first of equals; *len 0: none. */
 static int
 find_run(const uint8_t *b, int *len)
@@ -224,6 +249,27 @@ format_v6(const uint8_t *b, char out[IPADDR_STRLEN])
 	out[at] = '\0';
 }
 
+static char *
+put_octet(char *out, unsigned n)
+{
+	if (n >= 100)
+		*out++ = (char)('0' + n / 100);
+	if (n >= 10)
+		*out++ = (char)('0' + n / 10 % 10);
+	*out++ = (char)('0' + n % 10);
+	return out;
+}
+
+/* Some are in each message and each line of the log: no printf. */
+static void
+format_v4(const uint8_t *b, char *out)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		out = put_octet(out, b[i]);
+		*out++ = i < 3 ? '.' : '\0';
+	}
+}
+
 const char *
 ipaddr_format(const struct ipaddr *a, char out[IPADDR_STRLEN])
 {
@@ -231,8 +277,7 @@ ipaddr_format(const struct ipaddr *a, char out[IPADDR_STRLEN])
 
 	out[0] = '\0';
 	if (a->family == IP_V4)
-		snprintf(out, IPADDR_STRLEN, "%u.%u.%u.%u", b[0], b[1], b[2],
-		    b[3]);
+		format_v4(b, out);
 	else if (a->family == IP_V6)
 		format_v6(b, out);
 	return out;
@@ -254,18 +299,25 @@ bits_equal(const uint8_t *a, const uint8_t *b, unsigned n)
 	return !(n % 8) || (a[n / 8] ^ b[n / 8]) >> (8 - n % 8) == 0;
 }
 
+struct ipnet
+ipnet_of(const struct ipaddr *a, unsigned prefix)
+{
+	struct ipnet n = {*a, (uint8_t)prefix};
+	unsigned whole = (prefix + 7) / 8;
+
+	if (prefix % 8)
+		n.addr.bytes[prefix / 8] &= (uint8_t)(0xff00 >> (prefix % 8));
+	memset(n.addr.bytes + whole, 0, sizeof(n.addr.bytes) - whole);
+	return n;
+}
+
 /* Is nothing set behind the prefix? */
 static int
 host_bits_clear(const struct ipnet *n)
 {
-	struct ipaddr masked = n->addr;
-	unsigned bits = n->prefix;
+	struct ipnet masked = ipnet_of(&n->addr, n->prefix);
 
-	if (bits % 8)
-		masked.bytes[bits / 8] &= (uint8_t)(0xff00 >> (bits % 8));
-	for (unsigned i = (bits + 7) / 8; i < sizeof(masked.bytes); i++)
-		masked.bytes[i] = 0;
-	return ipaddr_equal(&masked, &n->addr);
+	return ipaddr_equal(&masked.addr, &n->addr);
 }
 
 int
@@ -309,4 +361,29 @@ ipnet_format(const struct ipnet *n, char out[IPADDR_STRLEN + 4])
 	snprintf(out, IPADDR_STRLEN + 4, "%s/%u", ipaddr_format(&n->addr, text),
 	    n->prefix);
 	return out;
+}
+
+int
+ipaddr_is_private(const struct ipaddr *a)
+{
+	static const char *const nets[] = {"0.0.0.0", "10.0.0.0/8",
+	    "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+	    "192.168.0.0/16", "::", "::1", "fc00::/7", "fe80::/10"};
+	struct ipnet net;
+
+	for (size_t i = 0; i < sizeof(nets) / sizeof(nets[0]); i++)
+		if (ipnet_parse(span_str(nets[i]), &net) == 0 &&
+		    ipnet_contains(&net, a))
+			return 1;
+	return 0;
+}
+
+int
+ipaddr_is_loopback(const struct ipaddr *a)
+{
+	static const uint8_t v6[16] = {[15] = 1};
+
+	return a->family == IP_V4
+		   ? a->bytes[0] == 127
+		   : a->family == IP_V6 && !memcmp(a->bytes, v6, sizeof(v6));
 }

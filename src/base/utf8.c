@@ -43,6 +43,19 @@ length(struct span s)
 	return n;
 }
 
+size_t
+utf8_decode(struct span s, uint32_t *r)
+{
+	size_t n = s.len ? length(s) : 0;
+
+	if (!n)
+		return 0;
+	*r = (unsigned char)s.ptr[0] & (n > 1 ? 0xffu >> (n + 1) : 0x7f);
+	for (size_t k = 1; k < n; k++)
+		*r = *r << 6 | ((unsigned char)s.ptr[k] & 0x3f);
+	return n;
+}
+
 int
 utf8_valid(struct span s)
 {
@@ -70,14 +83,11 @@ static const struct range {
 size_t
 utf8_char(struct span s)
 {
-	size_t n = s.len ? length(s) : 0;
 	uint32_t c;
+	size_t n = utf8_decode(s, &c);
 
 	if (n < 2)
 		return 0;
-	c = (unsigned char)s.ptr[0] & (0xffu >> (n + 1));
-	for (size_t k = 1; k < n; k++)
-		c = c << 6 | ((unsigned char)s.ptr[k] & 0x3f);
 	for (size_t i = 0; i < sizeof(steering) / sizeof(steering[0]); i++)
 		if (c >= steering[i].first && c <= steering[i].last)
 			return 0;

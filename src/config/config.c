@@ -8,11 +8,16 @@
 #include "config/config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "config/tree.h"
+#include "base/mem.h"
+#include "config/file.h"
+#include "config/parse.h"
+#include "config/section_route.h"
 #include "io/tls.h"
 
 /* For trying it out: loopback only, and any user of localhost has mail. */
@@ -34,10 +39,8 @@ static const char builtin[] =
 static struct config_all *
 new_config(const char *path)
 {
-	struct config_all *all = calloc(1, sizeof(*all));
+	struct config_all *all = mem_new(sizeof(*all));
 
-	if (!all)
-		abort();
 	all->blocks_end = &all->blocks;
 	all->builtin = strcmp(path, CONFIG_BUILTIN) == 0;
 	all->pub.file = arena_dup(&all->arena, span_str(path));
@@ -48,6 +51,7 @@ static void
 free_config(struct config_all *all)
 {
 	recipients_free(&all->pub.deliver.recipients);
+	config_routes_free(all);
 	tls_free(&all->pub.tls);
 	auth_users_free(&all->pub.auth.users);
 	senders_free(&all->pub.senders);
@@ -73,23 +77,34 @@ read_builtin(struct config_all *all, struct config_faults *f, struct buf *text)
 static int
 read_file(struct config_all *all, struct config_faults *f, struct buf *text)
 {
-	if (config_read(all->pub.file, text) == 0)
+	if (config_read(all, all->pub.file, text) == 0)
 		return 0;
 	config_error(f, all->pub.file, 0,
 	    "cannot be read: %s; name another file with -f, or try "
 	    "-f " CONFIG_BUILTIN,
-	    strerror(errno));
+	    config_read_why());
 	return -1;
 }
 
-static void
-load(struct config_all *all, struct config_faults *f, struct buf *text,
-    const struct config *old)
+/* Whatever is wrong with it. *missing: it cannot be read. */
+static struct config_all *
+load(const char *path, const struct config *old, struct config_faults *f,
+    bool *missing)
 {
-	buf_append(text, "", 1);
-	config_parse(all, f, all->pub.file, text->data, text->len - 1);
-	config_build(all, f, old);
-	config_build_domains(all, f);
+	struct config_all *all = new_config(path);
+	struct buf text = {0};
+
+	*missing = (all->builtin ? read_builtin(all, f, &text)
+				 : read_file(all, f, &text)) < 0;
+	all->old = old;
+	if (!*missing) {
+		buf_append(&text, "", 1);
+		config_parse(all, f, all->pub.file, text.data, text.len - 1);
+		config_build(all, f);
+	}
+	all->old = NULL;
+	buf_free(&text);
+	return all;
 }
 
 enum config_status
@@ -97,22 +112,40 @@ config_load(const char *path, const struct config *old, config_fault_fn *fault,
     void *ctx, struct config **r)
 {
 	struct config_faults f = {.fn = fault, .ctx = ctx, .main = path};
-	struct config_all *all = new_config(path);
-	struct buf text = {0};
-	int missing = all->builtin ? read_builtin(all, &f, &text)
-				   : read_file(all, &f, &text);
+	bool missing;
+	struct config_all *all = load(path, old, &f, &missing);
+	enum config_status status = config_faults_show(&f);
 
-	*r = NULL;
-	if (!missing)
-		load(all, &f, &text, old);
-	buf_free(&text);
-	config_faults_show(&f);
-	if (missing || f.errors) {
+	*r = status == CONFIG_ERRORS ? NULL : &all->pub;
+	if (!*r)
 		free_config(all);
-		return missing ? CONFIG_MISSING : CONFIG_ERRORS;
-	}
-	*r = &all->pub;
-	return f.warnings ? CONFIG_WARNINGS : CONFIG_OK;
+	return missing ? CONFIG_MISSING : status;
+}
+
+static void
+ignore_fault(void *ctx, bool warn, const char *file, unsigned line,
+    const char *text)
+{
+	(void)ctx;
+	(void)warn;
+	(void)file;
+	(void)line;
+	(void)text;
+}
+
+struct config *
+config_glance(const char *path, config_fault_fn *fault, void *ctx)
+{
+	struct config_faults f = {.ctx = ctx, .main = path};
+	bool missing;
+	struct config_all *all = load(path, NULL, &f, &missing);
+
+	f.fn = missing ? fault : ignore_fault;
+	config_faults_show(&f);
+	if (!missing)
+		return &all->pub;
+	free_config(all);
+	return NULL;
 }
 
 void
@@ -164,12 +197,19 @@ config_keep(struct config *c, const struct config *old, config_fault_fn *fault,
 	c->spool_volatile = old->spool_volatile; /* it was said of this one */
 }
 
-bool
-config_normalize(const struct config *c, const struct ipaddr *client)
+enum config_status
+config_check(struct config *c, config_fault_fn *fault, void *ctx)
 {
-	for (unsigned i = 0; i < c->nclients; i++) {
-		if (ipnet_contains(&c->clients[i].net, client))
-			return c->clients[i].normalize;
+	struct config_all *all = (struct config_all *)c;
+	struct config_faults f = {.fn = fault, .ctx = ctx, .main = c->file};
+	struct stat st;
+
+	for (unsigned i = 0; config_sections[i]; i++) {
+		if (config_sections[i]->machine)
+			config_sections[i]->machine(all, &f);
 	}
-	return false;
+	if (stat(c->file, &st) == 0 && st.st_mode & (S_IWGRP | S_IWOTH))
+		config_warn(&f, c->file, 0,
+		    "others can write this file: chmod go-w");
+	return config_faults_show(&f);
 }

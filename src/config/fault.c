@@ -1,13 +1,17 @@
 /*
- * config_fault: faults are found by stage, file after file and key after
- * key, but shown in the order of the lines that somebody has to mend.
+ * fault: they are found by stage, file after file and key after key, and
+ * sorted at the end.
  */
+#include "config/fault.h"
+
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/ascii.h"
 #include "base/utf8.h"
+#include "config/format.h"
 #include "config/tree.h"
 
 struct config_fault {
@@ -82,6 +86,20 @@ config_warn(struct config_faults *f, const char *file, unsigned line,
 	va_end(ap);
 }
 
+void
+config_fault_item(struct config_faults *f, const char *key,
+    const struct config_item *item, const char *why)
+{
+	struct buf text = {0};
+
+	if (!why)
+		return;
+	config_public(item->text, &text);
+	config_error(f, item->file, item->line, "%s \"%.*s\": %s", key,
+	    (int)(text.len < 80 ? text.len : 80), text.data, why);
+	buf_free(&text);
+}
+
 /* The main file first, then each other one; by line, then as found. */
 static int
 compare(const void *pa, const void *pb)
@@ -96,7 +114,7 @@ compare(const void *pa, const void *pb)
 	return r ? r : (a->serial > b->serial) - (a->serial < b->serial);
 }
 
-void
+enum config_status
 config_faults_show(struct config_faults *f)
 {
 	unsigned n = f->errors + f->warnings;
@@ -110,4 +128,7 @@ config_faults_show(struct config_faults *f)
 	}
 	free(f->list);
 	arena_reset(&f->arena);
+	return f->errors     ? CONFIG_ERRORS
+	       : f->warnings ? CONFIG_WARNINGS
+			     : CONFIG_OK;
 }

@@ -1,11 +1,13 @@
 /*
- * config_format: values into text that reads back as the same value, one
- * function for each type that the table knows.
+ * format: values into text that reads back as the same value, one function
+ * for each type that a row may have.
  */
+#include "config/format.h"
+
 #include <string.h>
 
 #include "base/ascii.h"
-#include "config/keys.h"
+#include "config/value.h"
 
 static bool
 format_text(const struct config_key *k, const void *object, struct buf *out)
@@ -39,8 +41,11 @@ format_bool(const struct config_key *k, const void *object, struct buf *out)
 static bool
 format_word(const struct config_key *k, const void *object, struct buf *out)
 {
-	buf_append_str(out, k->words[*(const unsigned *)object]);
-	return true;
+	const char *word = k->words[*(const unsigned *)object];
+
+	if (word)
+		buf_append_str(out, word);
+	return word != NULL;
 }
 
 static bool
@@ -84,12 +89,24 @@ format_duration(const struct config_key *k, const void *object, struct buf *out)
 	return true;
 }
 
+static bool
+format_rate(const struct config_key *k, const void *object, struct buf *out)
+{
+	const struct rate *r = object;
+	const struct config_unit *u = config_units;
+
+	(void)k;
+	while (r->count && u->ms != r->unit)
+		u++;
+	buf_printf(out, r->count ? "%u/%c" : "%u", r->count, u->name);
+	return true;
+}
+
 static bool (*const formats[])(const struct config_key *, const void *,
     struct buf *) = {
     [KEY_TEXT] = format_text,
     [KEY_HOST] = format_text,
     [KEY_PATH] = format_text,
-    [KEY_DELIVER] = format_text,
     [KEY_ADDRESS] = format_text,
     [KEY_CHAR] = format_char,
     [KEY_BOOL] = format_bool,
@@ -98,6 +115,7 @@ static bool (*const formats[])(const struct config_key *, const void *,
     [KEY_PERCENT] = format_percent,
     [KEY_SIZE] = format_size,
     [KEY_DURATION] = format_duration,
+    [KEY_RATE] = format_rate,
 };
 
 bool
@@ -105,6 +123,42 @@ config_value_format(const struct config_key *k, const void *data,
     struct buf *out)
 {
 	return formats[k->type](k, (const char *)data + k->offset, out);
+}
+
+static void
+public_url(struct span *s, struct buf *out)
+{
+	struct span host = *s;
+	size_t end = strcspn(s->ptr, "?,"), at;
+
+	host.len = strcspn(s->ptr, "/?,");
+	at = host.len;
+	while (at && host.ptr[at - 1] != '@')
+		at--;
+	if (at) {
+		buf_append_str(out, "...@");
+		span_skip(s, at);
+		end -= at;
+	}
+	buf_append(out, s->ptr, end);
+	span_skip(s, end);
+	span_skip(s, strcspn(s->ptr, ","));
+}
+
+void
+config_public(const char *text, struct buf *out)
+{
+	struct span s = span_str(text);
+	const char *slashes;
+
+	while ((slashes = strstr(s.ptr, "://"))) {
+		size_t n = (size_t)(slashes + 3 - s.ptr);
+
+		buf_append(out, s.ptr, n);
+		span_skip(&s, n);
+		public_url(&s, out);
+	}
+	buf_append_span(out, s);
 }
 
 void

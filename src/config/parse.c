@@ -1,5 +1,5 @@
 /*
- * config_parse: libconfuse, bound to the table.
+ * parse: libconfuse, bound to the table.
  *
  * Every key is a string for libconfuse, and every value is recorded as it
  * comes, with its line: libconfuse itself keeps neither lines nor what a
@@ -8,16 +8,19 @@
  * a hidden first option with a default, which is parsed, and so calls us,
  * when the block is opened.
  */
+#include "config/parse.h"
+
 #include <assert.h>
 #include <confuse.h>
-#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/ascii.h"
 #include "base/utf8.h"
-#include "config/tree.h"
+#include "config/file.h"
+#include "config/scan.h"
+#include "config/section.h"
 
 #define INCLUDE_DEPTH 10
 
@@ -111,7 +114,7 @@ on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 	struct config_block *b = cfg == p->root ? p->all->top : p->block;
 	const struct config_key *k =
 	    config_key_find(b->section, span_str(opt->name));
-	struct config_list *l = config_block_list(b, k);
+	struct config_list *l = &b->values[k - b->section->keys];
 	unsigned line = (unsigned)cfg->line;
 
 	if (is_repeated(k, l, opt))
@@ -217,10 +220,10 @@ include(struct parser *p, unsigned line, const char *name)
 		    "include is nested more than %d deep: does \"%s\" include "
 		    "itself?",
 		    INCLUDE_DEPTH, path);
-	} else if (config_read(path, &text) < 0) {
+	} else if (config_read(p->all, path, &text) < 0) {
 		p->failed = true;
 		config_error(p->faults, p->file, line,
-		    "cannot include \"%s\": %s", path, strerror(errno));
+		    "cannot include \"%s\": %s", path, config_read_why());
 	} else {
 		buf_append(&text, "", 1);
 		p->depth++;
@@ -273,16 +276,17 @@ block_options(struct parser *p, const struct config_section *s)
 static cfg_opt_t *
 top_options(struct parser *p)
 {
-	const struct config_section *top = &config_sections[SECTION_TOP];
-	cfg_opt_t *opts = arena_alloc(&p->all->arena,
-	    (top->nkeys + SECTIONS + 1) * sizeof(*opts));
-	cfg_opt_t *o = opts;
+	const struct config_section *top = config_sections[0], *s;
+	unsigned n = 1;
+	cfg_opt_t *opts, *o;
 
+	while (config_sections[n])
+		n++;
+	o = opts =
+	    arena_alloc(&p->all->arena, (top->nkeys + n + 1) * sizeof(*opts));
 	for (unsigned i = 0; i < top->nkeys; i++)
 		*o++ = value_option(p, &top->keys[i]);
-	for (unsigned i = SECTION_TOP + 1; i < SECTIONS; i++) {
-		const struct config_section *s = &config_sections[i];
-
+	for (unsigned i = 1; (s = config_sections[i]); i++) {
 		*o++ = (cfg_opt_t){.name = s->name,
 		    .type = CFGT_SEC,
 		    .flags = CFGF_MULTI | (s->title ? CFGF_TITLE : CFGF_NONE),
@@ -300,8 +304,7 @@ config_parse(struct config_all *all, struct config_faults *f, const char *file,
 {
 	struct parser p = {.all = all, .faults = f};
 
-	all->top =
-	    config_block_add(all, &config_sections[SECTION_TOP], NULL, file, 1);
+	all->top = config_block_add(all, &section_top, NULL, file, 1);
 	p.root = cfg_init(top_options(&p), CFGF_NONE);
 	if (!p.root)
 		abort();

@@ -1,11 +1,12 @@
 /*
- * config_print: the effective configuration, in the syntax of the file:
- * what it prints can be read again and gives the same. Keys that are not set
- * and have no default are comments.
+ * print: the effective configuration, in the syntax of the file:
+ * what it prints can be read again and gives the same, but for queries of URLs,
+ * which may be secrets. Keys that are not set and have no default are comments.
  */
-#include <stdio.h>
+#include "config/print.h"
 
-#include "config/tree.h"
+#include "config/format.h"
+#include "config/section.h"
 
 #define LIST_SHORT 3 /* more elements take a line each */
 
@@ -25,7 +26,7 @@ print_list(const struct printer *p, const struct config_key *k,
     const struct config_list *l)
 {
 	bool brief = l->n <= LIST_SHORT;
-	struct buf text = {0};
+	struct buf text = {0}, item = {0};
 
 	if (!l->n) {
 		fprintf(p->f, "%s# %s = { }\n", p->indent, k->name);
@@ -36,11 +37,15 @@ print_list(const struct printer *p, const struct config_key *k,
 			buf_append_str(&text, i ? ", " : " ");
 		else
 			buf_printf(&text, "%s\n%s\t", i ? "," : "", p->indent);
-		config_quote(l->items[i].text, &text);
+		item.len = 0;
+		config_public(l->items[i].text, &item);
+		buf_append(&item, "", 1);
+		config_quote(item.data, &text);
 	}
 	fprintf(p->f, "%s%s = {%.*s%s}\n", p->indent, k->name, (int)text.len,
 	    text.data, brief ? " " : "\n");
 	buf_free(&text);
+	buf_free(&item);
 }
 
 static void
@@ -99,13 +104,30 @@ config_print(const struct config *c, FILE *f)
 }
 
 void
+config_print_fault(void *f, bool warn, const char *file, unsigned line,
+    const char *text)
+{
+	fputs(file, f);
+	if (line)
+		fprintf(f, ":%u", line);
+	fprintf(f, ": %s: %s\n", warn ? "warning" : "error", text);
+}
+
+void
+config_print_error(void *f, bool warn, const char *file, unsigned line,
+    const char *text)
+{
+	if (!warn)
+		config_print_fault(f, warn, file, line, text);
+}
+
+void
 config_print_keys(FILE *f)
 {
 	static const char *const types[] = {
 	    [KEY_TEXT] = "text",
 	    [KEY_HOST] = "hostname",
 	    [KEY_PATH] = "path",
-	    [KEY_DELIVER] = "destination",
 	    [KEY_ADDRESS] = "address",
 	    [KEY_CHAR] = "character",
 	    [KEY_BOOL] = "boolean",
@@ -114,18 +136,18 @@ config_print_keys(FILE *f)
 	    [KEY_PERCENT] = "percent",
 	    [KEY_SIZE] = "size",
 	    [KEY_DURATION] = "duration",
+	    [KEY_RATE] = "rate",
 	    [KEY_LIST] = "list",
 	};
 
-	for (unsigned i = 0; i < SECTIONS; i++) {
-		const struct config_section *s = &config_sections[i];
+	for (unsigned i = 0; config_sections[i]; i++) {
+		const struct config_section *s = config_sections[i];
 
-		for (unsigned k = 0; k < s->nkeys; k++) {
-			const struct config_key *key = &s->keys[k];
+		for (unsigned n = 0; n < s->nkeys; n++) {
+			const struct config_key *k = &s->keys[n];
 
-			fprintf(f, "%s\t%s\t%s\t%s\t%s\n", s->name, key->name,
-			    types[key->type], key->def ? key->def : "-",
-			    key->help);
+			fprintf(f, "%s\t%s\t%s\t%s\t%s\n", s->name, k->name,
+			    types[k->type], k->def ? k->def : "-", k->help);
 		}
 	}
 }

@@ -1,5 +1,5 @@
 /*
- * config_scan: a first look at a file, for what libconfuse gets wrong.
+ * scan: a first look at a file, for what libconfuse gets wrong.
  *
  * A quote or a block that is never closed would be blamed on some later
  * token or not at all; a comment makes its line numbers drift; * and + that
@@ -9,11 +9,13 @@
  * here, the rest is refused, and every unknown key is reported. Values are
  * left to libconfuse.
  */
+#include "config/scan.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/ascii.h"
-#include "config/scan.h"
+#include "config/shape.h"
 
 /* The octet n places further on; 0 at the end. */
 static char
@@ -282,7 +284,7 @@ config_scan(struct config_faults *f, const char *file, char *text, size_t len)
 	    .text = text,
 	    .len = len,
 	    .line = 1,
-	    .section = &config_sections[SECTION_TOP]};
+	    .section = &section_top};
 
 	if (!is_text(&s))
 		return SCAN_BAD;

@@ -1,11 +1,13 @@
 /*
- * config_shape: which words are keys and which braces are blocks, so that
+ * shape: which words are keys and which braces are blocks, so that
  * what is unknown is reported by name and what is never closed by the line
  * in which it begins. Knows nothing of values.
  */
+#include "config/shape.h"
+
 #include <string.h>
 
-#include "config/scan.h"
+#include "config/suggest.h"
 
 /* What belongs between parentheses is one word and nothing else. */
 static void
@@ -55,7 +57,7 @@ check_key(struct scan *s)
 	if (!s->word.ptr || !s->section || config_key_find(s->section, s->word))
 		return;
 	begin_unknown(s, s->word);
-	config_key_unknown(s->section, s->word, false, why);
+	config_suggest(s->section, s->word, false, why);
 	config_error(s->faults, s->file, s->line, "unknown key \"%.*s\": %s",
 	    (int)(s->word.len > 40 ? 40 : s->word.len), s->word.ptr, why);
 }
@@ -76,7 +78,7 @@ open_block(struct scan *s)
 	if (s->section || !name.ptr)
 		return;
 	begin_unknown(s, name);
-	config_key_unknown(&config_sections[SECTION_TOP], name, true, why);
+	config_suggest(&section_top, name, true, why);
 	config_error(s->faults, s->file, s->line, "unknown block \"%.*s\": %s",
 	    (int)(name.len > 40 ? 40 : name.len), name.ptr, why);
 }
@@ -119,7 +121,7 @@ shape_close(struct scan *s)
 		s->list = 0;
 	} else if (s->block) {
 		s->block = 0;
-		s->section = &config_sections[SECTION_TOP];
+		s->section = &section_top;
 	} else {
 		SCAN_FAULT(s, s->line, "this } closes nothing");
 	}

@@ -1,17 +1,15 @@
 /*
- * config_suggest: what somebody meant who wrote a key or a block that does
+ * suggest: what somebody meant who wrote a key or a block that does
  * not exist: a typing error, the wrong block, or a later version's key.
  */
-#include "config/keys.h"
+#include "config/suggest.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define RESEMBLE_MAX 32 /* longer ones resemble nothing */
-
 /* Named in the design, not yet known to this version. */
 static const char *const coming[] = {"access", "dnsbl", "greylist", "metrics",
-    "milter", "proxy", "redis", "route", "sandbox", "trust"};
+    "milter", "proxy", "redis", "sandbox", "trust"};
 
 static unsigned
 min3(unsigned a, unsigned b, unsigned c)
@@ -25,10 +23,10 @@ min3(unsigned a, unsigned b, unsigned c)
 static unsigned
 distance(struct span a, struct span b)
 {
-	unsigned row[RESEMBLE_MAX + 1] = {0};
+	unsigned row[CONFIG_RESEMBLE_MAX + 1] = {0};
 
-	if (a.len > RESEMBLE_MAX || b.len > RESEMBLE_MAX)
-		return RESEMBLE_MAX;
+	if (a.len > CONFIG_RESEMBLE_MAX || b.len > CONFIG_RESEMBLE_MAX)
+		return CONFIG_RESEMBLE_MAX;
 	for (unsigned j = 0; j <= b.len; j++)
 		row[j] = j;
 	for (unsigned i = 1; i <= a.len; i++) {
@@ -48,8 +46,8 @@ distance(struct span a, struct span b)
 }
 
 /* One error in three letters is still a typing error. */
-static bool
-resembles(struct span name, const char *known, unsigned *best)
+bool
+config_resembles(struct span name, const char *known, unsigned *best)
 {
 	unsigned d = distance(name, span_str(known));
 
@@ -63,10 +61,10 @@ static const char *
 nearest_key(const struct config_section *s, struct span name)
 {
 	const char *found = NULL;
-	unsigned best = RESEMBLE_MAX;
+	unsigned best = CONFIG_RESEMBLE_MAX;
 
 	for (unsigned i = 0; i < s->nkeys; i++) {
-		if (resembles(name, s->keys[i].name, &best))
+		if (config_resembles(name, s->keys[i].name, &best))
 			found = s->keys[i].name;
 	}
 	return found;
@@ -76,11 +74,11 @@ static const char *
 nearest_section(struct span name)
 {
 	const char *found = NULL;
-	unsigned best = RESEMBLE_MAX;
+	unsigned best = CONFIG_RESEMBLE_MAX;
 
-	for (unsigned i = SECTION_TOP + 1; i < SECTIONS; i++) {
-		if (resembles(name, config_sections[i].name, &best))
-			found = config_sections[i].name;
+	for (unsigned i = 1; config_sections[i]; i++) {
+		if (config_resembles(name, config_sections[i]->name, &best))
+			found = config_sections[i]->name;
 	}
 	return found;
 }
@@ -89,11 +87,11 @@ nearest_section(struct span name)
 static const struct config_section *
 elsewhere(struct span name)
 {
-	for (unsigned i = 0; i < SECTIONS; i++) {
-		if (config_key_find(&config_sections[i], name))
-			return &config_sections[i];
-	}
-	return NULL;
+	const struct config_section *const *s = config_sections;
+
+	while (*s && !config_key_find(*s, name))
+		s++;
+	return *s;
 }
 
 static bool
@@ -118,9 +116,9 @@ static void
 list_sections(struct buf *out)
 {
 	buf_append_str(out, "there are:");
-	for (unsigned i = SECTION_TOP + 1; i < SECTIONS; i++) {
-		buf_printf(out, "%s %s", i > SECTION_TOP + 1 ? "," : "",
-		    config_sections[i].name);
+	for (unsigned i = 1; config_sections[i]; i++) {
+		buf_printf(out, "%s %s", i > 1 ? "," : "",
+		    config_sections[i]->name);
 	}
 }
 
@@ -131,7 +129,7 @@ explain_block(struct span name, struct buf *out)
 
 	if (near)
 		buf_printf(out, "did you mean \"%s\"?", near);
-	else if (config_key_find(&config_sections[SECTION_TOP], name))
+	else if (config_key_find(&section_top, name))
 		buf_append_str(out, "it is a key: write = and its value");
 	else
 		list_sections(out);
@@ -143,20 +141,20 @@ explain_key(const struct config_section *s, struct span name, struct buf *out)
 	const struct config_section *other = elsewhere(name);
 	const char *near = nearest_key(s, name);
 
-	if (other == &config_sections[SECTION_TOP])
+	if (config_section_find(name))
+		buf_append_str(out, "it is a block: write it with { }");
+	else if (other == &section_top)
 		buf_append_str(out, "it stands outside of any block");
 	else if (other)
 		buf_printf(out, "it belongs into a %s block", other->name);
 	else if (near)
 		buf_printf(out, "did you mean \"%s\"?", near);
-	else if (config_section_find(name))
-		buf_append_str(out, "it is a block: write it with { }");
 	else
 		list_keys(s, out);
 }
 
 void
-config_key_unknown(const struct config_section *s, struct span name, bool block,
+config_suggest(const struct config_section *s, struct span name, bool block,
     char why[CONFIG_WHY_MAX])
 {
 	struct buf text = {0};

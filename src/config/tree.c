@@ -1,14 +1,11 @@
 /*
- * config_tree: blocks and lists, and the reading of whole files.
+ * tree: blocks and lists. Knows nothing of what they mean.
  */
 #include "config/tree.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
-#define READ_STEP 65536
+#include "config/section.h"
 
 struct config_block *
 config_block_add(struct config_all *all, const struct config_section *s,
@@ -27,17 +24,37 @@ config_block_add(struct config_all *all, const struct config_section *s,
 	return b;
 }
 
-struct config_list *
-config_block_list(struct config_block *b, const struct config_key *k)
+static struct config_block *
+of_section(struct config_block *b, const struct config_section *s)
 {
-	return &b->values[k - b->section->keys];
+	while (b && b->section != s)
+		b = b->next;
+	return b;
+}
+
+struct config_block *
+config_block_first(const struct config_all *all, const struct config_section *s)
+{
+	return of_section(all->blocks, s);
+}
+
+struct config_block *
+config_block_next(const struct config_block *b)
+{
+	return of_section(b->next, b->section);
+}
+
+struct config_list *
+config_values(const struct config_block *b, const char *key)
+{
+	return &b->values[config_key_find(b->section, span_str(key)) -
+			  b->section->keys];
 }
 
 struct config_item
 config_where(const struct config_block *b, const char *key)
 {
-	const struct config_key *k = config_key_find(b->section, span_str(key));
-	const struct config_list *l = &b->values[k - b->section->keys];
+	const struct config_list *l = config_values(b, key);
 
 	if (l->n)
 		return l->items[0];
@@ -47,66 +64,23 @@ config_where(const struct config_block *b, const char *key)
 void
 config_list_add(struct arena *a, struct config_list *l, struct config_item item)
 {
-	if (l->n == l->cap) {
-		unsigned cap = l->cap ? 2 * l->cap : 4;
-		struct config_item *items =
-		    arena_alloc(a, cap * sizeof(*items));
+	l->items = config_array_add(a, l->items, &l->n, &item, sizeof(item));
+}
 
-		if (l->n)
-			memcpy(items, l->items, l->n * sizeof(*items));
-		l->items = items;
-		l->cap = cap;
+/* It is full, and doubled, at each power of two. */
+void *
+config_array_add(struct arena *a, void *array, unsigned *n, const void *object,
+    size_t size)
+{
+	size_t used = *n * size;
+	char *r = array;
+
+	if ((*n & (*n - 1)) == 0) {
+		r = arena_alloc(a, used ? 2 * used : size);
+		if (used)
+			memcpy(r, array, used);
 	}
-	l->items[l->n++] = item;
-}
-
-static int
-read_all(int fd, struct buf *out)
-{
-	size_t start = out->len;
-	ssize_t n;
-
-	for (;;) {
-		n = read(fd, buf_reserve(out, READ_STEP), READ_STEP);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return (int)n;
-		out->len += (size_t)n;
-		if (out->len - start > CONFIG_FILE_MAX) {
-			errno = EFBIG;
-			return -1;
-		}
-	}
-}
-
-/* Some editors put a byte order mark in front: it is no part of any name. */
-static void
-drop_bom(struct buf *b, size_t from)
-{
-	static const char bom[3] = {'\xef', '\xbb', '\xbf'};
-
-	if (b->len - from < sizeof(bom) ||
-	    memcmp(b->data + from, bom, sizeof(bom)) != 0)
-		return;
-	b->len -= sizeof(bom);
-	memmove(b->data + from, b->data + from + sizeof(bom), b->len - from);
-}
-
-int
-config_read(const char *path, struct buf *out)
-{
-	size_t from = out->len;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	int r, saved;
-
-	if (fd < 0)
-		return -1;
-	r = read_all(fd, out);
-	saved = errno;
-	close(fd);
-	errno = saved;
-	if (r == 0)
-		drop_bom(out, from);
+	memcpy(r + used, object, size);
+	++*n;
 	return r;
 }

@@ -1,14 +1,14 @@
 /*
- * config_value: text into values, one function for each type that the table
- * knows. What it refuses it explains. The way back is format.c.
+ * value: one function for each type that a row may have. What it refuses it
+ * explains.
  */
+#include "config/value.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/ascii.h"
-#include "config/config.h"
-#include "config/keys.h"
 
 /* What a setter works with. */
 struct setter {
@@ -72,51 +72,22 @@ set_host(struct setter *s, struct span text)
 	return store_text(s, text);
 }
 
-/* The prefix of a destination stays in front of what is made absolute. */
-static int
-store_path(struct setter *s, struct span prefix, struct span path)
-{
-	struct buf all = {0};
-
-	buf_append_span(&all, prefix);
-	if (path.ptr[0] != '/') {
-		buf_append_str(&all, s->cwd);
-		buf_append_str(&all, "/");
-	}
-	buf_append_span(&all, path);
-	store_text(s, buf_span(&all));
-	buf_free(&all);
-	return 0;
-}
-
 static int
 set_path(struct setter *s, struct span text)
 {
+	struct buf all = {0};
+
 	if (!text.len || (text.ptr[0] != '/' && !s->cwd))
 		return refuse(s,
 		    "write an absolute path, one that begins with /");
-	return store_path(s, (struct span){"", 0}, text);
-}
-
-static int
-set_deliver(struct setter *s, struct span text)
-{
-	struct span scheme = SPAN_LIT("maildir:");
-	struct span path = text;
-
-	if (text.len && text.ptr[0] == '/')
-		return refuse(s, "write \"maildir:\" in front of the path");
-	if (text.len < scheme.len ||
-	    memcmp(text.ptr, scheme.ptr, scheme.len) != 0)
-		return refuse(s,
-		    "this version delivers to Maildirs only: write "
-		    "\"maildir:/path/%%d/%%u\"");
-	span_skip(&path, scheme.len);
-	if (!path.len || (path.ptr[0] != '/' && !s->cwd))
-		return refuse(s,
-		    "write an absolute path behind \"maildir:\", one that "
-		    "begins with /");
-	return store_path(s, scheme, path);
+	if (text.ptr[0] != '/') {
+		buf_append_str(&all, s->cwd);
+		buf_append_str(&all, "/");
+	}
+	buf_append_span(&all, text);
+	store_text(s, buf_span(&all));
+	buf_free(&all);
+	return 0;
 }
 
 /* Whether it leads anywhere is asked when all domains are known. */
@@ -233,11 +204,40 @@ set_duration(struct setter *s, struct span text)
 	return 0;
 }
 
+const struct config_unit config_units[] = {
+    {'s', SECOND, 6000},
+    {'m', 60 * SECOND, 60000},
+    {'h', HOUR, 60000},
+    {0, 0, 0},
+};
+
+static int
+set_rate(struct setter *s, struct span text)
+{
+	const struct config_unit *u = config_units;
+	struct span count = text;
+	struct rate r = {0, 0};
+	uint64_t n;
+
+	if (text.len > 2 && text.ptr[text.len - 2] == '/') {
+		count.len -= 2;
+		while (u->name && u->name != count.ptr[count.len + 1])
+			u++;
+		if (!ascii_parse_u64(count, u->max, &n) && n > 0)
+			r = (struct rate){(unsigned)n, u->ms};
+	}
+	if (!r.count && !ascii_equal_str(text, "0"))
+		return refuse(s,
+		    "write a number and /s, /m or /h, such as 120/m, at most "
+		    "6000/s, 60000/m or 60000/h; or 0 for any");
+	*(struct rate *)s->object = r;
+	return 0;
+}
+
 static int (*const setters[])(struct setter *, struct span) = {
     [KEY_TEXT] = set_text,
     [KEY_HOST] = set_host,
     [KEY_PATH] = set_path,
-    [KEY_DELIVER] = set_deliver,
     [KEY_ADDRESS] = set_address,
     [KEY_CHAR] = set_char,
     [KEY_BOOL] = set_bool,
@@ -246,6 +246,7 @@ static int (*const setters[])(struct setter *, struct span) = {
     [KEY_PERCENT] = set_percent,
     [KEY_SIZE] = set_size,
     [KEY_DURATION] = set_duration,
+    [KEY_RATE] = set_rate,
 };
 
 int

@@ -6,10 +6,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "deliver/deliver_state.h"
+#include "io/clock.h"
 
 static void
 count(struct deliver *d, const struct space_need *n, bool back)
@@ -22,16 +24,17 @@ count(struct deliver *d, const struct space_need *n, bool back)
 	}
 	d->unplaced.octets += (uint64_t)octets;
 	d->unplaced.files += (uint64_t)files;
-	if (!d->shared)
+	if (!d->counts.shared)
 		return;
-	shared_add(d->shared, d->slot, SHARED_UNPLACED, octets);
-	shared_add(d->shared, d->slot, SHARED_UNPLACED_FILES, files);
+	shared_add(d->counts.shared, d->counts.slot, SHARED_UNPLACED, octets);
+	shared_add(d->counts.shared, d->counts.slot, SHARED_UNPLACED_FILES,
+	    files);
 }
 
 static uint64_t
 total(const struct deliver *d, enum shared_counter c, uint64_t mine)
 {
-	int64_t all = d->shared ? shared_total(d->shared, c) : 0;
+	int64_t all = d->counts.shared ? shared_total(d->counts.shared, c) : 0;
 
 	return all > 0 ? (uint64_t)all : mine;
 }
@@ -40,12 +43,16 @@ total(const struct deliver *d, enum shared_counter c, uint64_t mine)
 static struct space_need
 cost(const struct deliver *d, const struct message *m)
 {
-	bool linked = d->journal && m->body.fd >= 0 &&
-		      m->copies[0].root->dev == d->spool_dev;
+	bool linked = d->journal && m->body.fd >= 0 && m->headed &&
+		      m->headed->dest->root.dev == d->spool_dev;
 	struct space_need n = {0, 0};
 
-	for (unsigned i = linked; i < m->ncopies; i++)
-		space_need_file(&n, m->copies[i].size);
+	for (unsigned i = 0; i < m->ncopies; i++) {
+		const struct message_copy *c = &m->copies[i];
+
+		if (c->path && !(linked && c == m->headed))
+			space_need_file(&n, c->size);
+	}
 	return n;
 }
 
@@ -53,7 +60,7 @@ bool
 budget_take(struct delivery *v)
 {
 	struct deliver *d = v->d;
-	struct message *m = &v->message;
+	const struct message *m = &v->message;
 	const struct maildir_root *last = NULL;
 	struct space_need all;
 
@@ -62,12 +69,12 @@ budget_take(struct delivery *v)
 	    v->need.octets + total(d, SHARED_UNPLACED, d->unplaced.octets);
 	all.files =
 	    v->need.files + total(d, SHARED_UNPLACED_FILES, d->unplaced.files);
-	for (unsigned i = 0; i < m->ncopies; i++) {
-		const struct maildir_root *r = m->copies[i].root;
+	for (unsigned i = 0; i < m->ncopies && m->copies[i].path; i++) {
+		const struct maildir_root *r = &m->copies[i].dest->root;
 
-		if (r != last && !space_room_on(&d->space, loop_now(d->loop),
-				     r->dev, r->fd, &all)) {
-			m->failed = &m->copies[i];
+		if (r != last && !space_room_on(&d->space, clock_now(), r->dev,
+				     r->fd, &all)) {
+			v->failed = &m->copies[i];
 			v->need = (struct space_need){0, 0};
 			return false;
 		}
@@ -95,9 +102,36 @@ is_gone(void *ctx, const char *journal)
 	       errno == ENOENT;
 }
 
+/* Mail's is the fullest of them. */
+static void
+show_disks(struct deliver *d)
+{
+	struct recipients *all = d->options->recipients;
+	const struct shared_slot *to = &d->counts;
+	struct destination *place;
+	int64_t now = clock_now();
+	unsigned mail = UINT_MAX;
+
+	for (unsigned i = 0; (place = recipients_place(all, i)); i++) {
+		const struct maildir_root *r = &place->root;
+		unsigned part =
+		    r->gone ? UINT_MAX
+			    : space_free_part(&d->space, now, r->dev, r->fd);
+
+		if (part < mail)
+			mail = part;
+	}
+	if (mail != UINT_MAX)
+		shared_set(to->shared, to->slot, SHARED_FREE_MAIL, mail);
+	shared_set(to->shared, to->slot, SHARED_FREE_SPOOL,
+	    space_free_part(&d->space, now, d->spool_dev, d->tmp));
+}
+
 void
 budget_tick(struct deliver *d)
 {
-	if (d->shared)
-		shared_forget(d->shared, is_gone, d);
+	if (!d->counts.shared)
+		return;
+	shared_forget(d->counts.shared, is_gone, d);
+	show_disks(d);
 }

@@ -15,15 +15,15 @@ struct deliver;
 struct delivery;
 
 /*
- * Is there room for all copies, above the reserve, on each file system that
- * one of them goes to? Then they are counted. Else its message says for which
- * (failed) there is not. After message_ready().
+ * Is there room for all local copies, above the reserve, on each file system
+ * that one of them goes to? Then they are counted. Else v->failed is one for
+ * which there is not. After message_ready().
  */
 bool budget_take(struct delivery *v);
 /* They are in their mailboxes, held, or never to come. Idempotent. */
 void budget_return(struct delivery *v);
 
-/* Now and then: shares whose journals are gone. */
+/* Now and then: shares whose journals are gone, and what disks have left. */
 void budget_tick(struct deliver *d);
 
 #endif

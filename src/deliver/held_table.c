@@ -1,13 +1,16 @@
 /*
- * held_table: the files that a pass knows, and the mailboxes that they wait
- * for. Nothing here blocks or touches a file.
+ * held_table: sets by name. What each mailbox may count of the limit.
  */
+#include "deliver/held_table.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "deliver/held_pass.h"
+#include "base/buf.h"
+#include "base/mem.h"
 
-/* --- sets of mailboxes --- */
+/* --- mailboxes --- */
 
 #define BOX_PART  16 /* of the limit, at most, one mailbox's */
 #define ROOT_PART 2  /* and all of one root */
@@ -37,9 +40,7 @@ intern(struct held_box **set, struct span name, size_t root)
 
 	if (b)
 		return b;
-	b = calloc(1, sizeof(*b) + name.len + 1);
-	if (!b)
-		abort();
+	b = mem_new(sizeof(*b) + name.len + 1);
 	memcpy(b->name, name.ptr, name.len);
 	b->root = root;
 	HASH_ADD(hh, *set, name, name.len, b);
@@ -125,41 +126,81 @@ held_boxes_free(struct held_box **set)
 
 /* --- files --- */
 
-static void
-file_free(struct held_file *f)
+struct held_known *
+held_known_add(struct held_known **set, const char *name)
 {
-	held_boxes_free(&f->boxes);
-	free(f);
+	size_t n = strlen(name);
+	struct held_known *k;
+
+	HASH_FIND(hh, *set, name, n, k);
+	if (k)
+		return k;
+	k = mem_new(sizeof(*k) + n + 1);
+	memcpy(k->name, name, n);
+	HASH_ADD(hh, *set, name, n, k);
+	return k;
 }
 
 void
-held_files_forget(struct held_pass *p)
+held_known_forget(struct held_known **set)
 {
-	struct held_file *f = p->files, *next;
+	struct held_known *k = *set, *next;
 
-	HASH_CLEAR(hh, p->files);
-	for (; f; f = next) {
-		next = f->hh.next;
-		if (f->seen)
-			HASH_ADD_STR(p->files, name, f);
-		else
-			file_free(f);
+	HASH_CLEAR(hh, *set);
+	for (; k; k = next) {
+		next = k->hh.next;
+		if (k->seen) {
+			HASH_ADD_STR(*set, name, k);
+		} else {
+			held_boxes_free(&k->boxes);
+			free(k->route);
+			free(k);
+		}
 	}
 }
 
-struct held_file *
-held_file_find(struct held_pass *p, const char *name)
-{
-	size_t n = strlen(name);
-	struct held_file *f;
+/* --- events --- */
 
-	HASH_FIND(hh, p->files, name, n, f);
-	if (f)
-		return f;
-	f = calloc(1, sizeof(*f) + n + 1);
-	if (!f)
-		abort();
-	memcpy(f->name, name, n);
-	HASH_ADD(hh, p->files, name, n, f);
-	return f;
+static struct held_event *
+add_event(struct held_events *l, enum held_fate fate, int error)
+{
+	struct held_event *e = mem_new(sizeof(*e));
+
+	e->fate = fate;
+	e->error = error;
+	STAILQ_INSERT_TAIL(l, e, next);
+	return e;
+}
+
+void
+held_tell_file(struct held_events *l, enum held_fate fate, const char *name,
+    int error)
+{
+	add_event(l, fate, error)->name = strdup(name);
+}
+
+void
+held_tell_copy(struct held_events *l, enum held_fate fate, const char *id,
+    const struct message_copy *c, int error)
+{
+	struct held_event *e = add_event(l, fate, error);
+
+	snprintf(e->id, sizeof(e->id), "%s", id);
+	e->address = strdup(c->address);
+	e->mailbox = strdup(c->path);
+	e->kind = c->dest->kind;
+}
+
+void
+held_events_free(struct held_events *l)
+{
+	struct held_event *e;
+
+	while ((e = STAILQ_FIRST(l))) {
+		STAILQ_REMOVE_HEAD(l, next);
+		free(e->name);
+		free(e->address);
+		free(e->mailbox);
+		free(e);
+	}
 }

@@ -5,9 +5,12 @@
  * over, and mail that goes through it then is found by nobody. On the loop;
  * blocks as little as a look at a name does.
  */
+#include "deliver/look.h"
+
 #include <errno.h>
 
 #include "deliver/deliver_state.h"
+#include "io/clock.h"
 #include "io/full_io.h"
 #include "io/log.h"
 
@@ -42,17 +45,36 @@ log_renewed(const struct maildir_root *r, int renewed, bool was_gone)
 		log_event(LOG_INFO, "root-back", LOG_STR("path", r->path));
 }
 
+/* The sandbox is that of the directory which was there. */
+static void
+outgrow(struct deliver *d, const struct maildir_root *r)
+{
+	if (d->outgrown)
+		return;
+	d->outgrown = true;
+	log_renewed(r, 1, false);
+	if (d->outgrew)
+		d->outgrew(d->outgrew_ctx);
+}
+
 /* True: what was placed in it may be elsewhere now. */
 static bool
-look_at_root(struct maildir_root *r)
+look_at_root(struct deliver *d, struct maildir_root *r)
 {
 	bool was_gone = r->gone;
 	int renewed;
 
 	if (!maildir_root_changed(r))
 		return false;
+	/* first: a checkpoint that syncs the new one must not take it for that
+	 * in which all was placed */
+	if (!was_gone && d->journal)
+		journal_doubt(d->journal);
 	renewed = maildir_root_renew(r);
-	log_renewed(r, renewed, was_gone);
+	if (renewed < 0 && errno == ESTALE)
+		outgrow(d, r);
+	else
+		log_renewed(r, renewed, was_gone);
 	return renewed > 0 || (renewed < 0 && !was_gone);
 }
 
@@ -61,25 +83,25 @@ static void
 measure_anew(struct deliver *d)
 {
 	struct recipients *r = d->options->recipients;
-	const struct maildir_root *root;
+	const struct destination *place;
 
 	space_free(&d->space);
 	(void)space_add(&d->space, d->tmp);
-	for (unsigned i = 0; (root = recipients_root(r, i)); i++)
-		(void)space_add(&d->space, root->fd);
+	for (unsigned i = 0; (place = recipients_place(r, i)); i++)
+		(void)space_add(&d->space, place->root.fd);
 }
 
 void
 deliver_look(struct deliver *d)
 {
 	struct recipients *r = d->options->recipients;
-	struct maildir_root *root;
+	struct destination *place;
 	bool moved = false;
 
-	d->looked = loop_now(d->loop);
+	d->looked = clock_now();
 	look_at_spool(d);
-	for (unsigned i = 0; (root = recipients_root(r, i)); i++)
-		moved |= look_at_root(root);
+	for (unsigned i = 0; (place = recipients_place(r, i)); i++)
+		moved |= look_at_root(d, &place->root);
 	if (!moved)
 		return;
 	measure_anew(d);

@@ -1,27 +1,47 @@
 /*
  * lookup: what RCPT is answered with.
  *
- * The job has copies of the path and an arena of its own: the transaction
- * that asked may end before it does, and then nobody is told.
+ * First from the tables alone; where they are not sure, once more in a job.
+ * That has copies of the path and an arena of its own: the transaction that
+ * asked may end before it does, and then nobody is told. What was found and is
+ * a server's to know it is asked for, in the same question of the session's.
  */
 #include "deliver/lookup.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 
+#include "base/ascii.h"
+#include "base/mem.h"
+#include "deliver/verify.h"
+#include "io/clock.h"
 #include "io/log.h"
 
-struct lookup {
-	struct job job;
-	const struct recipients *recipients;
-	struct arena arena;
+/* What is looked up, and what came of it. */
+struct query {
 	struct smtp_path path;
 	struct ipaddr server;
+	struct arena arena; /* of found, and in a job of path */
 	struct targets found;
 	enum rcpt_result result;
 	int error;
-	struct envelope *e; /* for the loop, if it was not cancelled */
-	const struct held *held;
+};
+
+struct lookup_job {
+	struct job job;
+	const struct recipients *recipients;
+	struct query q;
+};
+
+/* The job is gone by the time that a server is asked. */
+struct lookup {
+	struct ask ask;
+	const struct lookups *all;
+	struct query q;
+	uint64_t job; /* 0: none */
+	struct verify verify;
+	struct envelope *e;
 	deliver_fn *fn;
 	void *ctx;
 };
@@ -36,8 +56,9 @@ rcpt_reply(enum rcpt_result r)
 		return SMTP_REPLY(550, "5.1.1", "No such mailbox here");
 	case RCPT_FOREIGN:
 		return SMTP_REPLY(550, "5.7.1", "We do not relay mail there");
-	case RCPT_SHUT:
 	case RCPT_AGAIN:
+	case RCPT_SHUT: /* not here: its own reply says why */
+	case RCPT_LIVE: /* not of a job */
 		break;
 	}
 	return SMTP_REPLY(451, "4.3.0",
@@ -45,120 +66,254 @@ rcpt_reply(enum rcpt_result r)
 }
 
 static void
-answer(const struct envelope *e, const struct smtp_path *path,
-    enum rcpt_result result, int error, deliver_fn *fn, void *ctx)
+resolve(const struct recipients *r, struct query *q, enum rcpt_how how)
 {
-	if (result == RCPT_AGAIN)
-		log_event(LOG_ERROR, "lookup-failed",
-		    LOG_STR("session", e->session),
-		    LOG_STR("local", path->local),
-		    LOG_STR("domain", path->domain), LOG_ERRNO(error));
-	if (result == RCPT_SHUT)
-		fn(ctx, held_reply(error), maildir_error(error));
-	else
-		fn(ctx, rcpt_reply(result), NULL);
+	errno = 0;
+	q->result = recipients_resolve(r, &q->path, &q->server, how, &q->arena,
+	    &q->found);
+	q->error = errno;
 }
 
 /* Something is held for one of them, so all of them wait. */
 static bool
-any_held(const struct held *held, const struct targets *found, int *error_r)
+any_held(const struct lookup *l, int *error_r)
 {
-	const struct target *t;
+	const struct held *held = l->all->held;
+	const struct target *t = l->q.found.first;
 	bool any = false;
 
 	if (held && held_any(held))
-		for (t = found->first; t && !any; t = t->next)
-			any = held_has(held, t->root->path, t->path, error_r);
+		for (; t && !any; t = t->next)
+			any = t->path &&
+			      held_has(held, t->dest->text, t->path, error_r);
 	return any;
 }
 
-/* Takes what was found into the envelope, or says why not. */
-static void
-take(const struct recipients *r, const struct held *held, struct envelope *e,
-    const struct targets *found, deliver_fn *fn, void *ctx)
+static bool
+any_full(const struct lookup *l)
 {
-	int error;
+	const struct target *t = l->q.found.first;
+	bool any = false;
 
-	if (any_held(held, found, &error))
-		fn(ctx, held_reply(error), maildir_error(error));
-	else if (!targets_merge(r, &e->targets, found, &e->arena))
-		fn(ctx, SMTP_REPLY(452, "4.5.3", "Too many recipients"), NULL);
+	for (; t && !any; t = t->next)
+		any = t->dest->route &&
+		      carriers_full(l->all->carriers, t->dest->route);
+	return any;
+}
+
+/* What makes a target for a domain of others': nothing else does. */
+static enum rcpt_result
+deliver_relay(struct lookup *l)
+{
+	const struct destination *smarthost = l->all->smarthost;
+
+	if (!l->e->login || !smarthost)
+		return RCPT_FOREIGN;
+	targets_add_relayed(l->all->recipients, &l->q.found, smarthost,
+	    &l->q.path, &l->q.arena);
+	return RCPT_OK;
+}
+
+/* What is there twice counts twice, until it is merged. */
+static bool
+have_room(const struct lookup *l)
+{
+	const struct targets *old = l->e->targets;
+	uint64_t n = l->q.found.n, octets = l->q.found.octets;
+
+	if (old) {
+		n += old->n;
+		octets += old->octets;
+	}
+	return octets + n * l->all->each <= l->all->room;
+}
+
+/* Takes what was found into the envelope; false: there is no room for it. */
+static bool
+take(const struct lookup *l)
+{
+	struct envelope *e = l->e;
+
+	return have_room(l) && targets_merge(l->all->recipients, &e->targets,
+				   &l->q.found, &e->arena);
+}
+
+/* The last word; nothing of l is used afterwards. */
+static void
+answer(struct lookup *l, const struct smtp_reply *reply)
+{
+	if (!reply && l->q.result == RCPT_OK && !take(l))
+		reply = SMTP_REPLY(452, "4.5.3", "Too many recipients");
+	l->fn(l->ctx, reply, NULL);
+}
+
+/* True: it was told. */
+static bool
+judge(struct lookup *l)
+{
+	struct query *q = &l->q;
+	int error = q->error;
+
+	if (q->result == RCPT_FOREIGN)
+		q->result = deliver_relay(l);
+	if (q->result == RCPT_AGAIN)
+		log_event(LOG_ERROR, "lookup-failed",
+		    LOG_STR("session", l->e->session),
+		    LOG_STR("local", q->path.local),
+		    LOG_STR("domain", q->path.domain), LOG_ERRNO(error));
+	if (q->result == RCPT_SHUT || any_held(l, &error))
+		l->fn(l->ctx, held_reply(error), maildir_error(error));
+	else if (any_full(l))
+		l->fn(l->ctx, carriers_full_reply(), NULL);
+	else if (q->result == RCPT_OK && verify_is_due(&q->found))
+		return false;
 	else
-		fn(ctx, NULL, NULL);
+		answer(l, rcpt_reply(q->result));
+	return true;
 }
 
 static void
-lookup_run(struct job *job)
+lookup_free(struct lookup *l)
 {
-	struct lookup *l = (struct lookup *)job;
-
-	errno = 0;
-	l->result = recipients_resolve(l->recipients, &l->path, &l->server,
-	    &l->arena, &l->found);
-	l->error = errno;
-}
-
-static void
-lookup_done(struct job *job, void *ctx)
-{
-	struct lookup *l = (struct lookup *)job;
-
-	(void)ctx;
-	if (l->result == RCPT_OK)
-		take(l->recipients, l->held, l->e, &l->found, l->fn, l->ctx);
-	else
-		answer(l->e, &l->path, l->result, l->error, l->fn, l->ctx);
-}
-
-static void
-lookup_free(struct job *job)
-{
-	struct lookup *l = (struct lookup *)job;
-
-	arena_reset(&l->arena);
+	arena_reset(&l->q.arena);
 	free(l);
 }
 
 static void
-look_up_now(const struct recipients *r, const struct held *held,
-    struct envelope *e, const struct smtp_path *path, deliver_fn *fn, void *ctx)
+on_verified(void *ctx)
 {
-	struct arena scratch = {0};
-	struct targets found = {0};
-	enum rcpt_result result;
+	struct lookup *l = ctx;
 
-	result = recipients_resolve(r, path, &e->server, &scratch, &found);
-	if (result == RCPT_OK)
-		take(r, held, e, &found, fn, ctx);
-	else
-		answer(e, path, result, 0, fn, ctx);
-	arena_reset(&scratch);
+	answer(l, l->verify.reply);
+	lookup_free(l);
 }
 
-uint64_t
-lookup_start(const struct recipients *r, const struct held *held,
-    struct jobs *jobs, struct envelope *e, const struct smtp_path *path,
-    deliver_fn *fn, void *ctx)
+static const char *
+sender(struct lookup *l)
 {
+	struct buf text = {0};
+	const char *r;
+
+	smtp_path_format(&l->e->sender, &text);
+	r = arena_dup(&l->q.arena, buf_span(&text));
+	buf_free(&text);
+	return r;
+}
+
+/* NULL: it was told. */
+static struct ask *
+ask_servers(struct lookup *l)
+{
+	struct query *q = &l->q;
+
+	l->verify = (struct verify){.carriers = l->all->carriers,
+	    .held = l->all->held,
+	    .recipients = l->all->recipients,
+	    .found = &q->found,
+	    .arena = &q->arena,
+	    .sender = sender(l),
+	    .session = l->e->session,
+	    .needed = smtp_path_is_postmaster(&q->path) ||
+		      ascii_equal_str(span_str(q->path.local), "abuse"),
+	    .deadline = clock_now() + VERIFY_MS,
+	    .told = on_verified,
+	    .ctx = l};
+	if (!verify_begin(&l->verify))
+		return &l->ask;
+	on_verified(l);
+	return NULL;
+}
+
+/* --- in a job --- */
+
+static struct lookup_job *
+of_job(struct job *job)
+{
+	return (struct lookup_job *)job;
+}
+
+static void
+job_run(struct job *job)
+{
+	struct lookup_job *j = of_job(job);
+
+	resolve(j->recipients, &j->q, RCPT_ASK);
+}
+
+static void
+job_done(struct job *job, void *ctx)
+{
+	struct lookup *l = ctx;
+
+	l->job = 0;
+	l->q = of_job(job)->q;
+	of_job(job)->q.arena = (struct arena){0};
+	if (judge(l))
+		lookup_free(l);
+	else
+		ask_servers(l);
+}
+
+static void
+job_free(struct job *job)
+{
+	arena_reset(&of_job(job)->q.arena);
+	free(job);
+}
+
+static void
+submit(struct lookup *l)
+{
+	struct lookup_job *j = mem_new(sizeof(*j));
+	struct query *q = &j->q;
+
+	j->job.run = job_run;
+	j->job.free = job_free;
+	j->recipients = l->all->recipients;
+	q->path = l->q.path;
+	q->path.local = arena_dup(&q->arena, span_str(q->path.local));
+	q->path.domain = arena_dup(&q->arena, span_str(q->path.domain));
+	q->server = l->q.server;
+	arena_reset(&l->q.arena); /* of the first look */
+	l->job = jobs_submit(l->all->jobs, &j->job, job_done, l);
+}
+
+/* --- the question --- */
+
+/* Either way: nobody is told. */
+static void
+cancel(struct ask *a, enum ask_end end)
+{
+	struct lookup *l = (struct lookup *)a;
+
+	(void)end;
+	if (l->job)
+		jobs_cancel(l->all->jobs, &l->job);
+	verify_stop(&l->verify);
+	lookup_free(l);
+}
+
+struct ask *
+lookup_start(const struct lookups *all, struct envelope *e,
+    const struct smtp_path *path, deliver_fn *fn, void *ctx)
+{
+	struct lookup first = {.ask.cancel = cancel,
+	    .all = all,
+	    .q = {.path = *path, .server = e->server},
+	    .e = e,
+	    .fn = fn,
+	    .ctx = ctx};
 	struct lookup *l;
 
-	if (!recipients_live(r, path, &e->server)) {
-		look_up_now(r, held, e, path, fn, ctx);
-		return 0;
+	resolve(all->recipients, &first.q, RCPT_LOOK);
+	if (first.q.result != RCPT_LIVE && judge(&first)) {
+		arena_reset(&first.q.arena);
+		return NULL;
 	}
-	l = calloc(1, sizeof(*l));
-	if (!l)
-		abort();
-	l->job.run = lookup_run;
-	l->job.free = lookup_free;
-	l->recipients = r;
-	l->held = held;
-	l->path = *path;
-	l->server = e->server;
-	l->path.local = arena_dup(&l->arena, span_str(path->local));
-	l->path.domain = arena_dup(&l->arena, span_str(path->domain));
-	l->e = e;
-	l->fn = fn;
-	l->ctx = ctx;
-	return jobs_submit(jobs, &l->job, lookup_done, NULL);
+	l = mem_new(sizeof(*l));
+	*l = first;
+	if (l->q.result != RCPT_LIVE)
+		return ask_servers(l);
+	submit(l);
+	return &l->ask;
 }

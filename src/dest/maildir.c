@@ -1,5 +1,5 @@
 /*
- * maildir: one file into one Maildir: tmp, fsync, new, fsync.
+ * maildir: the directories of one mailbox.
  *
  * tmp is the last directory of a mailbox to be made, after all that leads to
  * it is on disk, and so its presence says that the whole way is. Whoever
@@ -7,32 +7,18 @@
  * a moment ago: nobody answers 250 for a file in a directory that a power
  * cut can still take away.
  *
- * Owns the descriptors in struct maildir_file. Never opens an existing file
- * and never follows a symbolic link.
+ * Never follows a symbolic link.
  */
 #include "dest/maildir.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/beneath.h"
 #include "io/full_io.h"
-
-static void
-close_fd(int *fd)
-{
-	int err = errno;
-
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-	errno = err;
-}
 
 /* Has the mailbox this directory? 1, 0, or -1 with errno. */
 static int
@@ -84,7 +70,7 @@ descend(int at, const char *name)
 
 	if (!make_dir(at, name) && !full_sync_dir(at))
 		fd = beneath_dir_sync(at, name);
-	close_fd(&at);
+	full_close(&at);
 	return fd;
 }
 
@@ -101,7 +87,7 @@ make_way(int root, const char *rel)
 			fd = descend(fd, name);
 	}
 	if (fd >= 0 && (more < 0 || complete(fd) < 0))
-		close_fd(&fd);
+		full_close(&fd);
 	return fd;
 }
 
@@ -112,7 +98,7 @@ open_box(const struct maildir_root *r, const char *rel)
 	int ok = box < 0 ? (errno == ENOENT ? 0 : -1) : is_complete(box);
 
 	if (ok != 1)
-		close_fd(&box);
+		full_close(&box);
 	return ok ? box : make_way(r->fd, rel);
 }
 
@@ -138,113 +124,7 @@ maildir_box_open(const struct maildir_root *r, const char *rel,
 void
 maildir_box_close(struct maildir_box *b)
 {
-	close_fd(&b->dir);
-	close_fd(&b->tmp);
-	close_fd(&b->new);
-}
-
-int
-maildir_create(const struct maildir_root *r, const char *rel, const char *name,
-    struct maildir_file *f)
-{
-	int tmp;
-
-	assert(!strchr(name, '/'));
-	f->fd = -1;
-	f->published = false;
-	f->name[0] = '\0';
-	f->box = open_box(r, rel);
-	if (f->box < 0)
-		return -1;
-	tmp = beneath_dir(f->box, "tmp");
-	if (tmp >= 0)
-		f->fd = beneath_open(tmp, name,
-		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-	close_fd(&tmp);
-	if (f->fd < 0) {
-		close_fd(&f->box);
-		return -1;
-	}
-	snprintf(f->name, sizeof(f->name), "%s", name);
-	return 0;
-}
-
-int
-maildir_reopen(const struct maildir_root *r, const char *rel,
-    struct maildir_file *f)
-{
-	if (f->box < 0)
-		f->box = beneath_dir(r->fd, rel);
-	return f->box < 0 ? -1 : 0;
-}
-
-int
-maildir_sync(struct maildir_file *f)
-{
-	int fd = f->fd;
-
-	if (fsync(fd) < 0) {
-		close_fd(&f->fd);
-		return -1;
-	}
-	f->fd = -1;
-	/* where writing is late (NFS), so is the bad news */
-	return close(fd) < 0 && errno != EINTR ? -1 : 0;
-}
-
-/* renameat2 is the whole of it but where a file system lacks the flag. */
-static int
-publish(int tmp, int new, const char *name)
-{
-	if (!renameat2(tmp, name, new, name, RENAME_NOREPLACE))
-		return 0;
-	if (errno != EINVAL && errno != ENOSYS)
-		return -1;
-	if (linkat(tmp, name, new, name, 0) < 0)
-		return -1;
-	unlinkat(tmp, name, 0);
-	return 0;
-}
-
-int
-maildir_commit(struct maildir_file *f)
-{
-	int tmp = beneath_dir(f->box, "tmp");
-	int new = beneath_dir_sync(f->box, "new");
-	int r = -1;
-
-	if (tmp >= 0 && new >= 0 && !publish(tmp, new, f->name)) {
-		f->published = true;
-		r = full_sync_dir(new);
-	}
-	close_fd(&tmp);
-	close_fd(&new);
-	return r;
-}
-
-/* Taking back is synced as well: a 451 must not turn into mail later. */
-void
-maildir_abort(struct maildir_file *f)
-{
-	int err = errno;
-	int dir = -1;
-
-	close_fd(&f->fd);
-	if (f->box >= 0 && f->name[0]) {
-		dir = beneath_dir_sync(f->box, f->published ? "new" : "tmp");
-		if (dir >= 0 && !unlinkat(dir, f->name, 0) && f->published)
-			/* no more can be done if this fails as well */
-			(void)full_sync_dir(dir);
-	}
-	close_fd(&dir);
-	f->name[0] = '\0';
-	maildir_close(f);
-	errno = err;
-}
-
-void
-maildir_close(struct maildir_file *f)
-{
-	close_fd(&f->fd);
-	close_fd(&f->box);
+	full_close(&b->dir);
+	full_close(&b->tmp);
+	full_close(&b->new);
 }

@@ -65,15 +65,13 @@ int
 maildir_access(const struct maildir_root *r, const char *rel)
 {
 	int fd = beneath_dir(r->fd, rel);
-	int err;
+	int result;
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -1;
-	err =
-	    faccessat(fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) < 0 ? errno : 0;
-	close(fd);
-	errno = err;
-	return err ? -1 : 0;
+	result = faccessat(fd, ".", R_OK | W_OK | X_OK, AT_EACCESS);
+	full_close(&fd);
+	return result;
 }
 
 const char *
@@ -101,16 +99,20 @@ maildir_root_open(struct maildir_root *r)
 {
 	struct stat st;
 	int fd = open(r->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int err;
+	int sync;
 
 	if (fd < 0)
 		return -1;
 	/* reading, because a directory is opened to be fsynced */
 	if (faccessat(fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) < 0 ||
 	    fstat(fd, &st) < 0) {
-		err = errno;
-		close(fd);
-		errno = err;
+		full_close(&fd);
+		return -1;
+	}
+	sync = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (sync < 0) {
+		errno = errno == EACCES ? ESTALE : errno;
+		full_close(&fd);
 		return -1;
 	}
 	maildir_root_close(r);
@@ -118,7 +120,9 @@ maildir_root_open(struct maildir_root *r)
 	r->dev = st.st_dev;
 	r->each = r->gone = false;
 	if (is_trusted(fd))
-		r->sync = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		r->sync = sync;
+	else
+		close(sync);
 	return 0;
 }
 
@@ -143,6 +147,7 @@ take_over(struct maildir_root *r, struct maildir_root *now)
 	bool each = now->sync < 0;
 
 	r->gone = r->each = true;
+	r->renewals++;
 	dup3(now->fd, r->fd, O_CLOEXEC);
 	if (!each && r->sync >= 0) {
 		dup3(now->sync, r->sync, O_CLOEXEC);

@@ -14,11 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/mem.h"
+#include "dest/destination.h"
 #include "dest/place_find.h"
 #include "dest/place_listing.h"
+#include "io/clock.h"
 #include "io/full_io.h"
 #include "io/space.h"
 
@@ -43,23 +45,10 @@ struct place_boxes {
 
 /* --- open mailboxes --- */
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 struct place_boxes *
 place_boxes_new(void)
 {
-	struct place_boxes *b = calloc(1, sizeof(*b));
-
-	if (!b)
-		abort();
-	return b;
+	return mem_new(sizeof(struct place_boxes));
 }
 
 static void
@@ -96,7 +85,7 @@ find_box(struct place_boxes *b, const struct message_copy *c)
 	for (unsigned i = 0; i < BOXES; i++) {
 		struct place_box *x = &b->boxes[i];
 
-		if (x->path.len && x->root == c->root &&
+		if (x->path.len && x->root == &c->dest->root &&
 		    !strcmp(x->path.data, c->path))
 			return x;
 	}
@@ -109,7 +98,7 @@ is_still_there(const struct place_box *x)
 {
 	struct stat st;
 
-	return now_ms() < x->until &&
+	return clock_now() < x->until &&
 	       !fstatat(x->root->fd, x->path.data, &st, AT_SYMLINK_NOFOLLOW) &&
 	       st.st_ino == x->dir.st_ino && st.st_dev == x->dir.st_dev;
 }
@@ -124,32 +113,28 @@ open_box(struct place_boxes *b, const struct message_copy *c)
 	if (!x)
 		x = &b->boxes[b->next++ % BOXES];
 	forget(x);
-	if (maildir_box_open(c->root, c->path, &x->box) < 0)
+	if (maildir_box_open(&c->dest->root, c->path, &x->box) < 0)
 		return NULL;
 	if (fstat(x->box.dir, &x->dir) < 0) {
 		maildir_box_close(&x->box);
 		return NULL;
 	}
 	x->all = b;
-	x->root = c->root;
+	x->root = &c->dest->root;
 	buf_append(&x->path, c->path, strlen(c->path) + 1);
-	x->until = now_ms() + LIFE_MS;
+	x->until = clock_now() + LIFE_MS;
 	return x;
 }
 
 /* --- one file --- */
 
 static int
-close_file(struct message_copy *c, bool sync)
+close_file(int fd, bool sync)
 {
-	int err = sync && fsync(c->file.fd) < 0 ? errno : 0;
-
+	if (sync && fsync(fd) < 0)
+		return full_close(&fd);
 	/* where writing is late (NFS), so is the bad news */
-	if (close(c->file.fd) < 0 && errno != EINTR && !err)
-		err = errno;
-	c->file.fd = -1;
-	errno = err;
-	return err ? -1 : 0;
+	return close(fd) < 0 && errno != EINTR ? -1 : 0;
 }
 
 static bool
@@ -158,7 +143,8 @@ has_room(struct place_box *x, const struct message_copy *c)
 	struct space_need n = {0, 0};
 
 	space_need_file(&n, c->size);
-	return space_take(&x->all->space, now_ms(), x->box.dev, x->box.new, &n);
+	return space_take(&x->all->space, clock_now(), x->box.dev, x->box.new,
+	    &n);
 }
 
 /* A whole file in tmp, or none. */
@@ -168,24 +154,18 @@ write_tmp(struct place_box *x, struct message *m, struct message_copy *c,
 {
 	const struct maildir_box *b = &x->box;
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	int err;
+	int fd, r;
 
 	if (!has_room(x, c)) {
 		errno = ENOSPC;
 		return -1;
 	}
-	c->file.fd = openat(b->tmp, tmp, flags, 0600);
-	if (c->file.fd < 0)
+	fd = openat(b->tmp, tmp, flags, 0600);
+	if (fd < 0)
 		return -1;
-	err = message_write_top(m, c) < 0 || message_write_rest(m, c, 1) < 0
-		  ? errno
-		  : 0;
-	if (close_file(c, sync) < 0 && !err)
-		err = errno;
-	if (err)
-		unlinkat(b->tmp, tmp, 0);
-	errno = err;
-	return err ? -1 : 0;
+	r = message_write(m, c, fd) < 0 ? full_close(&fd)
+					: close_file(fd, sync);
+	return r < 0 ? full_unlink(b->tmp, tmp) : 0;
 }
 
 /* renameat2 is the whole of it but where a file system lacks the flag. */
@@ -193,24 +173,21 @@ static int
 publish(const struct maildir_box *b, const char *tmp, const char *name)
 {
 	int r = renameat2(b->tmp, tmp, b->new, name, RENAME_NOREPLACE);
-	int err;
 
-	if (r < 0 && (errno == EINVAL || errno == ENOSYS))
-		r = linkat(b->tmp, tmp, b->new, name, 0);
-	else if (!r)
+	if (!r)
 		return 0;
-	err = errno;
-	unlinkat(b->tmp, tmp, 0);
-	errno = err;
+	if (errno == EINVAL || errno == ENOSYS)
+		r = linkat(b->tmp, tmp, b->new, name, 0);
+	full_unlink(b->tmp, tmp);
 	return r;
 }
 
-/* True: the body's file is the first copy's as well. */
+/* True: the body's file is this copy's as well. */
 static bool
 link_body(const struct maildir_box *b, const struct message *m,
     const struct message_copy *c)
 {
-	return m->link && c == m->copies &&
+	return m->link && c == m->headed &&
 	       !linkat(m->dirfd, m->link, b->new, c->name, 0);
 }
 
@@ -223,7 +200,11 @@ put_new(struct place_box *x, struct message *m, struct message_copy *c,
 	if (!link_body(b, m, c) &&
 	    (write_tmp(x, m, c, tmp, sync) < 0 || publish(b, tmp, c->name) < 0))
 		return -1;
-	return sync ? full_sync_dir(b->new) : 0;
+	if (!sync || !full_sync_dir(b->new))
+		return 0;
+	/* whoever hears of it may refuse the message; and nobody is to find it
+	 * and to trust the next sync */
+	return full_unlink(b->new, c->name);
 }
 
 /* Over what is there: whole to any reader, before and after. */
@@ -232,17 +213,13 @@ put_over(struct place_box *x, struct message *m, struct message_copy *c,
     const char *tmp, const struct place_found *f, bool sync)
 {
 	const struct maildir_box *b = &x->box;
-	int err;
 
 	if (write_tmp(x, m, c, tmp, sync) < 0)
 		return -1;
-	if (renameat(b->tmp, tmp, f->dir, f->name) < 0) {
-		err = errno;
-		unlinkat(b->tmp, tmp, 0);
-		errno = err;
-		return -1;
-	}
-	return sync ? full_sync_dir(f->dir) : 0;
+	if (renameat(b->tmp, tmp, f->dir, f->name) < 0)
+		return full_unlink(b->tmp, tmp);
+	return sync && full_sync_dir(f->dir) < 0 ? full_unlink(f->dir, f->name)
+						 : 0;
 }
 
 /* A copy of which a record says that it may be there. */
@@ -253,7 +230,7 @@ put_again(struct place_box *x, struct message *m, struct message_copy *c,
 	const struct maildir_box *b = &x->box;
 	char tmp[NAME_MAX + 1];
 	struct place_found f;
-	int r, err;
+	int r;
 
 	/* two that do this at once must not write to one file */
 	snprintf(tmp, sizeof(tmp), "%.230s.%d", c->name, (int)gettid());
@@ -268,9 +245,7 @@ put_again(struct place_box *x, struct message *m, struct message_copy *c,
 		r = put_over(x, m, c, tmp, &f, sync);
 	else
 		r = sync ? place_find_sync(&f) : 0;
-	err = errno;
-	close(f.dir);
-	errno = err;
+	full_close(&f.dir);
 	return r;
 }
 
@@ -278,10 +253,11 @@ static int
 put(struct place_boxes *b, struct message *m, struct message_copy *c,
     enum place_how how)
 {
+	const struct maildir_root *root = &c->dest->root;
 	struct place_box *x;
 	bool sync;
 
-	if (c->root->gone) {
+	if (root->gone) {
 		errno = ENOENT;
 		return -1;
 	}
@@ -289,10 +265,24 @@ put(struct place_boxes *b, struct message *m, struct message_copy *c,
 	if (!x)
 		return -1;
 	sync = how == PLACE_SYNCED || how == PLACE_REWRITE ||
-	       maildir_root_sync_each(c->root) || x->box.dev != c->root->dev;
+	       maildir_root_sync_each(root) || x->box.dev != root->dev;
 	if (how == PLACE_NEW || how == PLACE_SYNCED)
 		return put_new(x, m, c, c->name, sync);
 	return put_again(x, m, c, how == PLACE_REWRITE, sync);
+}
+
+int
+place_maildir(struct place_boxes *b, struct message *m, struct message_copy *c,
+    enum place_how how)
+{
+	int r = put(b, m, c, how);
+	/* moved away since it was opened? It may have come back. */
+	struct place_box *x = r < 0 && errno == ENOENT ? find_box(b, c) : NULL;
+
+	if (!x)
+		return r;
+	forget(x);
+	return put(b, m, c, how);
 }
 
 void
@@ -300,14 +290,11 @@ place_message(struct place_boxes *b, struct message *m, enum place_how how)
 {
 	for (unsigned i = 0; i < m->ncopies; i++) {
 		struct message_copy *c = &m->copies[i];
-		struct place_box *x;
 
-		c->error = put(b, m, c, how) < 0 ? errno : 0;
-		/* moved away since it was opened? It may have come back. */
-		x = c->error == ENOENT ? find_box(b, c) : NULL;
-		if (!x)
-			continue;
-		forget(x);
-		c->error = put(b, m, c, how) < 0 ? errno : 0;
+		if (!c->path) /* of a route: it has no place here */
+			c->error = EOPNOTSUPP;
+		else
+			c->error =
+			    c->dest->kind->place(b, m, c, how) < 0 ? errno : 0;
 	}
 }

@@ -125,11 +125,8 @@ list(int dir, struct place_listing *l)
 	const struct dirent *e;
 	int err;
 
-	if (!d) {
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
+	if (!d)
+		return full_close(&fd);
 	place_listing_free(l);
 	while (errno = 0, (e = readdir(d)))
 		place_listing_add(l, e->d_name);
@@ -198,7 +195,7 @@ find_in_cur(const struct maildir_box *b, struct place_listing *l,
     struct place_found *f)
 {
 	int dir = beneath_dir_sync(b->dir, "cur");
-	int r, err;
+	int r;
 
 	if (dir < 0)
 		return errno == ENOENT ? 0 : -1;
@@ -207,9 +204,7 @@ find_in_cur(const struct maildir_box *b, struct place_listing *l,
 		f->dir = dir;
 		return 0;
 	}
-	err = errno;
-	close(dir);
-	errno = err;
+	full_close(&dir);
 	return r;
 }
 
@@ -233,12 +228,12 @@ place_find_sync(const struct place_found *f)
 {
 	int fd = openat(f->dir, f->name,
 	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	int err;
+	int r;
 
 	if (fd < 0) /* a reader moved it: what matters is who has it */
 		return errno == ENOENT ? 0 : -1;
-	err = fsync(fd) < 0 || full_sync_dir(f->dir) < 0 ? errno : 0;
-	close(fd);
-	errno = err;
-	return err ? -1 : 0;
+	r = fsync(fd) < 0 ? -1 : full_sync_dir(f->dir);
+	full_close(&fd);
+	/* nobody is to find it and to trust the next sync */
+	return r < 0 ? full_unlink(f->dir, f->name) : 0;
 }

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdbool.h>
 
+#include "dest/maildir.h"
 #include "mail/message.h"
 
 struct place_listing;
@@ -26,7 +27,10 @@ int place_find(const struct maildir_box *b, struct place_listing *l,
     const struct message *m, const struct message_copy *c,
     struct place_found *f);
 
-/* fsync of it and of its directory. 0, or -1 with errno. */
+/*
+ * fsync of it and of its directory. 0, or -1 with errno; when one of the two
+ * has failed it is not there any more.
+ */
 int place_find_sync(const struct place_found *f);
 
 #endif

@@ -5,24 +5,18 @@
 #define DEST_PLACE_LISTING_H
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/stat.h>
 
 #include "base/arena.h"
 
-struct place_entry {
-	uint64_t hash;
-	const char *name; /* NULL: an empty slot */
-};
+struct place_entry;
 
 /* Zeroed: nothing was listed. */
 struct place_listing {
-	struct stat when; /* of the directory, when it was read */
-	bool quiet;       /* nothing changed while it was read */
-	struct arena arena;
-	struct place_entry *slots;
-	size_t nslots, count;
+	struct stat when;   /* of the directory, when it was read */
+	bool quiet;         /* nothing changed while it was read */
+	struct arena arena; /* of the entries */
+	struct place_entry *entries;
 };
 
 void place_listing_free(struct place_listing *l);

@@ -16,7 +16,6 @@ full_open(int dir, const char *name, int flags, uint64_t max)
 	const int safe = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	int fd = openat(dir, name, flags | safe, 0600);
 	struct stat st;
-	int err;
 
 	if (fd < 0) {
 		/* a link; a FIFO or socket; a directory */
@@ -24,11 +23,33 @@ full_open(int dir, const char *name, int flags, uint64_t max)
 			errno = EMEDIUMTYPE;
 		return -1;
 	}
-	err = fstat(fd, &st) < 0 ? errno : EMEDIUMTYPE;
-	if (err == EMEDIUMTYPE && S_ISREG(st.st_mode) &&
-	    (uint64_t)st.st_size <= max)
-		return fd;
-	close(fd);
+	if (fstat(fd, &st) == 0) {
+		if (S_ISREG(st.st_mode) && (uint64_t)st.st_size <= max)
+			return fd;
+		errno = EMEDIUMTYPE;
+	}
+	full_close(&fd);
+	return -1;
+}
+
+int
+full_close(int *fd)
+{
+	int err = errno;
+
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+	errno = err;
+	return -1;
+}
+
+int
+full_unlink(int dir, const char *name)
+{
+	int err = errno;
+
+	unlinkat(dir, name, 0);
 	errno = err;
 	return -1;
 }

@@ -16,7 +16,9 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-#include <uthash.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
 
 struct waiting {
 	uint64_t id;
@@ -25,9 +27,7 @@ struct waiting {
 	UT_hash_handle hh;
 };
 
-struct job_list {
-	struct job *first, **end;
-};
+STAILQ_HEAD(job_list, job);
 
 struct jobs {
 	/* the loop's */
@@ -47,31 +47,13 @@ struct jobs {
 	pthread_t threads[];
 };
 
-static void
-list_init(struct job_list *l)
-{
-	l->first = NULL;
-	l->end = &l->first;
-}
-
-static void
-list_put(struct job_list *l, struct job *job)
-{
-	job->next = NULL;
-	*l->end = job;
-	l->end = &job->next;
-}
-
 static struct job *
-list_take(struct job_list *l)
+take(struct job_list *l)
 {
-	struct job *job = l->first;
+	struct job *job = STAILQ_FIRST(l);
 
-	if (job) {
-		l->first = job->next;
-		if (!l->first)
-			l->end = &l->first;
-	}
+	if (job)
+		STAILQ_REMOVE_HEAD(l, next);
 	return job;
 }
 
@@ -84,8 +66,8 @@ run_one(struct jobs *jobs, struct job *job)
 
 	job->run(job);
 	pthread_mutex_lock(&jobs->lock);
-	first = jobs->finished.first == NULL;
-	list_put(&jobs->finished, job);
+	first = STAILQ_EMPTY(&jobs->finished);
+	STAILQ_INSERT_TAIL(&jobs->finished, job, next);
 	pthread_mutex_unlock(&jobs->lock);
 	/* the loop takes the whole list: only its first job must wake it */
 	if (first && write(jobs->fd, &one, sizeof(one)) < 0)
@@ -100,7 +82,7 @@ thread_main(void *arg)
 
 	pthread_mutex_lock(&jobs->lock);
 	while (!jobs->stop) {
-		job = list_take(&jobs->queue);
+		job = take(&jobs->queue);
 		if (!job) {
 			pthread_cond_wait(&jobs->work, &jobs->lock);
 			continue;
@@ -132,22 +114,16 @@ static void
 on_finished(int fd, short what, void *arg)
 {
 	struct jobs *jobs = arg;
-	struct job_list list;
+	struct job_list list = STAILQ_HEAD_INITIALIZER(list);
 	struct job *job;
 
 	(void)fd; /* an edge: what was counted need not be read */
 	(void)what;
 	pthread_mutex_lock(&jobs->lock);
-	list = jobs->finished;
-	if (!list.first)
-		list.end = &list.first;
-	list_init(&jobs->finished);
+	STAILQ_CONCAT(&list, &jobs->finished);
 	pthread_mutex_unlock(&jobs->lock);
-	while (list.first) {
-		job = list.first;
-		list.first = job->next;
+	while ((job = take(&list)))
 		complete(jobs, job);
-	}
 }
 
 /* Signals belong to the loop's thread. */
@@ -180,8 +156,8 @@ jobs_new(struct loop *l, unsigned threads)
 		return NULL;
 	pthread_mutex_init(&jobs->lock, NULL);
 	pthread_cond_init(&jobs->work, NULL);
-	list_init(&jobs->queue);
-	list_init(&jobs->finished);
+	STAILQ_INIT(&jobs->queue);
+	STAILQ_INIT(&jobs->finished);
 	jobs->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (jobs->fd >= 0)
 		jobs->wake = event_new(l->base, jobs->fd,
@@ -197,7 +173,7 @@ free_list(struct job_list *l)
 {
 	struct job *job;
 
-	while ((job = list_take(l)))
+	while ((job = take(l)))
 		job->free(job);
 }
 
@@ -238,17 +214,15 @@ jobs_free(struct jobs **p)
 uint64_t
 jobs_submit(struct jobs *jobs, struct job *job, jobs_done_fn *done, void *ctx)
 {
-	struct waiting *w = calloc(1, sizeof(*w));
+	struct waiting *w = mem_new(sizeof(*w));
 
-	if (!w)
-		abort();
 	w->id = job->id = ++jobs->last_id;
 	w->done = done;
 	w->ctx = ctx;
 	HASH_ADD(hh, jobs->waiting, id, sizeof(w->id), w);
 	jobs->pending++;
 	pthread_mutex_lock(&jobs->lock);
-	list_put(&jobs->queue, job);
+	STAILQ_INSERT_TAIL(&jobs->queue, job, next);
 	pthread_mutex_unlock(&jobs->lock);
 	/* who wakes up now need not wait for the lock */
 	pthread_cond_signal(&jobs->work);
@@ -266,6 +240,12 @@ jobs_cancel(struct jobs *jobs, uint64_t *id)
 		free(w);
 	}
 	*id = 0;
+}
+
+unsigned
+jobs_threads(const struct jobs *jobs)
+{
+	return jobs->nthreads;
 }
 
 unsigned

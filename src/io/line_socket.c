@@ -2,21 +2,22 @@
  * line_socket: connects, splits what comes into lines, writes, and tries
  * again later when it fails.
  *
- * Owns its descriptor and its timer. A Unix socket connects at once or not
- * at all (EAGAIN: too many wait), so there is no state of connecting. The
- * pause between two tries doubles until the service has said something.
+ * Owns its descriptor and its timer. No stream, whose buffer is everybody's:
+ * who hears a line may go on to read his own. The pause between two tries
+ * doubles until the service has said something.
  */
 #include "io/line_socket.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <event2/event.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
+
+#include "base/mem.h"
+#include "io/dial.h"
+#include "io/full_io.h"
 
 #define PAUSE_MIN 250
 #define PAUSE_MAX 8000
@@ -25,8 +26,8 @@ struct line_socket {
 	struct loop *loop;
 	const struct line_socket_calls *calls;
 	void *ctx;
-	struct sockaddr_un address;
-	struct event *readable, *writable; /* while fd is open */
+	struct ask *dialling;
+	struct loop_event *io; /* while fd is open */
 	struct loop_event *timer;
 	uint64_t pause; /* ms before the next try */
 	int fd;         /* -1: down */
@@ -34,6 +35,7 @@ struct line_socket {
 	bool dropped;
 	struct buf in;
 	struct buf out; /* what the socket did not take */
+	char path[DIAL_PATH_MAX + 1];
 };
 
 /* --- down --- */
@@ -43,10 +45,8 @@ close_fd(struct line_socket *s)
 {
 	if (s->fd < 0)
 		return;
-	event_free(s->readable);
-	event_free(s->writable);
-	close(s->fd);
-	s->fd = -1;
+	loop_event_free(&s->io);
+	full_close(&s->fd);
 	buf_free(&s->in);
 	buf_wipe(&s->out);
 }
@@ -110,13 +110,11 @@ take_lines(struct line_socket *s)
 }
 
 static void
-on_readable(int fd, short what, void *arg)
+on_readable(struct line_socket *s)
 {
-	struct line_socket *s = arg;
 	size_t room = LINE_SOCKET_LINE_MAX - s->in.len;
-	ssize_t n = recv(fd, buf_reserve(&s->in, room), room, 0);
+	ssize_t n = recv(s->fd, buf_reserve(&s->in, room), room, 0);
 
-	(void)what;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
@@ -164,20 +162,18 @@ send_some(int fd, struct span *data)
 }
 
 static void
-on_writable(int fd, short what, void *arg)
+on_writable(struct line_socket *s)
 {
-	struct line_socket *s = arg;
 	struct span rest = buf_span(&s->out);
 
-	(void)what;
-	if (send_some(fd, &rest) < 0) {
+	if (send_some(s->fd, &rest) < 0) {
 		go_down(s, errno);
 		return;
 	}
 	buf_consume(&s->out, s->out.len - rest.len);
 	if (s->out.len)
 		return;
-	event_del(s->writable);
+	loop_io_want(s->io, true, false);
 	buf_wipe(&s->out);
 }
 
@@ -192,7 +188,7 @@ line_socket_write(struct line_socket *s, struct buf *out)
 		line_socket_drop(s, ENOBUFS);
 	if (s->fd >= 0 && rest.len) {
 		keep_secret(&s->out, rest);
-		event_add(s->writable, NULL);
+		loop_io_want(s->io, true, true);
 	}
 	buf_wipe(out);
 	return s->fd >= 0;
@@ -207,35 +203,42 @@ line_socket_unsent(const struct line_socket *s)
 /* --- up --- */
 
 static void
-watch(struct line_socket *s)
+on_io(void *ctx, bool readable, bool writable)
 {
-	struct event_base *b = s->loop->base;
+	struct line_socket *s = ctx;
 
-	s->readable = event_new(b, s->fd, EV_READ | EV_PERSIST, on_readable, s);
-	s->writable =
-	    event_new(b, s->fd, EV_WRITE | EV_PERSIST, on_writable, s);
-	if (!s->readable || !s->writable || event_add(s->readable, NULL) < 0)
-		abort();
+	if (readable)
+		on_readable(s);
+	if (writable && s->fd >= 0)
+		on_writable(s);
 }
 
 static void
-open_it(struct line_socket *s)
+on_dial(void *ctx, int fd, int err, unsigned which)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int err = fd < 0 ? errno : 0;
+	struct line_socket *s = ctx;
 
-	if (fd >= 0 && connect(fd, (const struct sockaddr *)&s->address,
-			   sizeof(s->address)) < 0) {
-		err = errno;
-		close(fd);
-	}
-	if (err) {
+	(void)which;
+	s->dialling = NULL;
+	if (fd < 0) {
 		go_down(s, err);
 		return;
 	}
 	s->fd = fd;
-	watch(s);
+	s->io = loop_io(s->loop, fd, on_io, s);
+	if (!s->io)
+		abort();
+	loop_io_want(s->io, true, false);
 	s->calls->up(s->ctx);
+}
+
+/* A Unix socket connects at once or not at all: no time for that. */
+static void
+open_it(struct line_socket *s)
+{
+	const struct dial_place there = {.path = s->path};
+
+	s->dialling = dial(s->loop, &there, 1, 0, 0, on_dial, s);
 }
 
 /* It was dropped in a place where nobody may be called, or it is time. */
@@ -254,27 +257,24 @@ struct line_socket *
 line_socket_new(struct loop *l, const char *path,
     const struct line_socket_calls *calls, void *ctx)
 {
-	struct line_socket *s = calloc(1, sizeof(*s));
+	struct line_socket *s = mem_new(sizeof(*s));
 	size_t n = strlen(path);
 
-	if (!s)
-		abort();
 	*s = (struct line_socket){.loop = l,
 	    .calls = calls,
 	    .ctx = ctx,
-	    .address.sun_family = AF_UNIX,
 	    .pause = PAUSE_MIN,
 	    .fd = -1};
-	if (n >= sizeof(s->address.sun_path)) {
+	if (n > DIAL_PATH_MAX) {
 		free(s);
 		errno = ENAMETOOLONG;
 		return NULL;
 	}
-	memcpy(s->address.sun_path, path, n + 1);
+	memcpy(s->path, path, n + 1);
 	s->timer = loop_timer(l, on_timer, s);
 	if (!s->timer)
 		abort();
-	loop_timer_set(s->timer, 0);
+	open_it(s);
 	return s;
 }
 
@@ -286,6 +286,7 @@ line_socket_free(struct line_socket **p)
 	*p = NULL;
 	if (!s)
 		return;
+	ask_cancel(&s->dialling, ASK_ABANDON);
 	close_fd(s);
 	loop_event_free(&s->timer);
 	loop_defer(s->loop, free, s);

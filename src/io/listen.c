@@ -10,14 +10,14 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "io/address.h"
+#include "io/full_io.h"
 #include "io/log.h"
 
 #define BACKLOG      4096
@@ -34,47 +34,6 @@ struct listener {
 	unsigned tag;
 };
 
-union address {
-	struct sockaddr sa;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-};
-
-static socklen_t
-to_sockaddr(const struct ipaddr *a, uint16_t port, union address *r)
-{
-	memset(r, 0, sizeof(*r));
-	if (a->family == IP_V6) {
-		r->in6.sin6_family = AF_INET6;
-		r->in6.sin6_port = htons(port);
-		memcpy(&r->in6.sin6_addr, a->bytes, 16);
-		return sizeof(r->in6);
-	}
-	r->in.sin_family = AF_INET;
-	r->in.sin_port = htons(port);
-	memcpy(&r->in.sin_addr, a->bytes, 4);
-	return sizeof(r->in);
-}
-
-static int
-from_sockaddr(const union address *r, struct ipaddr *a, uint16_t *port)
-{
-	uint8_t bytes[16];
-
-	if (r->sa.sa_family == AF_INET6) {
-		memcpy(bytes, &r->in6.sin6_addr, 16);
-		*a = ipaddr_v6(bytes);
-		*port = ntohs(r->in6.sin6_port);
-		return 0;
-	}
-	if (r->sa.sa_family != AF_INET)
-		return -1;
-	memcpy(bytes, &r->in.sin_addr, 4);
-	*a = ipaddr_v4(bytes);
-	*port = ntohs(r->in.sin_port);
-	return 0;
-}
-
 static int
 set_option(int fd, int level, int name)
 {
@@ -83,21 +42,12 @@ set_option(int fd, int level, int name)
 	return setsockopt(fd, level, name, &on, sizeof(on));
 }
 
-static void
-close_quietly(int fd)
-{
-	int err = errno;
-
-	close(fd);
-	errno = err;
-}
-
 /* share: with other sockets of ours. -1 with errno. */
 static int
 bound(const struct ipaddr *addr, uint16_t port, bool share)
 {
 	union address a;
-	socklen_t len = to_sockaddr(addr, port, &a);
+	socklen_t len = address_make(addr, port, &a);
 	int fd = socket(a.sa.sa_family,
 	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
@@ -109,8 +59,7 @@ bound(const struct ipaddr *addr, uint16_t port, bool share)
 		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0) &&
 	    bind(fd, &a.sa, len) == 0)
 		return fd;
-	close_quietly(fd);
-	return -1;
+	return full_close(&fd);
 }
 
 int
@@ -120,8 +69,7 @@ listen_open(const struct ipaddr *addr, uint16_t port)
 
 	if (fd < 0 || listen(fd, BACKLOG) == 0)
 		return fd;
-	close_quietly(fd);
-	return -1;
+	return full_close(&fd);
 }
 
 bool
@@ -147,7 +95,7 @@ listen_address(int fd, struct ipaddr *addr, uint16_t *port)
 		0 ||
 	    !listening || getsockname(fd, &a.sa, &len) < 0)
 		return -1;
-	return from_sockaddr(&a, addr, port);
+	return address_read(&a, addr, port);
 }
 
 int
@@ -159,7 +107,7 @@ listen_local(int fd, struct ipaddr *addr)
 
 	if (getsockname(fd, &a.sa, &len) < 0)
 		return -1;
-	return from_sockaddr(&a, addr, &port);
+	return address_read(&a, addr, &port);
 }
 
 /* Says 421 to the one who waits longest, over the reserve descriptor. */
@@ -171,15 +119,14 @@ refuse_one(struct listener *l)
 	socklen_t len = sizeof(a);
 	int fd;
 
-	if (l->reserve >= 0)
-		close(l->reserve);
+	full_close(&l->reserve);
 	fd = accept4(l->fd, &a.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
 		send(fd, reply, sizeof(reply) - 1, MSG_NOSIGNAL);
 		shutdown(fd, SHUT_WR);
 		close(fd);
 	}
-	l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	l->reserve = eventfd(0, EFD_CLOEXEC);
 }
 
 static void
@@ -244,7 +191,7 @@ accept_one(struct listener *l)
 		pause_accepting(l, errno);
 		return false;
 	}
-	if (from_sockaddr(&a, &client, &port) < 0) {
+	if (address_read(&a, &client, &port) < 0) {
 		close(fd);
 		return true;
 	}
@@ -279,7 +226,7 @@ listener_new(struct loop *loop, int fd, unsigned tag, listen_fn *fn, void *ctx)
 	/* replies are written whole; waiting for more would only delay them;
 	 * who is accepted inherits it */
 	set_option(fd, IPPROTO_TCP, TCP_NODELAY);
-	l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	l->reserve = eventfd(0, EFD_CLOEXEC);
 	l->again = event_new(loop->base, -1, 0, on_again, l);
 	l->event = event_new(loop->base, fd, EV_READ | EV_PERSIST, on_ready, l);
 	if (!l->again || !l->event || event_add(l->event, NULL) < 0)
@@ -299,7 +246,6 @@ listener_free(struct listener **p)
 		event_free(l->event);
 	if (l->again)
 		event_free(l->again);
-	if (l->reserve >= 0)
-		close(l->reserve);
+	full_close(&l->reserve);
 	free(l);
 }

@@ -16,11 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/ascii.h"
-#include "base/utf8.h"
+#include "base/quote.h"
+#include "io/clock.h"
 #include "io/log_out.h"
 #include "io/log_sink.h"
 
@@ -60,20 +60,6 @@ log_level(void)
 
 /* --- values --- */
 
-static void
-put_escape(struct buf *out, enum log_format format, char c)
-{
-	static const char plain[] = "\n\r\t\"\\";
-	static const char letter[] = "nrt\"\\";
-	const char *p = c ? strchr(plain, c) : NULL;
-
-	if (p)
-		buf_printf(out, "\\%c", letter[p - plain]);
-	else
-		buf_printf(out, format == LOG_JSON ? "\\u%04x" : "\\x%02x",
-		    (unsigned)(unsigned char)c);
-}
-
 /* Octets that a line which began there still has room for. */
 static size_t
 room(const struct buf *out, size_t begin)
@@ -82,28 +68,6 @@ room(const struct buf *out, size_t begin)
 
 	return used < LOG_LINE_MAX - TAIL_MAX ? LOG_LINE_MAX - TAIL_MAX - used
 					      : 0;
-}
-
-/* Between quotes. Stops, and says so, when max octets are written. */
-static void
-put_quoted(struct buf *out, size_t max, enum log_format format, struct span s)
-{
-	size_t end = out->len + max;
-
-	buf_append(out, "\"", 1);
-	while (s.len && out->len < end) {
-		char c = s.ptr[0];
-		size_t n = 1;
-
-		if ((unsigned char)c > 127)
-			n = utf8_char(s);
-		if (n == 0 || ascii_is_control(c) || c == '"' || c == '\\')
-			put_escape(out, format, c);
-		else
-			buf_append(out, s.ptr, n);
-		span_skip(&s, n ? n : 1);
-	}
-	buf_append_str(out, s.len ? "...\"" : "\"");
 }
 
 /* May stand without quotes: nothing in it could be taken for syntax. */
@@ -130,7 +94,8 @@ put_text(struct buf *out, size_t begin, enum log_format format, struct span s)
 	if (format == LOG_TEXT && s.len <= max && is_bare(s))
 		buf_append_span(out, s);
 	else
-		put_quoted(out, max, format, s);
+		quote_put(out, format == LOG_JSON ? QUOTE_JSON : QUOTE_TEXT,
+		    max, s);
 }
 
 static void
@@ -142,7 +107,7 @@ put_value(struct buf *out, size_t begin, enum log_format format,
 
 	switch (f->type) {
 	case LOG_TYPE_UINT:
-		buf_printf(out, "%" PRIu64, f->v.uint);
+		buf_append_uint(out, f->v.uint, 0);
 		break;
 	case LOG_TYPE_INT:
 		buf_printf(out, "%" PRId64, f->v.sint);
@@ -176,13 +141,12 @@ is_absent(const struct log_field *f)
 static void
 put_time(struct buf *out, int64_t wall_ms)
 {
-	time_t sec = (time_t)(wall_ms / 1000);
-	char text[32];
-	struct tm tm;
+	char text[CLOCK_TEXT_MAX];
 
-	gmtime_r(&sec, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	buf_printf(out, "%s.%03dZ", text, (int)(wall_ms % 1000));
+	buf_append(out, clock_text(wall_ms / 1000, text), CLOCK_TIME);
+	buf_append(out, ".", 1);
+	buf_append_uint(out, (uint64_t)(wall_ms % 1000), 3);
+	buf_append(out, "Z", 1);
 }
 
 /* wall_ms 0: whoever reads the line has the time already. */
@@ -195,7 +159,9 @@ put_head(struct buf *out, enum log_format format, int64_t wall_ms,
 			put_time(out, wall_ms);
 			buf_append(out, " ", 1);
 		}
-		buf_printf(out, "%s %s", level_names[level], event);
+		buf_append_str(out, level_names[level]);
+		buf_append(out, " ", 1);
+		buf_append_str(out, event);
 		return;
 	}
 	buf_append(out, "{", 1);
@@ -211,7 +177,9 @@ put_head(struct buf *out, enum log_format format, int64_t wall_ms,
 static void
 put_key(struct buf *out, enum log_format format, const char *key)
 {
-	buf_printf(out, format == LOG_TEXT ? " %s=" : ",\"%s\":", key);
+	buf_append_str(out, format == LOG_TEXT ? " " : ",\"");
+	buf_append_str(out, key);
+	buf_append_str(out, format == LOG_TEXT ? "=" : "\":");
 }
 
 void
@@ -235,15 +203,6 @@ log_render(struct buf *out, enum log_format format, int64_t wall_ms,
 		buf_append(out, "}", 1);
 }
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* Syslog and the journal have clocks of their own. */
 static void
 put_line(struct buf *line, enum log_level level, const char *event,
@@ -255,8 +214,8 @@ put_line(struct buf *line, enum log_level level, const char *event,
 		buf_printf(line, "<%d>", severities[level]);
 	else if (sink.to == LOG_TO_SYSLOG)
 		log_out_syslog_head(line, severities[level]);
-	log_render(line, sink.format, has_clock ? 0 : now_ms(), level, event,
-	    fields);
+	log_render(line, sink.format, has_clock ? 0 : clock_wall(), level,
+	    event, fields);
 	buf_append(line, "\n", 1);
 }
 

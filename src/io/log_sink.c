@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "io/clock.h"
 #include "io/log_out.h"
 
 #define ROOM        (256 * 1024)
@@ -29,6 +30,7 @@ static struct {
 	bool gather;  /* somebody flushes at the end of each turn */
 	int error;    /* of the last try; 0: all went out */
 	bool writing; /* the thread is there */
+	bool begun;   /* and has come to its work */
 	bool busy;    /* and in a write */
 	bool hooked;
 	uint64_t lost;
@@ -43,16 +45,7 @@ static struct {
     .more = PTHREAD_COND_INITIALIZER,
     .less = PTHREAD_COND_INITIALIZER};
 
-/* CLOCK_REALTIME, which is that of a condition. */
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
+/* By the clock of dates, which is that of a condition. */
 static int
 wait_until(pthread_cond_t *cond, int64_t ms)
 {
@@ -141,13 +134,15 @@ write_waiting(void)
 	if (r > 0)
 		taken((size_t)r);
 	else
-		wait_until(&sink.more, now_ms() + AGAIN_MS);
+		wait_until(&sink.more, clock_wall() + AGAIN_MS);
 }
 
 static void *
 thread_main(void *arg)
 {
 	pthread_mutex_lock(&sink.lock);
+	sink.begun = true;
+	pthread_cond_broadcast(&sink.less);
 	for (;;) {
 		if (sink.out.way == LOG_WAY_BLOCKS &&
 		    (sink.end || put_lost())) {
@@ -189,10 +184,14 @@ flush(void)
 
 /* --- hooks --- */
 
+/* A thread that is about to begin may hold locks of the runtime's, which the
+ * child would find locked for ever: those of a sanitizer's allocator do. */
 static void
 before_fork(void)
 {
 	pthread_mutex_lock(&sink.lock);
+	while (sink.writing && !sink.begun)
+		pthread_cond_wait(&sink.less, &sink.lock);
 	write_out();
 }
 
@@ -211,14 +210,14 @@ in_child(void)
 	pthread_cond_init(&sink.less, NULL);
 	sink.begin = sink.end = 0;
 	sink.lost = 0;
-	sink.gather = sink.writing = sink.busy = false;
+	sink.gather = sink.writing = sink.begun = sink.busy = false;
 }
 
 /* A reader who is slow gets a moment, one who sleeps no more than that. */
 static void
 at_exit(void)
 {
-	const int64_t end = now_ms() + PATIENCE_MS;
+	const int64_t end = clock_wall() + PATIENCE_MS;
 	int64_t left = PATIENCE_MS;
 
 	pthread_mutex_lock(&sink.lock);
@@ -231,7 +230,7 @@ at_exit(void)
 		if (poll(&p, 1, (int)left) <= 0)
 			break;
 		flush();
-		left = end - now_ms();
+		left = end - clock_wall();
 	}
 	pthread_mutex_unlock(&sink.lock);
 }

@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
-#include <time.h>
+#include <sysexits.h>
 
+#include "base/mem.h"
+#include "io/clock.h"
 #include "io/log.h"
 
 struct loop_deferred {
@@ -25,6 +27,14 @@ on_libevent(int severity, const char *text)
 	    "libevent", LOG_STR("text", text));
 }
 
+/* It would exit with 1, which is no status of ours. */
+static void
+on_fatal(int err)
+{
+	(void)err;
+	exit(EX_SOFTWARE);
+}
+
 int
 loop_init(struct loop *l)
 {
@@ -34,6 +44,7 @@ loop_init(struct loop *l)
 	if (!conf)
 		return -1;
 	event_set_log_callback(on_libevent);
+	event_set_fatal_callback(on_fatal);
 	/* tmux exports EVENT_NOEPOLL */
 	event_config_set_flag(conf, EVENT_BASE_FLAG_IGNORE_ENV);
 	/* one thread owns the base; jobs come back through an eventfd */
@@ -98,6 +109,7 @@ loop_run(struct loop *l)
 		r = event_base_loop(l->base, EVLOOP_ONCE);
 		run_deferred(l);
 		flush_log(l);
+		l->turn = 0;
 	}
 	log_gather(false);
 	return r < 0 ? -1 : 0;
@@ -109,13 +121,19 @@ loop_stop(struct loop *l)
 	l->stop = 1;
 }
 
+int64_t
+loop_turn(struct loop *l)
+{
+	if (!l->turn)
+		l->turn = clock_ns();
+	return l->turn;
+}
+
 void
 loop_defer(struct loop *l, void (*fn)(void *), void *ptr)
 {
-	struct loop_deferred *d = malloc(sizeof(*d));
+	struct loop_deferred *d = mem_new(sizeof(*d));
 
-	if (!d)
-		abort();
 	*d = (struct loop_deferred){fn, ptr, l->deferred};
 	l->deferred = d;
 }
@@ -125,6 +143,7 @@ loop_defer(struct loop *l, void (*fn)(void *), void *ptr)
 struct loop_event {
 	struct event *event;
 	loop_fn *fn;
+	loop_io_fn *io; /* instead of fn */
 	void *ctx;
 };
 
@@ -134,8 +153,10 @@ on_event(int fd, short what, void *arg)
 	struct loop_event *e = arg;
 
 	(void)fd;
-	(void)what;
-	e->fn(e->ctx);
+	if (e->io)
+		e->io(e->ctx, what & EV_READ, what & EV_WRITE);
+	else
+		e->fn(e->ctx);
 }
 
 static struct loop_event *
@@ -172,6 +193,31 @@ loop_readable(struct loop *l, int fd, loop_fn *fn, void *ctx)
 	return event_of(l, fd, EV_READ | EV_PERSIST, fn, ctx);
 }
 
+struct loop_event *
+loop_io(struct loop *l, int fd, loop_io_fn *fn, void *ctx)
+{
+	struct loop_event *e = event_of(l, fd, 0, NULL, ctx);
+
+	if (e)
+		e->io = fn;
+	return e;
+}
+
+void
+loop_io_want(struct loop_event *e, bool readable, bool writable)
+{
+	short want = (short)((readable ? EV_READ : 0) |
+			     (writable ? EV_WRITE : 0) | EV_PERSIST);
+
+	if (event_get_events(e->event) == want)
+		return;
+	event_del(e->event);
+	event_assign(e->event, event_get_base(e->event), event_get_fd(e->event),
+	    want, on_event, e);
+	if (want != EV_PERSIST && event_add(e->event, NULL) < 0)
+		abort();
+}
+
 void
 loop_timer_set(struct loop_event *e, uint64_t ms)
 {
@@ -192,29 +238,4 @@ loop_event_free(struct loop_event **p)
 	if (e->event)
 		event_free(e->event);
 	free(e);
-}
-
-/* --- the clock --- */
-
-static int64_t
-clock_ms(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-int64_t
-loop_now(const struct loop *l)
-{
-	(void)l;
-	return clock_ms(CLOCK_MONOTONIC_COARSE);
-}
-
-int64_t
-loop_wall(const struct loop *l)
-{
-	(void)l;
-	return clock_ms(CLOCK_REALTIME_COARSE);
 }

@@ -15,11 +15,15 @@
 #include <sys/random.h>
 
 #include "base/siphash.h"
+#include "io/clock.h"
+#include "io/neighbour_places.h"
+#include "io/shared_replies.h"
 
 #define CELLS   16384u /* a power of two; twice a busy server's sessions */
 #define PROBE   32u
 #define ORPHANS 32u
 #define SETS    2048u /* of a table: 16,384 keys in 128 KiB */
+#define RATES   8192u /* of SHARED_RATES: 65,536 keys in 512 KiB */
 
 #define LOGGED     1024u /* addresses; two in one place are both logged */
 #define LOG_EVERY  1000  /* ms for one address, and for */
@@ -34,6 +38,8 @@ struct cell {
 struct slot {
 	_Alignas(64) _Atomic int64_t counter[SHARED_COUNTERS];
 	_Atomic uint64_t journal[2]; /* its id; 0: it has none */
+	_Atomic int64_t turned;
+	struct shared_reply_cell replies[SHARED_REPLIES];
 };
 
 /* Left by a worker that died. Written by the master while journal[0] is 0,
@@ -45,13 +51,15 @@ struct orphan {
 
 struct shared {
 	uint8_t hash_key[SIPHASH_KEY_LEN];
+	_Atomic uint64_t used; /* a bit for each slot that was counted in */
 	struct slot slots[SHARED_SLOTS];
 	struct orphan orphans[ORPHANS];
 	struct cell cells[CELLS];
 	_Atomic uint64_t logged[LOGGED]; /* key's high 20 bits, ms */
 	_Atomic uint64_t log_window;     /* its first ms << 4, lines */
 	_Atomic uint64_t left_out;
-	struct shared_set tables[SHARED_TABLES][SETS];
+	struct shared_set tables[SHARED_RATES][SETS], rates[RATES];
+	struct neighbour neighbours[NEIGHBOURS];
 };
 
 struct shared *
@@ -66,7 +74,20 @@ shared_new(void)
 		munmap(s, sizeof(*s));
 		return NULL;
 	}
+	shared_set(s, SHARED_MASTER, SHARED_START, clock_wall() / 1000);
 	return s;
+}
+
+void
+shared_turned(struct shared *s, unsigned slot, int64_t now)
+{
+	s->slots[slot].turned = now;
+}
+
+int64_t
+shared_last_turn(const struct shared *s, unsigned slot)
+{
+	return s->slots[slot].turned;
 }
 
 /* When there are more than can be told apart, the last one stands for all. */
@@ -122,27 +143,94 @@ shared_forget(struct shared *s, bool (*gone)(void *ctx, const char *id),
 	}
 }
 
+static bool
+is_level(enum counter_kind k)
+{
+	return k == COUNTER_LEVEL || k == COUNTER_SAME || k == COUNTER_RATIO;
+}
+
 void
 shared_clear_slot(struct shared *s, unsigned slot)
 {
 	leave_orphan(s, &s->slots[slot]);
 	s->slots[slot].journal[0] = 0;
-	s->slots[slot].counter[SHARED_SESSIONS] = 0;
-	s->slots[slot].counter[SHARED_REFUSING] = 0;
-	s->slots[slot].counter[SHARED_JOURNAL] = 0;
-	s->slots[slot].counter[SHARED_UNPLACED] = 0;
-	s->slots[slot].counter[SHARED_UNPLACED_FILES] = 0;
+	for (const struct counter *c = counters; c->family; c++)
+		if (is_level(c->kind))
+			s->slots[slot].counter[c->at] = 0;
 	for (unsigned i = 0; i < CELLS; i++)
 		/* read first: an untouched page must stay untouched */
 		if (s->cells[i].key && s->cells[i].count[slot])
 			s->cells[i].count[slot] = 0;
+	neighbour_clear_slot(s->neighbours, slot);
+}
+
+/* Totals look at those alone: most slots are never used. */
+static struct slot *
+use(struct shared *s, unsigned slot)
+{
+	uint64_t bit = 1ull << slot;
+
+	if (!(atomic_load_explicit(&s->used, memory_order_relaxed) & bit))
+		atomic_fetch_or(&s->used, bit);
+	return &s->slots[slot];
+}
+
+static void
+add(_Atomic int64_t *to, int64_t n)
+{
+	atomic_fetch_add_explicit(to, n, memory_order_relaxed);
 }
 
 void
 shared_add(struct shared *s, unsigned slot, enum shared_counter c, int64_t n)
 {
-	atomic_fetch_add_explicit(&s->slots[slot].counter[c], n,
-	    memory_order_relaxed);
+	if (s)
+		add(&use(s, slot)->counter[c], n);
+}
+
+void
+shared_set(struct shared *s, unsigned slot, enum shared_counter c, int64_t n)
+{
+	if (s)
+		atomic_store_explicit(&use(s, slot)->counter[c], n,
+		    memory_order_relaxed);
+}
+
+void
+shared_observe(struct shared *s, unsigned slot, enum shared_counter c,
+    enum counter_kind k, uint64_t value)
+{
+	const struct counter_bounds *b = counter_bounds(k);
+	_Atomic int64_t *first;
+	unsigned i = 0;
+
+	if (!s)
+		return;
+	while (i < b->n && value > b->max[i])
+		i++;
+	first = &use(s, slot)->counter[c];
+	add(first + i, 1);
+	add(first + b->n + 1, (int64_t)value);
+}
+
+void
+shared_reply(struct shared *s, unsigned slot, unsigned code, uint32_t status)
+{
+	if (s)
+		shared_replies_add(use(s, slot)->replies, code, status);
+}
+
+unsigned
+shared_replies(const struct shared *s, struct shared_reply_count *r)
+{
+	unsigned n = 1;
+
+	r[0] = (struct shared_reply_count){0, 0, 0};
+	for (uint64_t left = s->used; left; left &= left - 1)
+		n = shared_replies_merge(s->slots[__builtin_ctzll(left)]
+					     .replies,
+		    r, n);
+	return n;
 }
 
 static int64_t
@@ -156,6 +244,21 @@ orphaned(const struct shared *s, unsigned which)
 	return total;
 }
 
+/* The counter of the lowest of these slots. */
+static int64_t
+in_slot(const struct shared *s, uint64_t slots, enum shared_counter c)
+{
+	return atomic_load_explicit(&s->slots[__builtin_ctzll(slots)]
+					 .counter[c],
+	    memory_order_relaxed);
+}
+
+int64_t
+shared_of(const struct shared *s, unsigned slot, enum shared_counter c)
+{
+	return s->slots[slot].counter[c];
+}
+
 int64_t
 shared_total(const struct shared *s, enum shared_counter c)
 {
@@ -164,10 +267,23 @@ shared_total(const struct shared *s, enum shared_counter c)
 	if (c == SHARED_UNPLACED || c == SHARED_UNPLACED_FILES)
 		total = orphaned(s, c - SHARED_UNPLACED);
 
-	for (unsigned i = 0; i < SHARED_SLOTS; i++)
-		total += atomic_load_explicit(&s->slots[i].counter[c],
-		    memory_order_relaxed);
+	for (uint64_t left = s->used; left; left &= left - 1)
+		total += in_slot(s, left, c);
 	return total;
+}
+
+int64_t
+shared_largest(const struct shared *s, enum shared_counter c)
+{
+	int64_t largest = 0;
+
+	for (uint64_t left = s->used; left; left &= left - 1) {
+		int64_t n = in_slot(s, left, c);
+
+		if (n > largest)
+			largest = n;
+	}
+	return largest;
 }
 
 static unsigned
@@ -284,7 +400,21 @@ shared_may_log(struct shared *s, const struct ipaddr *a, int64_t now,
 struct shared_cells
 shared_cells_of(struct shared *s, enum shared_table t)
 {
+	bool rates = t == SHARED_RATES;
+
 	return (struct shared_cells){.hash_key = s->hash_key,
-	    .sets = s->tables[t],
-	    .nsets = SETS};
+	    .sets = rates ? s->rates : s->tables[t],
+	    .nsets = rates ? RATES : SETS};
+}
+
+struct neighbour *
+shared_neighbours(struct shared *s)
+{
+	return s->neighbours;
+}
+
+uint64_t
+shared_hash(const struct shared *s, const void *data, size_t n)
+{
+	return siphash(s->hash_key, data, n);
 }

@@ -17,6 +17,7 @@ struct space_fs {
 	int fd;
 	int64_t measured, until; /* until 0: never */
 	struct space_need room;  /* above the reserve */
+	unsigned part;           /* free, in millionths */
 };
 
 void
@@ -70,20 +71,24 @@ above_reserve(uint64_t available, uint64_t all, unsigned percent)
 	return available > kept ? available - kept : 0;
 }
 
-static struct space_need
-measure(int fd, unsigned reserve)
+static void
+measure(struct space_fs *f, unsigned reserve)
 {
-	struct space_need room = {0, 0};
 	struct statvfs v;
 
-	if (fstatvfs(fd, &v) < 0)
-		return room;
-	room.octets =
+	f->room = (struct space_need){0, 0};
+	f->part = 0;
+	if (fstatvfs(f->fd, &v) < 0)
+		return;
+	f->room.octets =
 	    above_reserve(v.f_bavail, v.f_blocks, reserve) * v.f_frsize;
 	/* some file systems (btrfs) have no fixed number of inodes */
-	room.files = v.f_files ? above_reserve(v.f_favail, v.f_files, reserve)
-			       : UINT64_MAX;
-	return room;
+	f->room.files = v.f_files
+			    ? above_reserve(v.f_favail, v.f_files, reserve)
+			    : UINT64_MAX;
+	if (v.f_blocks)
+		f->part =
+		    (unsigned)((double)v.f_bavail / (double)v.f_blocks * 1e6);
 }
 
 static bool
@@ -108,7 +113,7 @@ has_room(const struct space *s, struct space_fs *f, int64_t now,
 {
 	if (!f->until || now >= f->until ||
 	    (now != f->measured && !is_plenty(f, n))) {
-		f->room = measure(f->fd, s->reserve);
+		measure(f, s->reserve);
 		f->measured = now;
 		f->until = now + SPACE_AGE;
 	}
@@ -132,6 +137,15 @@ space_room_on(struct space *s, int64_t now, dev_t dev, int fd,
 
 	f->fd = fd;
 	return has_room(s, f, now, n);
+}
+
+unsigned
+space_free_part(struct space *s, int64_t now, dev_t dev, int fd)
+{
+	const struct space_need none = {0, 0};
+
+	(void)space_room_on(s, now, dev, fd, &none);
+	return find(s, dev, fd)->part;
 }
 
 bool

@@ -16,10 +16,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "io/clock.h"
 #include "io/stream_tls.h"
 
-/* What may be kept while more is read: a partial line. */
-#define KEEP_MAX      16384
 #define LINGER_OCTETS 65536
 #define LINGER_MS     2000
 #define FLUSH_MS      10000 /* for a peer that does not read our last words */
@@ -28,7 +27,7 @@ int
 stream_pool_init(struct stream_pool *p, struct loop *l)
 {
 	p->loop = l;
-	p->data = malloc(KEEP_MAX + STREAM_READ_MAX);
+	p->data = malloc(STREAM_KEEP_MAX + STREAM_READ_MAX);
 	return p->data ? 0 : -1;
 }
 
@@ -66,7 +65,7 @@ stream_update_io(struct stream *s)
 static void
 arm(struct stream *s, int64_t when)
 {
-	int64_t ms = when - loop_now(s->pool->loop);
+	int64_t ms = when - clock_now();
 	struct timeval tv;
 
 	if (ms < 1)
@@ -94,7 +93,7 @@ close_fd(struct stream *s)
 	close(s->fd);
 	s->fd = -1;
 	buf_wipe(&s->in);
-	buf_free(&s->out);
+	buf_wipe(&s->out);
 }
 
 /* The end of a polite ending. */
@@ -115,7 +114,7 @@ on_timer(int fd, short what, void *arg)
 	s->armed = 0;
 	if (!s->deadline)
 		return;
-	if (loop_now(s->pool->loop) < s->deadline) {
+	if (clock_now() < s->deadline) {
 		arm(s, s->deadline);
 		return;
 	}
@@ -157,7 +156,7 @@ half_close(struct stream *s)
 	if (s->ssl)
 		stream_tls_close_notify(s);
 	shutdown(s->fd, SHUT_WR);
-	stream_deadline(s, loop_now(s->pool->loop) + LINGER_MS);
+	stream_deadline(s, clock_now() + LINGER_MS);
 }
 
 void
@@ -172,7 +171,7 @@ stream_shutdown(struct stream *s)
 	s->reading = true;
 	buf_wipe(&s->in);
 	if (s->out.len)
-		stream_deadline(s, loop_now(s->pool->loop) + FLUSH_MS);
+		stream_deadline(s, clock_now() + FLUSH_MS);
 	else
 		half_close(s);
 	if (!registered)
@@ -206,7 +205,7 @@ stream_read(struct stream *s, struct span *in)
 	char *data = s->pool->data;
 	ssize_t n;
 
-	assert(kept <= KEEP_MAX);
+	assert(kept <= STREAM_KEEP_MAX);
 	do
 		n = s->ssl ? stream_tls_read(s, data + kept, STREAM_READ_MAX)
 			   : recv(s->fd, data + kept, STREAM_READ_MAX, 0);
@@ -250,7 +249,7 @@ stream_keep(struct stream *s, struct span in)
 void
 stream_wipe(struct stream *s)
 {
-	explicit_bzero(s->pool->data, KEEP_MAX + STREAM_READ_MAX);
+	explicit_bzero(s->pool->data, STREAM_KEEP_MAX + STREAM_READ_MAX);
 	if (s->in.data)
 		explicit_bzero(s->in.data + s->in.len, s->in.cap - s->in.len);
 }
@@ -319,9 +318,12 @@ on_writable(struct stream *s)
 	if (!ok && s->lingering) {
 		finish(s);
 	} else if (!ok) {
+		/* said once: the socket may stay writable */
+		buf_wipe(&s->out);
+		stream_update_io(s);
 		s->fn(s->owner, STREAM_FAILED);
 	} else if (!s->out.len) {
-		buf_free(&s->out);
+		buf_wipe(&s->out);
 		if (s->lingering)
 			half_close(s);
 		stream_update_io(s);

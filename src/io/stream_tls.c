@@ -22,9 +22,10 @@
 #include "io/tls_session.h"
 
 #define RECORD_MAX       16384
-#define HANDSHAKE_RECORD 0x16 /* the first octet of a ClientHello */
-#define TURN_READS       64   /* a record takes two: its header, the rest */
-#define NO_DATA_MAX      32   /* records in a row */
+#define HANDSHAKE_RECORD 0x16 /* the first octet of a hello */
+#define ALERT_RECORD     0x15
+#define TURN_READS       64 /* a record takes two: its header, the rest */
+#define NO_DATA_MAX      32 /* records in a row */
 
 enum stream_handshake {
 	STREAM_HANDSHAKE_WAITS,
@@ -45,7 +46,10 @@ stream_tls_free(struct stream *s)
 	s->tls_write = false;
 }
 
-/* Before each read of the library: no more in this turn, try again later. */
+/*
+ * Before each read of the library: no more in this turn, and nothing that
+ * peek() has not seen; an answer may be there as soon as a ClientHello is out.
+ */
 static long
 on_bio(BIO *bio, int what, const char *data, size_t len, int argi, long argl,
     int result, size_t *done)
@@ -57,7 +61,7 @@ on_bio(BIO *bio, int what, const char *data, size_t len, int argi, long argl,
 	(void)argi;
 	(void)argl;
 	(void)done;
-	if (what != BIO_CB_READ || s->turn++ < TURN_READS)
+	if (what != BIO_CB_READ || (s->peeked && s->turn++ < TURN_READS))
 		return result;
 	BIO_clear_retry_flags(bio);
 	BIO_set_retry_read(bio);
@@ -83,26 +87,46 @@ on_record(int out, int version, int type, const void *data, size_t len,
 		s->reason = "No second handshake";
 }
 
+static bool
+begin(struct stream *s, SSL *ssl)
+{
+	s->ssl = ssl;
+	s->handshaking = ssl != NULL;
+	s->peeked = false;
+	if (!ssl)
+		return false;
+	BIO_set_callback_ex(SSL_get_rbio(ssl), on_bio);
+	BIO_set_callback_arg(SSL_get_rbio(ssl), (char *)s);
+	SSL_set_msg_callback(ssl, on_record);
+	SSL_set_msg_callback_arg(ssl, s);
+	return true;
+}
+
 bool
 stream_start_tls(struct stream *s, const struct tls *t)
 {
-	s->ssl = s->fd >= 0 ? tls_accept(t, s->fd) : NULL;
-	s->handshaking = s->ssl != NULL;
-	s->peeked = false;
-	if (!s->ssl)
+	return begin(s, s->fd >= 0 ? tls_accept(t, s->fd) : NULL);
+}
+
+bool
+stream_start_tls_client(struct stream *s, const struct tls_client *c,
+    const char *name)
+{
+	if (!begin(s, s->fd >= 0 ? tls_connect(c, s->fd, name) : NULL))
 		return false;
-	BIO_set_callback_ex(SSL_get_rbio(s->ssl), on_bio);
-	BIO_set_callback_arg(SSL_get_rbio(s->ssl), (char *)s);
-	SSL_set_msg_callback(s->ssl, on_record);
-	SSL_set_msg_callback_arg(s->ssl, s);
+	s->tls_write = true; /* the loop's turn to send the ClientHello */
+	stream_update_io(s);
 	return true;
 }
 
 static const char *
-reason(void)
+reason(const SSL *ssl)
 {
 	const char *r = ERR_reason_error_string(ERR_peek_error());
+	long verdict = SSL_get_verify_result(ssl);
 
+	if (verdict != X509_V_OK && SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE)
+		return X509_verify_cert_error_string(verdict);
 	return r ? r : "closed";
 }
 
@@ -122,23 +146,25 @@ wait_for(struct stream *s, int result)
 	}
 }
 
-/* A client that speaks in clear is told from its first octet, before the
- * library answers it with an alert. */
+/*
+ * Who speaks in clear is told from the first octet, before the library answers
+ * it with an alert. DONE: nothing is against going on.
+ */
 static enum stream_handshake
 peek(struct stream *s)
 {
+	bool server = SSL_is_server(s->ssl);
 	unsigned char first;
 	ssize_t n = recv(s->fd, &first, 1, MSG_PEEK);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return STREAM_HANDSHAKE_WAITS;
-	if (n <= 0 || first != HANDSHAKE_RECORD) {
-		s->reason = n == 1 ? "no TLS" : "closed";
-		return n == 1 ? STREAM_HANDSHAKE_PLAIN
-			      : STREAM_HANDSHAKE_FAILED;
-	}
-	s->peeked = true;
-	return STREAM_HANDSHAKE_DONE;
+		return server ? STREAM_HANDSHAKE_WAITS : STREAM_HANDSHAKE_DONE;
+	s->peeked = n == 1 && (first == HANDSHAKE_RECORD ||
+				  (!server && first == ALERT_RECORD));
+	if (s->peeked)
+		return STREAM_HANDSHAKE_DONE;
+	s->reason = n == 1 ? "no TLS" : "closed";
+	return n == 1 ? STREAM_HANDSHAKE_PLAIN : STREAM_HANDSHAKE_FAILED;
 }
 
 static enum stream_handshake
@@ -162,7 +188,7 @@ handshake(struct stream *s)
 	}
 	if (wait_for(s, result) == 0)
 		return STREAM_HANDSHAKE_WAITS;
-	s->reason = reason();
+	s->reason = reason(s->ssl);
 	return STREAM_HANDSHAKE_FAILED;
 }
 

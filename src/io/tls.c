@@ -13,7 +13,10 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/mem.h"
+#include "io/digest.h"
 #include "io/tls_session.h"
 
 #define EXPIRING_DAYS 14
@@ -27,6 +30,7 @@ static const unsigned char protocols[] = "\4smtp\5esmtp";
 
 struct tls {
 	SSL_CTX **ctx;
+	const char **names; /* of each */
 	unsigned count;
 	const char *fallback; /* the name that answers for all others */
 };
@@ -34,11 +38,7 @@ struct tls {
 struct tls *
 tls_new(void)
 {
-	struct tls *t = calloc(1, sizeof(*t));
-
-	if (!t)
-		abort();
-	return t;
+	return mem_new(sizeof(struct tls));
 }
 
 void
@@ -52,6 +52,7 @@ tls_free(struct tls **p)
 	for (unsigned i = 0; i < t->count; i++)
 		SSL_CTX_free(t->ctx[i]);
 	free(t->ctx);
+	free(t->names);
 	free(t);
 }
 
@@ -137,6 +138,22 @@ set_groups(SSL_CTX *ctx)
 		abort();
 }
 
+void
+tls_prepare(SSL_CTX *ctx)
+{
+	SSL_CTX_set_options(ctx,
+	    SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+		SSL_OP_CLEANSE_PLAINTEXT |
+		/* mail has ends of its own; a lost alert is no news */
+		SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	/* else a read goes on until data comes, whatever comes instead */
+	SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS |
+				  SSL_MODE_ENABLE_PARTIAL_WRITE |
+				  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+}
+
 static SSL_CTX *
 new_ctx(struct tls *t)
 {
@@ -146,19 +163,10 @@ new_ctx(struct tls *t)
 	    !SSL_CTX_set_cipher_list(ctx, ciphers) ||
 	    !SSL_CTX_set_num_tickets(ctx, 0))
 		abort();
-	SSL_CTX_set_options(ctx,
-	    SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-		SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_CLEANSE_PLAINTEXT |
-		/* mail has ends of its own; a lost alert is no news */
-		SSL_OP_IGNORE_UNEXPECTED_EOF);
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	tls_prepare(ctx);
+	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
 	SSL_CTX_set_max_early_data(ctx, 0);
 	set_groups(ctx);
-	/* else a read goes on until data comes, whatever comes instead */
-	SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
-	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS |
-				  SSL_MODE_ENABLE_PARTIAL_WRITE |
-				  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
 	SSL_CTX_set_tlsext_servername_arg(ctx, t);
 	SSL_CTX_set_alpn_select_cb(ctx, on_protocols, NULL);
@@ -271,8 +279,10 @@ tls_add(struct tls *t, const char *name, struct span chain, struct span key,
 		return fault;
 	}
 	t->ctx = realloc(t->ctx, (t->count + 1) * sizeof(SSL_CTX *));
-	if (!t->ctx)
+	t->names = realloc(t->names, (t->count + 1) * sizeof(t->names[0]));
+	if (!t->ctx || !t->names)
 		abort();
+	t->names[t->count] = name;
 	t->ctx[t->count++] = ctx;
 	if (!t->fallback)
 		t->fallback = name;
@@ -284,6 +294,23 @@ tls_key_type(const struct tls *t)
 {
 	return EVP_PKEY_get0_type_name(
 	    SSL_CTX_get0_privatekey(t->ctx[t->count - 1]));
+}
+
+void
+tls_print_name(const X509_NAME *name, struct buf *out)
+{
+	BIO *text = BIO_new(BIO_s_mem());
+	char *data;
+	long n;
+
+	if (!text)
+		abort();
+	/* strangers' names as well: what is malformed ends early */
+	X509_NAME_print_ex(text, name, 0,
+	    XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB);
+	n = BIO_get_mem_data(text, &data);
+	buf_append(out, data, (size_t)n);
+	BIO_free(text);
 }
 
 static bool
@@ -303,21 +330,65 @@ tls_lacks_issuer(const struct tls *t, struct buf *issuer)
 	SSL_CTX *ctx = t->ctx[t->count - 1];
 	X509 *cert = SSL_CTX_get0_certificate(ctx);
 	STACK_OF(X509) *chain = NULL;
-	BIO *text;
-	char *data;
-	long n;
 
 	SSL_CTX_get0_chain_certs(ctx, &chain);
 	if (is_issuer_there(cert, chain))
 		return false;
-	text = BIO_new(BIO_s_mem());
-	if (!text ||
-	    X509_NAME_print_ex(text, X509_get_issuer_name(cert), 0,
-		XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) < 0)
+	tls_print_name(X509_get_issuer_name(cert), issuer);
+	return true;
+}
+
+static void
+spki_of(const X509 *cert, uint8_t spki[32])
+{
+	unsigned char *der = NULL;
+	int n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
+
+	if (n < 0)
 		abort();
-	n = BIO_get_mem_data(text, &data);
-	buf_append(issuer, data, (size_t)n);
-	BIO_free(text);
+	digest_sha256((struct span){(const char *)der, (size_t)n}, spki);
+	OPENSSL_free(der);
+}
+
+bool
+tls_spki(const struct tls *t, const char *name, unsigned nth, uint8_t spki[32])
+{
+	for (unsigned i = 0; i < t->count; i++) {
+		if (!ctx_covers(t->ctx[i], name) || nth--)
+			continue;
+		spki_of(SSL_CTX_get0_certificate(t->ctx[i]), spki);
+		return true;
+	}
+	return false;
+}
+
+bool
+tls_chain_spki(struct span chain, uint8_t spki[32])
+{
+	BIO *in = open_pem(chain);
+	X509 *cert = PEM_read_bio_X509_AUX(in, NULL, no_passphrase, NULL);
+
+	BIO_free(in);
+	if (cert)
+		spki_of(cert, spki);
+	else
+		ERR_clear_error();
+	X509_free(cert);
+	return cert;
+}
+
+bool
+tls_end(const struct tls *t, unsigned i, struct tls_end *r)
+{
+	const X509 *cert;
+	struct tm tm = {0};
+
+	if (i >= t->count)
+		return false;
+	cert = SSL_CTX_get0_certificate(t->ctx[i]);
+	ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm);
+	*r = (struct tls_end){.name = t->names[i], .at = timegm(&tm)};
+	spki_of(cert, r->spki);
 	return true;
 }
 

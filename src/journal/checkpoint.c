@@ -1,24 +1,26 @@
 /*
  * checkpoint: passes what was delivered.
  *
- * First the loop notes which records are finished; then a thread syncs the
- * file systems they were delivered to, and only then says in each segment
- * that the records below need nothing more. A sync that fails frees nothing:
- * the pages that it was about may be gone from memory, so each record is read
- * back and written anew. Owns nothing beyond one run.
+ * First the loop notes which records are finished; then a thread has synced
+ * what was placed for them, and only then says in each segment that the
+ * records below need nothing more. A sync that fails frees nothing: the pages
+ * that it was about may be gone from memory, so each record is read back and
+ * redone. Owns nothing beyond one run.
  */
+#include "journal/checkpoint.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <utlist.h>
 
-#include "deliver/held.h"
-#include "deliver/replay.h"
+#include "base/mem.h"
+#include "io/clock.h"
 #include "io/full_io.h"
 #include "io/log.h"
 #include "journal/journal_state.h"
-#include "rcpt/recipients.h"
+#include "journal/reader.h"
 
 /* A segment, and how far it is passed. */
 struct step {
@@ -33,32 +35,21 @@ struct step {
 	bool over; /* and then there is nothing left */
 	bool bad;
 	bool moved; /* to damaged/ */
-	bool kept;  /* a root changed meanwhile: not passed this time */
+	bool kept;  /* moved away meanwhile: not passed this time */
 	int error;
 };
 
 struct checkpoint {
 	struct job job;
 	struct journal *j;
-	int *fds; /* file systems */
-	unsigned nfds;
 	struct step *steps;
 	unsigned nsteps;
-	int sync_error;
+	int64_t ns;     /* it took */
+	int error;      /* of the sync */
 	unsigned moves; /* of the journal, when this began */
-	bool again;     /* a root is not where its mail was placed */
-	unsigned held_back;
+	bool again; /* what was placed is not where it should be, or may be */
+	unsigned held;
 };
-
-static void *
-make(size_t n, size_t size)
-{
-	void *p = calloc(n, size);
-
-	if (!p)
-		abort();
-	return p;
-}
 
 /* --- what is finished --- */
 
@@ -69,7 +60,8 @@ finished(const struct segment *s)
 
 	while (i < s->nmarks && s->marks[i].finished)
 		i++;
-	return i;
+	/* of a bad one nothing can be noted, so that it passes whole */
+	return s->bad && i < s->nmarks ? s->first : i;
 }
 
 /* Full or bad, and nothing in it was ever acknowledged or all is passed. */
@@ -88,7 +80,7 @@ note_files(struct step *t, const struct segment *s)
 		n += s->marks[i].file != NULL;
 	if (!n)
 		return;
-	t->files = make(n, sizeof(t->files[0]));
+	t->files = mem_new(n * sizeof(t->files[0]));
 	for (unsigned i = s->first; i < t->first; i++)
 		if (s->marks[i].file)
 			t->files[t->nfiles++] = s->marks[i].file;
@@ -103,7 +95,7 @@ note_dropped(struct step *t, const struct segment *s)
 		n += s->marks[i].dropped;
 	if (!n)
 		return;
-	t->dropped = make(n, sizeof(t->dropped[0]));
+	t->dropped = mem_new(n * sizeof(t->dropped[0]));
 	for (unsigned i = s->first; i < t->first; i++)
 		if (s->marks[i].dropped)
 			t->dropped[t->ndropped++] = s->marks[i].offset;
@@ -129,30 +121,6 @@ note_step(struct checkpoint *c, struct segment *s)
 	note_dropped(t, s);
 }
 
-static void
-note_file_systems(struct checkpoint *c)
-{
-	struct recipients *r = c->j->o->recipients;
-	const struct maildir_root *root, *other;
-	unsigned n = 0;
-
-	while (recipients_root(r, n))
-		n++;
-	c->fds = make(n + 1, sizeof(c->fds[0]));
-	for (unsigned i = 0; (root = recipients_root(r, i)); i++) {
-		bool known = maildir_root_sync_each(root);
-
-		for (unsigned k = 0; k < i && !known; k++) {
-			other = recipients_root(r, k);
-			known = !maildir_root_sync_each(other) &&
-				other->dev == root->dev;
-		}
-		if (known)
-			continue;
-		c->fds[c->nfds++] = root->sync;
-	}
-}
-
 /* --- on a thread --- */
 
 static bool
@@ -166,42 +134,45 @@ is_wanted(void *ctx, uint64_t offset)
 	return true;
 }
 
-/* Each record from the file, written anew and synced by itself. */
+/* Each record from the file, and on disk by itself. */
 static void
 rewrite(struct checkpoint *c, struct step *t, uint64_t to)
 {
-	struct journal *j = c->j;
-	struct replay r;
+	const struct journal *j = c->j;
+	const struct journal_owner *o = &j->o->owner;
+	struct reader r = {.crc = &j->crc,
+	    .owner = o,
+	    .dirfd = j->dir.fd,
+	    .how = REDO_REWRITE,
+	    .at = is_wanted,
+	    .ctx = t};
 
-	replay_init(&r, &j->crc, j->dir.fd, j->held, PLACE_REWRITE);
-	place_reserve(r.boxes, j->o->reserve);
-	r.at = is_wanted;
-	r.ctx = t;
-	if (replay_range(&r, t->segment->fd, t->segment->header.nonce, t->from,
-		to) < 0)
+	if (reader_range(&r, t->segment->fd, &t->segment->header, t->from, to) <
+	    0)
 		t->error = errno;
-	else if (r.damaged || r.torn)
+	else if (r.count.damaged || r.torn)
 		t->error = EIO;
 	else
-		t->kept = replay_same(&r) < 0;
-	c->held_back += r.held_back;
-	replay_free(&r);
+		t->kept = o->sync(o->ctx) < 0 && errno == ESTALE;
+	c->held += r.count.held;
 }
 
 /* A bad one goes where somebody may look at it, when all else is done. */
 static void
 pass(struct checkpoint *c, struct step *t)
 {
-	const struct segment *s = t->segment;
+	struct segment *s = t->segment;
 	struct journal *j = c->j;
 	char name[IDENT_LEN + SEGMENT_NAME_MAX + 2];
 
 	if (!t->bad) {
-		if (segment_write_done(t->segment, t->done) < 0)
+		if (segment_pass(s->crc, s->header_fd, &s->header, t->done) < 0)
 			t->error = errno;
 	} else if (t->over) {
 		snprintf(name, sizeof(name), "%s-%s", j->dir.name, s->name);
-		if (renameat(j->dir.fd, s->name, j->damaged, name) < 0 ||
+		/* or it is there, and a sync has failed since */
+		if ((renameat(j->dir.fd, s->name, j->damaged, name) < 0 &&
+			errno != ENOENT) ||
 		    full_sync_dir(j->damaged) < 0 ||
 		    full_sync_dir(j->dir.fd) < 0)
 			t->error = errno;
@@ -211,38 +182,22 @@ pass(struct checkpoint *c, struct step *t)
 		unlinkat(j->dir.fd, t->files[i], 0);
 }
 
-/*
- * What is passed must be where its path leads to: a root that was moved away,
- * replaced or mounted over took its mail with it, and what was placed there
- * is placed again.
- */
-static bool
-any_moved(const struct checkpoint *c)
-{
-	const struct journal *j = c->j;
-	const struct maildir_root *root;
-
-	for (unsigned i = 0; (root = recipients_root(j->o->recipients, i)); i++)
-		if (maildir_root_changed(root))
-			return true;
-	return j->moves != c->moves;
-}
-
 static void
 checkpoint_run(struct job *job)
 {
 	struct checkpoint *c = (struct checkpoint *)job;
+	struct journal *j = c->j;
+	int64_t begun = clock_ns();
 
-	for (unsigned i = 0; i < c->nfds; i++)
-		if (full_syncfs(c->fds[i]) < 0)
-			c->sync_error = errno;
+	if (j->o->sync(j->o->ctx) < 0)
+		c->error = errno;
+	c->again = c->error || j->moves != c->moves;
 	/* whoever reads this back after us must not trust what it finds */
-	if (c->sync_error && journal_dir_doubt(&c->j->dir) < 0)
-		c->sync_error = errno;
-	c->again = any_moved(c);
+	if (c->error && journal_dir_doubt(&j->dir) < 0)
+		c->error = errno;
 	for (unsigned i = 0; i < c->nsteps; i++) {
 		struct step *t = &c->steps[i];
-		bool all = c->sync_error || c->again || t->done < t->doubt;
+		bool all = c->again || t->done < t->doubt;
 		uint64_t to = all ? t->done : t->doubt;
 
 		if (t->from < to)
@@ -250,6 +205,7 @@ checkpoint_run(struct job *job)
 		if (!t->error && !t->kept)
 			pass(c, t);
 	}
+	c->ns = clock_ns() - begun;
 }
 
 /* --- on the loop again --- */
@@ -304,13 +260,14 @@ checkpoint_done(struct job *job, void *ctx)
 	struct checkpoint *c = (struct checkpoint *)job;
 	struct journal *j = ctx;
 
-	if (c->sync_error) {
-		/* what was placed while it ran may be among what it lost */
+	journal_observe(j, SHARED_CHECKPOINT, c->ns);
+	/* what was placed while it ran may be among what it lost */
+	if (c->error)
 		journal_doubt(j);
+	if (c->error && c->error != ESTALE)
 		log_event(LOG_ERROR, "sync-failed",
-		    LOG_STR("journal", j->dir.name),
-		    LOG_UINT("held", c->held_back), LOG_ERRNO(c->sync_error));
-	}
+		    LOG_STR("journal", j->dir.name), LOG_UINT("held", c->held),
+		    LOG_ERRNO(c->error));
 	j->stuck = false;
 	for (unsigned i = 0; i < c->nsteps; i++)
 		apply(c, &c->steps[i]);
@@ -329,7 +286,6 @@ checkpoint_free(struct job *job)
 		free(c->steps[i].dropped);
 	}
 	free(c->steps);
-	free(c->fds);
 	free(c);
 }
 
@@ -358,9 +314,9 @@ checkpoint_start(struct journal *j)
 
 	if (j->checkpoint || !checkpoint_wanted(j))
 		return;
-	c = j->checkpoint = make(1, sizeof(*c));
+	c = j->checkpoint = mem_new(sizeof(*c));
 	LL_COUNT(j->retired, s, n);
-	c->steps = make(n + 1, sizeof(c->steps[0]));
+	c->steps = mem_new((n + 1) * sizeof(c->steps[0]));
 	c->job.run = checkpoint_run;
 	c->job.free = checkpoint_free;
 	c->j = j;
@@ -369,6 +325,5 @@ checkpoint_start(struct journal *j)
 		note_step(c, j->current);
 	LL_FOREACH (j->retired, s)
 		note_step(c, s);
-	note_file_systems(c);
 	jobs_submit(j->aside, &c->job, checkpoint_done, j);
 }

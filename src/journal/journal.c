@@ -16,53 +16,27 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "base/mem.h"
+#include "io/clock.h"
 #include "io/full_io.h"
 #include "io/log.h"
+#include "journal/checkpoint.h"
 #include "journal/journal_state.h"
 
 #define COMMIT_MAX 4096 /* records in one commit */
 
-/* --- queues --- */
-
-static void
-queue_init(struct journal_queue *q)
-{
-	q->first = NULL;
-	q->end = &q->first;
-}
-
-static void
-queue_put(struct journal_queue *q, struct journal_entry *e)
-{
-	e->next = NULL;
-	*q->end = e;
-	q->end = &e->next;
-}
-
-static struct journal_entry *
-queue_take(struct journal_queue *q)
-{
-	struct journal_entry *e = q->first;
-
-	if (e) {
-		q->first = e->next;
-		if (!q->first)
-			q->end = &q->first;
-	}
-	return e;
-}
-
+/* What is put into the queue meanwhile waits for another time. */
 void
-journal_fail_all(struct journal_queue *q, int error)
+journal_tell_all(struct journal_queue *q, int error)
 {
-	struct journal_queue failed = *q;
+	struct journal_queue told = STAILQ_HEAD_INITIALIZER(told);
 	struct journal_entry *e;
 
-	if (!failed.first)
-		return;
-	queue_init(q);
-	while ((e = queue_take(&failed)))
+	STAILQ_CONCAT(&told, q);
+	while ((e = STAILQ_FIRST(&told))) {
+		STAILQ_REMOVE_HEAD(&told, next);
 		e->done(e, error);
+	}
 }
 
 /* --- commits --- */
@@ -72,6 +46,7 @@ struct commit {
 	struct journal *j;
 	/* its own: a checkpoint may retire j->current meanwhile */
 	struct segment *segment;
+	int64_t ns; /* writing took */
 	int error;
 };
 
@@ -80,12 +55,14 @@ commit_run(struct job *job)
 {
 	struct commit *c = (struct commit *)job;
 	struct journal *j = c->j;
+	int64_t begun = clock_ns();
 
 	/* in a spool that was moved away no reader would find it */
 	if (full_same(j->o->spool, j->spool) < 0)
 		c->error = ESTALE;
 	else if (segment_commit(c->segment, j->parts, j->nparts) < 0)
 		c->error = errno;
+	c->ns = clock_ns() - begun;
 }
 
 static void
@@ -110,26 +87,44 @@ commit_failed(struct journal *j, struct segment *s, int error)
 	    LOG_STR("segment", s->name), LOG_ERRNO(error));
 	journal_retire(j, s, true);
 	journal_failed(j);
-	journal_fail_all(&j->committing, EIO);
+	journal_tell_all(&j->committing, EIO);
 }
 
 static void
 commit_succeeded(struct journal *j, struct segment *s)
 {
 	struct segment_part *last = &j->parts[j->nparts - 1];
-	struct journal_queue done = j->committing;
 	struct journal_entry *e;
 
 	j->failures = 0;
 	s->end = segment_next_commit(
 	    last->offset + last->record->len + last->body.len);
-	queue_init(&j->committing);
-	for (e = done.first; e; e = e->next) {
+	for (e = STAILQ_FIRST(&j->committing); e; e = STAILQ_NEXT(e, next)) {
 		e->segment = s;
 		e->mark = segment_mark(s, e->offset, e->file);
 	}
-	while ((e = queue_take(&done)))
-		e->done(e, 0);
+	journal_tell_all(&j->committing, 0);
+}
+
+void
+journal_observe(const struct journal *j, enum shared_counter c, int64_t ns)
+{
+	const struct shared_slot *to = j->o->counts;
+
+	if (to)
+		shared_observe(to->shared, to->slot, c, COUNTER_SECONDS,
+		    (uint64_t)ns);
+}
+
+static void
+count_commit(const struct journal *j, const struct commit *c)
+{
+	const struct shared_slot *to = j->o->counts;
+
+	journal_observe(j, SHARED_COMMIT, c->ns);
+	if (to)
+		shared_observe(to->shared, to->slot, SHARED_BATCH,
+		    COUNTER_BATCH, j->nparts);
 }
 
 static void
@@ -138,10 +133,11 @@ commit_done(struct job *job, void *ctx)
 	const struct commit *c = (struct commit *)job;
 	struct journal *j = ctx;
 
+	count_commit(j, c);
 	c->segment->committing = false;
 	if (c->error == ESTALE) {
 		j->o->look(j->o->ctx);
-		journal_fail_all(&j->committing, ESTALE);
+		journal_tell_all(&j->committing, ESTALE);
 	} else if (c->error) {
 		commit_failed(j, c->segment, c->error);
 	} else {
@@ -158,14 +154,14 @@ take_parts(struct journal *j)
 	uint64_t at = j->current->end;
 	struct journal_entry *e;
 
-	while ((e = j->gathering.first) && j->nparts < COMMIT_MAX) {
+	while ((e = STAILQ_FIRST(&j->gathering)) && j->nparts < COMMIT_MAX) {
 		uint64_t n = e->record.len + e->body.len;
 
 		/* padded to a page behind the last one */
 		if (!segment_fits(j->current, at, segment_next_commit(n)))
 			break;
-		queue_take(&j->gathering);
-		queue_put(&j->committing, e);
+		STAILQ_REMOVE_HEAD(&j->gathering, next);
+		STAILQ_INSERT_TAIL(&j->committing, e, next);
 		e->offset = at;
 		j->parts[j->nparts++] =
 		    (struct segment_part){&e->record, e->body, at};
@@ -178,18 +174,16 @@ journal_start_commit(struct journal *j)
 {
 	struct commit *c;
 
-	if (j->nparts || !j->gathering.first)
+	if (j->nparts || STAILQ_EMPTY(&j->gathering))
 		return;
 	if (j->broken) {
-		journal_fail_all(&j->gathering, EIO);
+		journal_tell_all(&j->gathering, EIO);
 		return;
 	}
 	if (!journal_have_segment(j))
 		return;
 	take_parts(j);
-	c = calloc(1, sizeof(*c));
-	if (!c)
-		abort();
+	c = mem_new(sizeof(*c));
 	c->job.run = commit_run;
 	c->job.free = commit_free;
 	c->j = j;
@@ -208,7 +202,7 @@ void
 journal_commit(struct journal *j, struct journal_entry *e)
 {
 	assert(journal_takes(j, e->record.len + e->body.len));
-	queue_put(&j->gathering, e);
+	STAILQ_INSERT_TAIL(&j->gathering, e, next);
 	journal_start_commit(j);
 }
 
@@ -250,16 +244,19 @@ journal_size(const struct journal *j)
 	return n;
 }
 
+/* A disk that takes nothing more must not keep a worker. */
 bool
-journal_settled(struct journal *j)
+journal_settled(const struct journal *j)
 {
-	if (j->nparts || j->gathering.first || j->checkpoint || j->preparing)
-		return false;
-	/* a disk that takes nothing more must not keep a worker */
-	if (j->stuck || !checkpoint_wanted(j))
-		return true;
-	checkpoint_start(j);
-	return false;
+	return !j->nparts && STAILQ_EMPTY(&j->gathering) && !j->checkpoint &&
+	       !j->preparing && (j->stuck || !checkpoint_wanted(j));
+}
+
+void
+journal_wind_up(struct journal *j)
+{
+	if (!j->stuck)
+		checkpoint_start(j);
 }
 
 static void
@@ -279,25 +276,20 @@ struct journal *
 journal_new(const struct journal_options *o, int spool, struct loop *l,
     struct jobs *aside)
 {
-	struct journal *j = calloc(1, sizeof(*j));
+	struct journal *j = mem_new(sizeof(*j));
 
-	if (!j)
-		abort();
 	j->o = o;
 	j->loop = l;
 	j->aside = aside;
 	j->spool = spool;
 	j->dir.fd = -1;
 	crc32c_init(&j->crc);
-	queue_init(&j->gathering);
-	queue_init(&j->committing);
-	j->parts = calloc(COMMIT_MAX, sizeof(j->parts[0]));
-	if (!j->parts)
-		abort();
-	j->root = journal_dir_open(spool, "journal");
-	j->damaged = journal_dir_open(spool, "damaged");
-	j->held = journal_dir_open(spool, "held");
-	if (j->root >= 0 && j->damaged >= 0 && j->held >= 0 &&
+	STAILQ_INIT(&j->gathering);
+	STAILQ_INIT(&j->committing);
+	j->parts = mem_new(COMMIT_MAX * sizeof(j->parts[0]));
+	j->damaged = -1;
+	if ((j->root = journal_dir_open(spool, "journal")) >= 0 &&
+	    (j->damaged = journal_dir_open(spool, "damaged")) >= 0 &&
 	    !journal_dir_make(j->root, &j->dir))
 		j->committer = jobs_new(l, 1);
 	if (j->committer)
@@ -333,13 +325,6 @@ free_list(struct segment *s)
 	}
 }
 
-static void
-close_fd(int fd)
-{
-	if (fd >= 0)
-		close(fd);
-}
-
 void
 journal_free(struct journal **p)
 {
@@ -359,9 +344,8 @@ journal_free(struct journal **p)
 	segment_free(&j->spare);
 	free_list(j->retired);
 	free_list(j->clean);
-	close_fd(j->root);
-	close_fd(j->damaged);
-	close_fd(j->held);
+	full_close(&j->root);
+	full_close(&j->damaged);
 	free(j->parts);
 	free(j);
 	errno = err;

@@ -16,9 +16,9 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "io/clock.h"
 #include "io/full_io.h"
 
 #define MAKING     ".new-"
@@ -26,17 +26,6 @@
 #define DOUBT      "doubt"
 #define MAKE_TRIES 100
 #define DIR_FLAGS  (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-
-static int
-close_keep(int fd)
-{
-	int err = errno;
-
-	if (fd >= 0)
-		close(fd);
-	errno = err;
-	return -1;
-}
 
 int
 journal_dir_open(int spool, const char *name)
@@ -60,7 +49,7 @@ journal_dir_each(int fd, journal_dir_fn *fn, void *ctx)
 	int r = 0, err;
 
 	if (!dir)
-		return close_keep(copy);
+		return full_close(&copy);
 	while (!r && (errno = 0, e = readdir(dir)))
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
 			r = fn(ctx, e->d_name);
@@ -73,8 +62,7 @@ journal_dir_each(int fd, journal_dir_fn *fn, void *ctx)
 void
 journal_dir_close(struct journal_dir *d)
 {
-	close_keep(d->fd);
-	d->fd = -1;
+	full_close(&d->fd);
 }
 
 /* --- making --- */
@@ -82,14 +70,10 @@ journal_dir_close(struct journal_dir *d)
 static void
 draw_name(char name[IDENT_LEN + 1])
 {
-	struct timespec now;
 	uint32_t random = 0;
 
-	clock_gettime(CLOCK_REALTIME, &now);
 	(void)!getrandom(&random, sizeof(random), 0);
-	ident_format((uint64_t)now.tv_sec * 1000 +
-			 (uint64_t)now.tv_nsec / 1000000,
-	    random, name);
+	ident_format((uint64_t)clock_wall(), random, name);
 }
 
 static int
@@ -191,8 +175,8 @@ journal_dir_doubt(const struct journal_dir *d)
 
 	/* it is the name that says so, whatever has it */
 	if ((fd < 0 && errno != EMEDIUMTYPE) || (fd >= 0 && fsync(fd) < 0))
-		return close_keep(fd);
-	close_keep(fd);
+		return full_close(&fd);
+	full_close(&fd);
 	return full_sync_dir(d->fd);
 }
 

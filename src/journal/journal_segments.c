@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "base/mem.h"
 #include "io/log.h"
 #include "journal/journal_state.h"
 
@@ -28,8 +29,8 @@ prepare_run(struct job *job)
 	struct journal *j = p->j;
 
 	if (!p->segment)
-		p->segment =
-		    segment_create(&j->crc, j->dir.fd, p->name, j->o->segment);
+		p->segment = segment_create(&j->crc, j->o->owner.version,
+		    j->dir.fd, p->name, j->o->segment);
 	if (!p->segment || segment_begin(p->segment) < 0)
 		p->error = errno;
 }
@@ -75,7 +76,7 @@ prepare_done(struct job *job, void *ctx)
 		else if (p->segment)
 			put_back(j, p);
 		if (!j->current)
-			journal_fail_all(&j->gathering, p->error);
+			journal_tell_all(&j->gathering, p->error);
 		return;
 	}
 	j->spare = p->segment;
@@ -90,9 +91,7 @@ journal_prepare(struct journal *j)
 
 	if (j->preparing || j->spare)
 		return;
-	p = calloc(1, sizeof(*p));
-	if (!p)
-		abort();
+	p = mem_new(sizeof(*p));
 	p->job.run = prepare_run;
 	p->job.free = prepare_free;
 	p->j = j;
@@ -125,7 +124,7 @@ journal_recycle(struct journal *j, struct segment *s)
 bool
 journal_have_segment(struct journal *j)
 {
-	const struct journal_entry *e = j->gathering.first;
+	const struct journal_entry *e = STAILQ_FIRST(&j->gathering);
 	uint64_t n = segment_next_commit(e->record.len + e->body.len);
 
 	if (j->current && !segment_fits(j->current, j->current->end, n))

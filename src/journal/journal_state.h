@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "io/shared.h"
 #include "journal/journal.h"
 #include "journal/journal_dir.h"
 #include "journal/record.h"
@@ -13,9 +14,7 @@
 
 struct checkpoint;
 
-struct journal_queue {
-	struct journal_entry *first, **end;
-};
+STAILQ_HEAD(journal_queue, journal_entry);
 
 struct journal {
 	const struct journal_options *o;
@@ -26,7 +25,6 @@ struct journal {
 	int spool;   /* the caller's */
 	int root;    /* spool/journal */
 	int damaged; /* spool/damaged */
-	int held;    /* spool/held */
 	struct journal_dir dir;
 
 	struct journal_queue gathering, committing;
@@ -48,23 +46,22 @@ struct journal {
 	struct loop_event *timer;
 };
 
+/* How long one took, in ns. */
+void journal_observe(const struct journal *j, enum shared_counter c,
+    int64_t ns);
+
 /* A segment with room for the first that waits; false: not yet. */
 bool journal_have_segment(struct journal *j);
 /* Begins the next one, unless there is one. */
 void journal_prepare(struct journal *j);
 /* One more failure in a row. */
 void journal_failed(struct journal *j);
-void journal_fail_all(struct journal_queue *q, int error);
+void journal_tell_all(struct journal_queue *q, int error);
 void journal_start_commit(struct journal *j);
 
 /* A segment that all checkpoints have passed: to be used again, or gone. */
 void journal_recycle(struct journal *j, struct segment *s);
 /* Nothing more is written to it; its records are still delivered. */
 void journal_retire(struct journal *j, struct segment *s, bool bad);
-
-/* Starts one if it would pass anything and none is under way. */
-void checkpoint_start(struct journal *j);
-/* Would it? */
-bool checkpoint_wanted(const struct journal *j);
 
 #endif

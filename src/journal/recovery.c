@@ -1,5 +1,5 @@
 /*
- * recovery: adopts a journal, replays its segments, removes it.
+ * recovery: adopts a journal, redoes its segments, removes it.
  *
  * A record that ended three readers is left out; all others are delivered,
  * and the journal is set aside with it. One that could not be delivered for
@@ -11,8 +11,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/mem.h"
+#include "io/full_io.h"
 #include "io/log.h"
 #include "journal/journal_dir.h"
 #include "journal/recovery_run.h"
@@ -23,8 +24,7 @@
 
 struct recovery {
 	struct jobs *aside;
-	struct recovery_dirs dirs;
-	struct crc32c crc;
+	struct recovery_from from;
 	unsigned pause, paused;
 	bool running;
 	char failed[IDENT_LEN + 1]; /* not again before the others */
@@ -44,57 +44,45 @@ static int
 check_version(void *ctx, const char *name)
 {
 	const struct recovery *r = ctx;
-	uint32_t version = recovery_version(&r->crc, r->dirs.root, name);
+	uint32_t version = recovery_version(&r->from, name);
 
-	if (version <= RECORD_VERSION)
+	if (version <= r->from.owner.version)
 		return 0;
 	log_event(LOG_ERROR, "journal-version", LOG_STR("journal", name),
-	    LOG_UINT("version", version), LOG_UINT("ours", RECORD_VERSION),
+	    LOG_UINT("version", version),
+	    LOG_UINT("ours", r->from.owner.version),
 	    LOG_STR("help", "start the smtpd that wrote it, and stop it"));
 	errno = EPROTO;
 	return -1;
 }
 
 struct recovery *
-recovery_new(int spool, unsigned reserve, struct jobs *aside)
+recovery_new(int spool, const struct journal_owner *owner, struct jobs *aside)
 {
-	struct recovery *r = calloc(1, sizeof(*r));
+	struct recovery *r = mem_new(sizeof(*r));
 
-	if (!r)
-		abort();
 	r->aside = aside;
-	crc32c_init(&r->crc);
-	r->dirs.reserve = reserve;
-	r->dirs.root = journal_dir_open(spool, "journal");
-	r->dirs.damaged = journal_dir_open(spool, "damaged");
-	r->dirs.held = journal_dir_open(spool, "held");
-	if (r->dirs.root < 0 || r->dirs.damaged < 0 || r->dirs.held < 0 ||
-	    journal_dir_each(r->dirs.root, check_version, r) < 0)
+	crc32c_init(&r->from.crc);
+	r->from.owner = *owner;
+	r->from.damaged = -1;
+	if ((r->from.root = journal_dir_open(spool, "journal")) < 0 ||
+	    (r->from.damaged = journal_dir_open(spool, "damaged")) < 0 ||
+	    journal_dir_each(r->from.root, check_version, r) < 0)
 		recovery_free(&r);
 	return r;
-}
-
-static void
-close_fd(int fd)
-{
-	if (fd >= 0)
-		close(fd);
 }
 
 void
 recovery_free(struct recovery **p)
 {
 	struct recovery *r = *p;
-	int err = errno;
 
 	*p = NULL;
 	if (!r)
 		return;
-	close_fd(r->dirs.root);
-	close_fd(r->dirs.damaged);
-	close_fd(r->dirs.held);
+	full_close(&r->from.root);
+	full_close(&r->from.damaged);
 	free(r);
-	errno = err;
 }
 
 void
@@ -110,7 +98,7 @@ job_run(struct job *job)
 {
 	struct recovery_job *j = (struct recovery_job *)job;
 
-	recovery_run(&j->r->dirs, &j->r->crc, j->skip, &j->r->stop, &j->result);
+	recovery_run(&j->r->from, j->skip, &j->r->stop, &j->result);
 }
 
 static void
@@ -137,7 +125,7 @@ log_result(const struct recovery_result *x)
 {
 	const struct log_field error = LOG_ERRNO(x->error);
 	const struct log_field none = LOG_END;
-	bool bad = x->damaged || x->lost || x->error;
+	bool bad = x->count.damaged || x->count.lost || x->error;
 
 	if (x->left_out)
 		log_event(LOG_ERROR, "quarantine", LOG_STR("journal", x->name),
@@ -149,9 +137,10 @@ log_result(const struct recovery_result *x)
 		  : x->torn ? LOG_WARN
 			    : LOG_INFO,
 	    "recovered", LOG_STR("journal", x->name),
-	    LOG_UINT("copies", x->placed), LOG_UINT("held", x->held_back),
-	    LOG_UINT("damaged", x->damaged), LOG_UINT("torn", x->torn),
-	    LOG_UINT("undelivered", x->lost), x->error ? error : none);
+	    LOG_UINT("copies", x->count.placed),
+	    LOG_UINT("held", x->count.held),
+	    LOG_UINT("damaged", x->count.damaged), LOG_UINT("torn", x->torn),
+	    LOG_UINT("undelivered", x->count.lost), x->error ? error : none);
 }
 
 static void
@@ -188,9 +177,7 @@ recovery_tick(struct recovery *r)
 		r->paused--;
 		return;
 	}
-	j = calloc(1, sizeof(*j));
-	if (!j)
-		abort();
+	j = mem_new(sizeof(*j));
 	j->job.run = job_run;
 	j->job.free = job_free;
 	j->r = r;

@@ -1,8 +1,8 @@
 /*
  * recovery_run: reads back the segments of a journal that was adopted.
  *
- * Each is replayed from where the last checkpoint passed it; when all of it
- * is on disk in its mailboxes or held, its header says so, and what was
+ * Each is redone from where the last checkpoint passed it; when all of it is
+ * on disk in its mailboxes or held, its header says so, and what was
  * damaged is kept for a look in damaged/. Then the directory goes. Blocks;
  * logs nothing.
  */
@@ -16,21 +16,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "deliver/replay.h"
 #include "io/full_io.h"
 #include "journal/attempts.h"
+#include "journal/reader.h"
 #include "journal/segment.h"
 
 #define SUFFIX ".log"
 
 struct run {
-	const struct recovery_dirs *dirs;
-	const struct crc32c *crc;
+	const struct recovery_from *from;
 	struct journal_dir dir;
 	const atomic_bool *stop;
 	struct recovery_result *x;
 	struct attempts attempts;
-	const char *segment; /* its name, while it is replayed */
+	const char *segment; /* its name, while it is redone */
 };
 
 static bool
@@ -39,24 +38,6 @@ is_segment(const char *name)
 	size_t n = strlen(name), end = strlen(SUFFIX);
 
 	return n > end && !strcmp(name + n - end, SUFFIX);
-}
-
-/* The newer of the two that is whole; false: neither is. */
-static bool
-read_header(const struct crc32c *c, int fd, struct record_header *h)
-{
-	struct record_header two[2];
-	char text[HEADER_LEN];
-	bool good[2];
-
-	for (unsigned i = 0; i < 2; i++)
-		good[i] = !full_pread(fd, text, sizeof(text),
-			      (uint64_t)i * RECORD_PAGE) &&
-			  record_header_decode(c, text, &two[i]);
-	if (!good[0] && !good[1])
-		return false;
-	*h = two[good[1] && (!good[0] || two[1].turn > two[0].turn)];
-	return true;
 }
 
 /*
@@ -93,70 +74,52 @@ set_aside(struct run *run, const char *name)
 	char to[NAME_MAX + 1];
 
 	snprintf(to, sizeof(to), "%s-%.200s", run->dir.name, name);
-	if (renameat(run->dir.fd, name, run->dirs->damaged, to) < 0 ||
-	    full_sync_dir(run->dirs->damaged) < 0)
+	if (renameat(run->dir.fd, name, run->from->damaged, to) < 0 ||
+	    full_sync_dir(run->from->damaged) < 0)
 		run->x->error = errno;
 }
 
-static int
-write_done(const struct crc32c *c, int fd, struct record_header *h)
-{
-	char text[HEADER_LEN];
-
-	h->done = h->size;
-	h->turn++;
-	record_header_encode(c, h, text);
-	if (full_pwrite(fd, (struct span){text, sizeof(text)},
-		h->turn % 2 * RECORD_PAGE) < 0)
-		return -1;
-	return fdatasync(fd);
-}
-
-/* Is this record to be delivered? */
+/* Is this record to be redone? */
 static bool
 at_record(void *ctx, uint64_t offset)
 {
 	struct run *run = ctx;
-	bool deliver = attempts_begin(&run->attempts, run->segment, offset);
+	bool go = attempts_begin(&run->attempts, run->segment, offset);
 
-	run->x->left_out += !deliver;
-	return deliver;
+	run->x->left_out += !go;
+	return go;
 }
 
 /* 0: all that is in it is safe elsewhere. */
 static int
-replay(struct run *run, int fd, const struct record_header *h,
-    enum place_how how, bool *unsynced)
+redo_all(struct run *run, int fd, const struct record_header *h,
+    enum redo_how how, bool *unsynced)
 {
+	const struct journal_owner *o = &run->from->owner;
 	struct recovery_result *x = run->x;
-	struct replay r;
-	int error = 0;
+	struct reader r = {.crc = &run->from->crc,
+	    .owner = o,
+	    .dirfd = run->dir.fd,
+	    .how = how,
+	    .stop = run->stop,
+	    .at = at_record,
+	    .ctx = run,
+	    .count = x->count};
+	int error = reader_range(&r, fd, h, h->done, h->size) < 0 ? errno : 0;
 
-	replay_init(&r, run->crc, run->dir.fd, run->dirs->held, how);
-	place_reserve(r.boxes, run->dirs->reserve);
-	r.stop = run->stop;
-	r.at = at_record;
-	r.ctx = run;
-	if (replay_range(&r, fd, h->nonce, h->done, h->size) < 0)
-		error = errno;
-	if (!error && replay_sync(&r) < 0)
-		*unsynced = true;
-	x->placed += r.placed;
-	x->held_back += r.held_back;
-	x->damaged += r.damaged;
+	*unsynced = !error && o->sync(o->ctx) < 0;
+	x->count = r.count;
 	x->torn |= r.torn;
-	x->lost += r.lost;
-	replay_free(&r);
 	return error;
 }
 
 /* The error, 0 when all that is in it is safe elsewhere. */
 static int
-deliver_all(struct run *run, int fd, const struct record_header *h)
+make_safe(struct run *run, int fd, const struct record_header *h)
 {
 	bool doubted = journal_dir_doubted(&run->dir);
-	bool unsynced = false;
-	int error = replay(run, fd, h, doubted ? PLACE_REWRITE : PLACE_AGAIN,
+	bool unsynced;
+	int error = redo_all(run, fd, h, doubted ? REDO_REWRITE : REDO_AGAIN,
 	    &unsynced);
 
 	if (error || !unsynced)
@@ -164,8 +127,7 @@ deliver_all(struct run *run, int fd, const struct record_header *h)
 	/* what a failed sync was about may be gone from memory */
 	if (journal_dir_doubt(&run->dir) < 0)
 		return errno;
-	unsynced = false;
-	error = replay(run, fd, h, PLACE_REWRITE, &unsynced);
+	error = redo_all(run, fd, h, REDO_REWRITE, &unsynced);
 	if (!error && unsynced)
 		error = EIO;
 	return error;
@@ -177,7 +139,7 @@ put_aside(struct run *run, const char *name)
 {
 	struct recovery_result *x = run->x;
 
-	x->damaged++;
+	x->count.damaged++;
 	set_aside(run, name);
 	if (!x->error)
 		buf_append(&x->aside, name, strlen(name) + 1);
@@ -188,7 +150,7 @@ static void
 recover_segment(struct run *run, const char *name, int fd)
 {
 	struct recovery_result *x = run->x;
-	unsigned damaged = x->damaged, left_out = x->left_out;
+	unsigned damaged = x->count.damaged, left_out = x->left_out;
 	int unused = never_used(fd);
 	struct record_header h;
 	struct stat st;
@@ -200,25 +162,26 @@ recover_segment(struct run *run, const char *name, int fd)
 	/* before there is anything in it that could end us */
 	if (!at_record(run, 0))
 		return;
-	if (!read_header(run->crc, fd, &h)) {
-		x->damaged++;
+	if (!segment_header(&run->from->crc, run->from->owner.version, fd,
+		&h)) {
+		x->count.damaged++;
 		set_aside(run, name);
 		return;
 	}
-	if (h.version > RECORD_VERSION) {
+	if (h.version > run->from->owner.version) {
 		x->error = EPROTO;
 		return;
 	}
 	if (!fstat(fd, &st) && (uint64_t)st.st_size < h.size) {
 		h.size = (uint64_t)st.st_size;
-		x->damaged++;
+		x->count.damaged++;
 	}
-	x->error = deliver_all(run, fd, &h);
+	x->error = make_safe(run, fd, &h);
 	if (x->error || x->left_out != left_out)
 		return;
-	if (x->damaged != damaged)
+	if (x->count.damaged != damaged)
 		set_aside(run, name);
-	else if (write_done(run->crc, fd, &h) < 0)
+	else if (segment_pass(&run->from->crc, fd, &h, h.size) < 0)
 		x->error = errno;
 }
 
@@ -269,7 +232,7 @@ rescue_body(void *ctx, const char *name)
 	    st.st_nlink > 1)
 		return 0;
 	snprintf(to, sizeof(to), "%s-%.128s", run->dir.name, name);
-	return renameat(run->dir.fd, name, run->dirs->damaged, to);
+	return renameat(run->dir.fd, name, run->from->damaged, to);
 }
 
 static void
@@ -285,7 +248,7 @@ recover(struct run *run)
 	attempts_close(&run->attempts);
 	if (r < 0 && !x->error)
 		x->error = errno;
-	if (!x->error && x->damaged &&
+	if (!x->error && x->count.damaged &&
 	    journal_dir_each(run->dir.fd, rescue_body, run) < 0)
 		x->error = errno;
 	if (x->error)
@@ -299,13 +262,13 @@ recover(struct run *run)
 }
 
 void
-recovery_run(const struct recovery_dirs *d, const struct crc32c *c,
-    const char *skip, const atomic_bool *stop, struct recovery_result *x)
+recovery_run(const struct recovery_from *f, const char *skip,
+    const atomic_bool *stop, struct recovery_result *x)
 {
-	struct run run = {.dirs = d, .crc = c, .stop = stop, .x = x};
+	struct run run = {.from = f, .stop = stop, .x = x};
 
 	*x = (struct recovery_result){0};
-	if (journal_dir_adopt(d->root, skip, &run.dir) < 0) {
+	if (journal_dir_adopt(f->root, skip, &run.dir) < 0) {
 		x->error = errno;
 		return;
 	}
@@ -319,7 +282,7 @@ recovery_run(const struct recovery_dirs *d, const struct crc32c *c,
 /* --- versions --- */
 
 struct look {
-	const struct crc32c *crc;
+	const struct recovery_from *from;
 	int dir;
 	uint32_t version; /* the highest seen */
 };
@@ -336,18 +299,19 @@ look_at_version(void *ctx, const char *name)
 	fd = full_open(l->dir, name, O_RDONLY, SEGMENT_MAX);
 	if (fd < 0)
 		return 0;
-	if (read_header(l->crc, fd, &h) && h.version > l->version)
+	if (segment_header(&l->from->crc, l->from->owner.version, fd, &h) &&
+	    h.version > l->version)
 		l->version = h.version;
 	close(fd);
 	return 0;
 }
 
 uint32_t
-recovery_version(const struct crc32c *c, int root, const char *name)
+recovery_version(const struct recovery_from *f, const char *name)
 {
-	int dir =
-	    openat(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct look l = {c, dir, 0};
+	int dir = openat(f->root, name,
+	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct look l = {f, dir, 0};
 
 	if (dir < 0)
 		return 0;

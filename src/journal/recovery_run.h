@@ -8,17 +8,19 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
+#include "journal/journal.h"
 #include "journal/journal_dir.h"
 #include "journal/record.h"
 
-struct recovery_dirs {
-	int root, damaged, held; /* in the spool */
-	unsigned reserve; /* percent of a file system, not for mailboxes */
+struct recovery_from {
+	struct crc32c crc;
+	int root, damaged; /* in the spool */
+	struct journal_owner owner;
 };
 
 struct recovery_result {
 	char name[IDENT_LEN + 1]; /* "": there was none */
-	unsigned placed, held_back, damaged, lost;
+	struct redo_count count;
 	bool torn; /* the end of one of its segments, and so never answered */
 	unsigned left_out; /* and so the journal is in quarantine */
 	int error;
@@ -29,13 +31,13 @@ struct recovery_result {
  * Blocks: adopts one journal but skip, if there is one, and reads it back.
  * ECANCELED in the result: it was stopped on the way. The caller frees aside.
  */
-void recovery_run(const struct recovery_dirs *d, const struct crc32c *c,
-    const char *skip, const atomic_bool *stop, struct recovery_result *x);
+void recovery_run(const struct recovery_from *f, const char *skip,
+    const atomic_bool *stop, struct recovery_result *x);
 
 /*
  * Blocks: the version that a journal says it is, the highest of its segments;
  * 0 when it has none that says so.
  */
-uint32_t recovery_version(const struct crc32c *c, int root, const char *name);
+uint32_t recovery_version(const struct recovery_from *f, const char *name);
 
 #endif

@@ -15,6 +15,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "io/full_io.h"
 
 #define ZEROS     (1 << 20)
@@ -31,11 +32,9 @@ align(uint64_t n, uint64_t to)
 static int
 write_zeros(int fd, uint64_t size)
 {
-	char *zeros = calloc(1, ZEROS);
+	char *zeros = mem_new(ZEROS);
 	int r = 0;
 
-	if (!zeros)
-		abort();
 	for (uint64_t at = 0; !r && at < size; at += ZEROS) {
 		uint64_t left = size - at;
 		size_t n = left < ZEROS ? (size_t)left : ZEROS;
@@ -51,44 +50,34 @@ make(int dirfd, const char *name, uint64_t size)
 {
 	const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	int fd = openat(dirfd, name, flags, 0600);
-	int err;
 
 	if (fd < 0)
 		return -1;
 	if (!write_zeros(fd, size) && !fsync(fd) && !full_sync_dir(dirfd))
 		return fd;
-	err = errno;
-	close(fd);
-	unlinkat(dirfd, name, 0);
-	errno = err;
-	return -1;
+	full_close(&fd);
+	return full_unlink(dirfd, name);
 }
 
 struct segment *
-segment_create(const struct crc32c *c, int dirfd, const char *name,
-    uint64_t size)
+segment_create(const struct crc32c *c, uint32_t version, int dirfd,
+    const char *name, uint64_t size)
 {
 	struct segment *s;
 	int fd = make(dirfd, name, size);
 	int header_fd = fd < 0 ? -1 : full_open(dirfd, name, O_RDWR, size);
 
 	if (header_fd < 0) {
-		int err = errno;
-
-		if (fd >= 0) {
-			close(fd);
-			unlinkat(dirfd, name, 0);
-		}
-		errno = err;
+		if (fd >= 0)
+			full_unlink(dirfd, name);
+		full_close(&fd);
 		return NULL;
 	}
-	s = calloc(1, sizeof(*s));
-	if (!s)
-		abort();
+	s = mem_new(sizeof(*s));
 	s->crc = c;
 	s->fd = fd;
 	s->header_fd = header_fd;
-	s->header.version = RECORD_VERSION;
+	s->header.version = version;
 	s->header.size = size;
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	return s;
@@ -120,25 +109,50 @@ segment_free(struct segment **p)
 /* --- headers --- */
 
 static int
-write_header(struct segment *s, unsigned page)
+write_header(const struct crc32c *c, int fd, const struct record_header *h,
+    unsigned page)
 {
 	char head[HEADER_LEN];
 
-	record_header_encode(s->crc, &s->header, head);
-	return full_pwrite(s->header_fd, (struct span){head, sizeof(head)},
+	record_header_encode(c, h, head);
+	return full_pwrite(fd, (struct span){head, sizeof(head)},
 	    (uint64_t)page * RECORD_PAGE);
+}
+
+bool
+segment_header(const struct crc32c *c, uint32_t highest, int fd,
+    struct record_header *h)
+{
+	struct record_header two[2];
+	char head[HEADER_LEN];
+	bool good[2];
+
+	for (unsigned i = 0; i < 2; i++)
+		good[i] = !full_pread(fd, head, sizeof(head),
+			      (uint64_t)i * RECORD_PAGE) &&
+			  record_header_decode(c, highest, head, &two[i]);
+	if (!good[0] && !good[1])
+		return false;
+	*h = two[good[1] && (!good[0] || two[1].turn > two[0].turn)];
+	return true;
+}
+
+/* Both, with a new nonce. */
+static int
+begin(const struct crc32c *c, int fd, struct record_header *h)
+{
+	h->done = RECORD_FIRST;
+	if (getrandom(&h->nonce, sizeof(h->nonce), 0) < 0 ||
+	    write_header(c, fd, h, 0) < 0)
+		return -1;
+	return write_header(c, fd, h, 1);
 }
 
 int
 segment_begin(struct segment *s)
 {
-	struct record_header *h = &s->header;
-
-	if (getrandom(&h->nonce, sizeof(h->nonce), 0) < 0)
-		return -1;
-	h->turn++;
-	h->done = RECORD_FIRST;
-	if (write_header(s, 0) < 0 || write_header(s, 1) < 0 ||
+	s->header.turn++;
+	if (begin(s->crc, s->header_fd, &s->header) < 0 ||
 	    fdatasync(s->header_fd) < 0)
 		return -1;
 	clear_marks(s);
@@ -148,13 +162,14 @@ segment_begin(struct segment *s)
 }
 
 int
-segment_write_done(struct segment *s, uint64_t done)
+segment_pass(const struct crc32c *c, int fd, struct record_header *h,
+    uint64_t done)
 {
-	s->header.done = done;
-	s->header.turn++;
-	if (write_header(s, s->header.turn % 2) < 0)
+	h->done = done;
+	h->turn++;
+	if (write_header(c, fd, h, h->turn % 2) < 0)
 		return -1;
-	return fdatasync(s->header_fd);
+	return fdatasync(fd);
 }
 
 /* --- records --- */
@@ -229,4 +244,50 @@ segment_commit(const struct segment *s, struct segment_part *parts, unsigned n)
 		used = 0;
 	}
 	return fdatasync(s->fd);
+}
+
+/* --- one alone --- */
+
+int
+segment_write_lone(const struct crc32c *c, uint32_t version, int fd,
+    struct buf *record, struct span body)
+{
+	struct record_header h = {.version = version,
+	    .size = RECORD_FIRST + record->len + body.len};
+
+	if (begin(c, fd, &h) < 0)
+		return -1;
+	record_seal(c, record, body, h.nonce, RECORD_FIRST);
+	if (full_pwrite(fd, buf_span(record), RECORD_FIRST) < 0)
+		return -1;
+	return full_pwrite(fd, body, RECORD_FIRST + record->len);
+}
+
+char *
+segment_read_lone(const struct crc32c *c, uint32_t highest, int fd,
+    uint64_t size, struct record *r, uint32_t *version_r)
+{
+	struct record_header h;
+	struct span all;
+	char *octets;
+
+	errno = EBADMSG;
+	if (size < RECORD_FIRST + RECORD_HEAD ||
+	    !segment_header(c, highest, fd, &h))
+		return NULL;
+	errno = EPROTO;
+	*version_r = h.version;
+	if (h.version > highest)
+		return NULL;
+	all.len = (size_t)size - RECORD_FIRST;
+	all.ptr = octets = malloc(all.len);
+	if (!octets)
+		return NULL;
+	if (full_pread(fd, octets, all.len, RECORD_FIRST) == 0) {
+		if (record_decode(c, all, h.nonce, RECORD_FIRST, r))
+			return octets;
+		errno = EBADMSG;
+	}
+	free(octets);
+	return NULL;
 }

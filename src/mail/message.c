@@ -6,55 +6,91 @@
  */
 #include "mail/message.h"
 
-#include <assert.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "proto/trace.h"
-#include "rcpt/recipients.h"
 
 #define HOSTNAME_MAX 160 /* in a file name, of 255 octets in all */
 
-static void
-copy_init(struct message *m, struct message_copy *c, const struct target *t)
+static const char *
+dup(struct message *m, const char *s)
+{
+	return s ? arena_dup(&m->arena, span_str(s)) : NULL;
+}
+
+void
+message_copy_line(struct message *m, struct message_copy *c)
 {
 	struct buf line = {0};
 
-	trace_delivered_to(&line, t->address, "\n");
+	if (c->path && *c->note)
+		buf_printf(&line, "X-Smtpd-Failed: %s: %s\n", c->address,
+		    c->note);
+	trace_delivered_to(&line, c->address, "\n");
 	c->delivered_to =
 	    (struct span){arena_dup(&m->arena, buf_span(&line)), line.len};
 	buf_free(&line);
-	c->root = t->root;
-	c->path = arena_dup(&m->arena, span_str(t->path));
-	c->address = arena_dup(&m->arena, span_str(t->address));
-	c->file.box = c->file.fd = -1;
+}
+
+static void
+add_copy(struct message *m, const struct message_copy *from)
+{
+	struct message_copy *c = &m->copies[m->ncopies++];
+
+	*c = *from;
+	c->path = dup(m, from->path);
+	c->to = dup(m, from->to);
+	c->address = dup(m, from->address);
+	c->note = "";
+	message_copy_line(m, c);
+}
+
+static void
+init_envelope(struct message *m, const struct envelope *e)
+{
+	char client[IPADDR_STRLEN];
+	struct buf sender = {0};
+
+	smtp_path_format(&e->sender, &sender);
+	m->sender = arena_dup(&m->arena, buf_span(&sender));
+	buf_free(&sender);
+	m->client = dup(m, ipaddr_format(&e->client, client));
+	m->helo = e->helo ? dup(m, e->helo) : "";
+	m->login = e->login ? dup(m, e->login) : "";
+	m->eightbit = e->eightbit;
+	m->utf8 = e->utf8;
+	envelope_message_id(e, m->id);
+	trace_return_path(&m->return_path, e, "\n");
+	trace_received(&m->received, e, m->hostname, m->when, "\n");
 }
 
 void
 message_init(struct message *m, const struct envelope *e, struct spool **spool,
-    const char *hostname)
+    const char *hostname, const struct message_copy *copies, unsigned n)
 {
-	struct message_copy *c;
-
 	*m = (struct message){.hostname = hostname, .when = spool_when(*spool)};
 	m->spool = *spool;
 	*spool = NULL;
-	envelope_message_id(e, m->id);
-	trace_return_path(&m->return_path, e, "\n");
-	trace_received(&m->received, e, hostname, m->when, "\n");
-	m->ncopies = e->targets->n;
-	assert(m->ncopies);
-	c = m->copies =
-	    arena_alloc(&m->arena, m->ncopies * sizeof(m->copies[0]));
-	for (const struct target *t = e->targets->first; t; t = t->next)
-		copy_init(m, c++, t);
+	init_envelope(m, e);
+	m->copies = arena_alloc(&m->arena, n * sizeof(m->copies[0]));
+	for (unsigned i = 0; i < n; i++)
+		if (copies[i].path)
+			add_copy(m, &copies[i]);
+	if (m->ncopies)
+		m->headed = m->copies;
+	for (unsigned i = 0; i < n; i++)
+		if (!copies[i].path)
+			add_copy(m, &copies[i]);
 }
 
 void
-message_head(struct buf *out, const struct envelope *e, const char *hostname,
-    int64_t when)
+message_head(struct buf *out, const struct envelope *e, const char *address,
+    const char *hostname, int64_t when)
 {
 	trace_return_path(out, e, "\n");
-	trace_delivered_to(out, e->targets->first->address, "\n");
+	trace_delivered_to(out, address, "\n");
 	trace_received(out, e, hostname, when, "\n");
 }
 
@@ -65,7 +101,7 @@ message_head(struct buf *out, const struct envelope *e, const char *hostname,
 static void
 name_file(struct message *m, struct message_copy *c)
 {
-	char name[sizeof(c->file.name)];
+	char name[NAME_MAX + 1];
 	uint64_t body =
 	    m->body.filed - m->body.from + (uint64_t)m->body.tail.len;
 
@@ -81,8 +117,60 @@ void
 message_ready(struct message *m)
 {
 	m->body = spool_content(m->spool);
+	m->wire = spool_wire(m->spool);
 	for (unsigned i = 0; i < m->ncopies; i++)
 		name_file(m, &m->copies[i]);
+}
+
+/* "...,S=123" of another size. */
+static void
+rename_for_size(struct message *m, struct message_copy *c)
+{
+	const char *end = strstr(c->name, ",S=");
+	char to[NAME_MAX + 1];
+
+	snprintf(to, sizeof(to), "%.*s,S=%llu",
+	    (int)(end ? end - c->name : (long)strlen(c->name)), c->name,
+	    (unsigned long long)c->size);
+	c->name = dup(m, to);
+}
+
+void
+message_copy_fail(struct message *m, struct message_copy *c,
+    const struct destination *failed, const char *reason)
+{
+	c->size -= c->delivered_to.len;
+	c->dest = failed;
+	c->path = ".";
+	c->to = NULL;
+	c->note = arena_dup(&m->arena, span_str(reason));
+	message_copy_line(m, c);
+	c->size += c->delivered_to.len;
+	rename_for_size(m, c);
+	if (m->headed == c)
+		m->headed = NULL;
+}
+
+struct message
+message_same(const struct message *m)
+{
+	struct message same = {.hostname = m->hostname,
+	    .when = m->when,
+	    .sender = m->sender,
+	    .client = m->client,
+	    .helo = m->helo,
+	    .login = m->login,
+	    .eightbit = m->eightbit,
+	    .utf8 = m->utf8,
+	    .return_path = m->return_path,
+	    .received = m->received,
+	    .body = m->body,
+	    .wire = m->wire,
+	    .dirfd = m->dirfd,
+	    .link = m->link};
+
+	memcpy(same.id, m->id, sizeof(same.id));
+	return same;
 }
 
 unsigned

@@ -1,10 +1,9 @@
 /*
- * message_write: a message into the files of its copies.
+ * message_write: a message into a file.
  *
  * What is in memory goes with one writev behind our lines; what is in a file
- * is read once for all the files that are open. Blocks; syncs nothing.
+ * is read and written a chunk at a time. Blocks; syncs nothing.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -15,9 +14,30 @@
 #define CHUNK        65536 /* octets of the spool read at once */
 #define HEADER_PARTS 3
 
-/* Our lines, and the body with them when it is in memory. */
+static int
+copy_filed(const struct spool_content *body, int fd)
+{
+	char *chunk = malloc(CHUNK);
+	int r = 0;
+
+	if (!chunk)
+		abort();
+	for (uint64_t at = body->from; !r && at < body->filed;) {
+		uint64_t left = body->filed - at;
+		size_t n = left < CHUNK ? (size_t)left : CHUNK;
+		struct iovec iov = full_part((struct span){chunk, n});
+
+		r = full_pread(body->fd, chunk, n, at);
+		if (!r)
+			r = full_writev(fd, &iov, 1);
+		at += n;
+	}
+	free(chunk);
+	return r;
+}
+
 int
-message_write_top(struct message *m, struct message_copy *c)
+message_write(const struct message *m, const struct message_copy *c, int fd)
 {
 	struct iovec iov[HEADER_PARTS + 1] = {
 	    full_part(buf_span(&m->return_path)),
@@ -25,60 +45,12 @@ message_write_top(struct message *m, struct message_copy *c)
 	    full_part(buf_span(&m->received)),
 	    full_part(m->body.tail),
 	};
+	struct iovec *tail = &iov[HEADER_PARTS];
 
-	if (full_writev(c->file.fd, iov,
-		m->body.filed ? HEADER_PARTS : HEADER_PARTS + 1) < 0) {
-		m->failed = c;
-		return -1;
-	}
-	return 0;
-}
-
-/* The same octets to n files. */
-static int
-write_each(struct message *m, struct message_copy *c, unsigned n, struct span s)
-{
-	for (unsigned i = 0; i < n; i++) {
-		struct iovec iov = full_part(s);
-
-		if (full_writev(c[i].file.fd, &iov, 1) < 0) {
-			m->failed = &c[i];
-			return -1;
-		}
-	}
-	return 0;
-}
-
-/* Reads what is in a file once, for all n. */
-static int
-copy_filed(struct message *m, struct message_copy *c, unsigned n)
-{
-	const struct spool_content *body = &m->body;
-	char *chunk = malloc(CHUNK);
-	uint64_t at = body->from;
-	int r = 0;
-
-	if (!chunk)
-		abort();
-	while (!r && at < body->filed) {
-		uint64_t left = body->filed - at;
-		size_t len = left < CHUNK ? (size_t)left : CHUNK;
-
-		r = full_pread(body->fd, chunk, len, at);
-		if (!r)
-			r = write_each(m, c, n, (struct span){chunk, len});
-		at += len;
-	}
-	free(chunk);
-	return r;
-}
-
-int
-message_write_rest(struct message *m, struct message_copy *c, unsigned n)
-{
 	if (!m->body.filed)
-		return 0;
-	return copy_filed(m, c, n) < 0 || write_each(m, c, n, m->body.tail) < 0
-		   ? -1
-		   : 0;
+		return full_writev(fd, iov, HEADER_PARTS + 1);
+	if (full_writev(fd, iov, HEADER_PARTS) < 0 ||
+	    copy_filed(&m->body, fd) < 0)
+		return -1;
+	return full_writev(fd, tail, 1);
 }

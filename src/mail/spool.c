@@ -22,6 +22,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "io/full_io.h"
 
 #define BLOCK_MIN    32768 /* octets worth a job of their own */
@@ -49,6 +50,7 @@ struct spool {
 	struct buf block;        /* gathering */
 	uint64_t from;           /* octets of head in the file */
 	uint64_t filed;          /* octets given to jobs, with head */
+	uint64_t wire;           /* of what it holds, with CRLF */
 	struct write_job *write; /* under way, or NULL */
 	uint64_t write_id;       /* its id */
 	void (*room)(void *);
@@ -56,6 +58,7 @@ struct spool {
 	void (*ready)(void *);
 	void *ready_ctx;
 	int error;
+	bool inside;  /* of a line */
 	bool cr;      /* the last octet was a CR, not stored yet */
 	bool refused; /* spool_write() said false */
 	bool finished;
@@ -64,10 +67,8 @@ struct spool {
 struct spool *
 spool_new(const struct spool_options *o)
 {
-	struct spool *s = calloc(1, sizeof(*s));
+	struct spool *s = mem_new(sizeof(*s));
 
-	if (!s)
-		abort();
 	s->o = *o;
 	return s;
 }
@@ -75,10 +76,8 @@ spool_new(const struct spool_options *o)
 static struct spool_file *
 file_new(int dirfd)
 {
-	struct spool_file *f = calloc(1, sizeof(*f));
+	struct spool_file *f = mem_new(sizeof(*f));
 
-	if (!f)
-		abort();
 	f->dirfd = dirfd;
 	f->fd = -1;
 	f->refs = 1;
@@ -113,8 +112,8 @@ open_and_unlink(int dirfd)
 	return fd;
 }
 
-static int
-open_unnamed(int dirfd)
+int
+spool_unnamed(int dirfd)
 {
 	int fd = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
@@ -149,7 +148,7 @@ write_run(struct job *job)
 	struct write_job *w = (struct write_job *)job;
 
 	if (w->file->fd < 0)
-		w->file->fd = open_unnamed(w->file->dirfd);
+		w->file->fd = spool_unnamed(w->file->dirfd);
 	if (w->file->fd < 0)
 		w->error = errno;
 	else
@@ -212,9 +211,7 @@ submit(struct spool *s)
 		fail(s, ENOSPC);
 		return;
 	}
-	w = calloc(1, sizeof(*w));
-	if (!w)
-		abort();
+	w = mem_new(sizeof(*w));
 	if (!s->file)
 		begin_file(s);
 	s->file->refs++;
@@ -259,6 +256,22 @@ write_done(struct job *job, void *ctx)
 	}
 }
 
+/* From here to the end of the block is new. */
+static void
+count(struct spool *s, size_t from)
+{
+	struct span new = buf_span(&s->block);
+	const char *lf;
+
+	span_skip(&new, from);
+	if (!new.len)
+		return;
+	s->inside = new.ptr[new.len - 1] != '\n';
+	for (s->wire += new.len; (lf = memchr(new.ptr, '\n', new.len));
+	     s->wire++)
+		span_skip(&new, (size_t)(lf + 1 - new.ptr));
+}
+
 /* Behind the lines on top, with one more octet at the seam to them. */
 static char *
 put_run(const struct spool *s, char *out, struct span run)
@@ -280,8 +293,8 @@ static void
 append(struct spool *s, struct span in)
 {
 	char *out = buf_reserve(&s->block, in.len + 2);
+	size_t before = s->block.len, n;
 	const char *cr;
-	size_t n;
 
 	while (in.len) {
 		if (s->cr && in.ptr[0] != '\n')
@@ -293,6 +306,7 @@ append(struct spool *s, struct span in)
 		span_skip(&in, n + s->cr);
 	}
 	s->block.len = (size_t)(out - s->block.data);
+	count(s, before);
 }
 
 bool
@@ -320,9 +334,11 @@ spool_finish(struct spool *s, void (*ready)(void *ctx), void *ctx)
 	assert(!s->finished);
 	if (s->cr) {
 		char *out = buf_reserve(&s->block, 2);
+		size_t before = s->block.len;
 
 		out = put_run(s, out, SPAN_LIT("\r"));
 		s->block.len = (size_t)(out - s->block.data);
+		count(s, before);
 	}
 	s->cr = false;
 	s->finished = true;
@@ -336,6 +352,12 @@ int
 spool_error(const struct spool *s)
 {
 	return s->error;
+}
+
+uint64_t
+spool_wire(const struct spool *s)
+{
+	return s->wire + (s->inside ? 2 : 0);
 }
 
 int64_t

@@ -46,16 +46,13 @@ copy_it(int fd, uint64_t size, int dirfd, const char *name)
 {
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	int to = openat(dirfd, name, flags, 0600);
-	int err;
+	int r;
 
 	if (to < 0)
 		return -1;
-	err = copy(fd, to, size) < 0 ? errno : 0;
-	close(to);
-	if (err)
-		unlinkat(dirfd, name, 0);
-	errno = err;
-	return err ? -1 : 0;
+	r = copy(fd, to, size);
+	full_close(&to);
+	return r < 0 ? full_unlink(dirfd, name) : 0;
 }
 
 int

@@ -1,9 +1,10 @@
 /*
  * auth: exchanges, from the mechanism's name to yes or no.
  *
- * Owns the exchanges; the steps in between are auth_step's, the hashing is
- * auth_hash's, or auth_dovecot does it all. Each answer comes from a timer,
- * never from within the call that asked.
+ * Owns the exchanges; which mechanisms there are is auth_mechanism's, the
+ * steps in between are auth_step's, the hashing is auth_hash's, or
+ * auth_dovecot does it all. Each answer comes from a timer, never from within
+ * the call that asked.
  *
  * An exchange counts as a failure from its beginning, so that hanging up
  * early hides none, until it turns out to be something else. Whoever hangs
@@ -17,106 +18,45 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "base/ascii.h"
+#include "base/mem.h"
+#include "io/clock.h"
 #include "io/digest.h"
 #include "policy/auth_exchange.h"
 #include "policy/auth_users.h"
-
-/* In the order in which they are listed. */
-static const struct {
-	const char *name;
-	enum auth_mechanism bit;
-	auth_step_fn *step;
-	const char *prompt; /* when there was no initial response */
-} mechanisms[] = {
-    {"PLAIN", AUTH_PLAIN, auth_step_plain, ""},
-    {"LOGIN", AUTH_LOGIN, auth_step_login, "Username:"},
-    {"SCRAM-SHA-256", AUTH_SCRAM, auth_step_scram, ""},
-    {"SCRAM-SHA-256-PLUS", AUTH_SCRAM_PLUS, auth_step_scram, ""},
-};
-#define MECHANISMS (sizeof(mechanisms) / sizeof(mechanisms[0]))
 
 /* Octets of a login that was refused. */
 #define SHOWN_MAX 64
 
 /* --- a worker's --- */
 
-bool
-auth_offers(const struct auth *a, enum auth_mechanism m, bool binding)
+/* Of what Dovecot has it will tell. */
+static unsigned
+of_file(const struct auth_options *o)
 {
-	const struct auth_users *u = a->options->users;
-
-	if (!(a->options->mechanisms & m))
-		return false;
-	if (a->dovecot)
-		return auth_dovecot_offers(a->dovecot) & m;
-	if (!u)
-		return false;
-	if (m & (AUTH_SCRAM | AUTH_SCRAM_PLUS))
-		return auth_users_have_scram(u) && (m == AUTH_SCRAM || binding);
-	return true;
-}
-
-unsigned
-auth_mechanism_of(struct span name)
-{
-	for (size_t i = 0; i < MECHANISMS; i++)
-		if (ascii_equal_str(name, mechanisms[i].name))
-			return mechanisms[i].bit;
-	return 0;
-}
-
-static void
-make_list(struct auth *a, bool binding)
-{
-	struct buf list = {0};
-
-	for (size_t i = 0; i < MECHANISMS; i++) {
-		if (!auth_offers(a, mechanisms[i].bit, binding))
-			continue;
-		if (list.len)
-			buf_append(&list, " ", 1);
-		buf_append_str(&list, mechanisms[i].name);
-	}
-	buf_append(&list, "", 1);
-	assert(list.len <= sizeof(a->lists[binding]));
-	memcpy(a->lists[binding], list.data, list.len);
-	buf_free(&list);
-}
-
-void
-auth_make_lists(struct auth *a)
-{
-	make_list(a, false);
-	make_list(a, true);
+	if (o->dovecot || !o->users)
+		return 0;
+	return AUTH_PLAIN | AUTH_LOGIN |
+	       (auth_users_have_scram(o->users) ? AUTH_SCRAM | AUTH_SCRAM_PLUS
+						: 0);
 }
 
 struct auth *
 auth_new(const struct auth_options *o, struct loop *loop, struct jobs *jobs,
     struct shared *shared)
 {
-	struct auth *a = calloc(1, sizeof(*a));
+	struct auth *a = mem_new(sizeof(*a));
 
-	if (!a)
-		abort();
 	a->options = o;
 	a->loop = loop;
 	a->jobs = jobs;
 	auth_delay_init(&a->delay, shared);
+	auth_offer(a, of_file(o));
 	if (o->dovecot) {
 		a->dovecot = auth_dovecot_new(a, o->dovecot);
 		if (!a->dovecot)
 			auth_free(&a);
 	}
-	if (a)
-		auth_make_lists(a);
 	return a;
-}
-
-const char *
-auth_list(const struct auth *a, bool binding)
-{
-	return a->lists[binding];
 }
 
 /* --- the end of an exchange --- */
@@ -167,9 +107,7 @@ let_go(struct auth_exchange *x)
 	stop(x);
 	take_back(x);
 	auth_turn_end(x);
-	if (x->owner)
-		*x->owner = NULL;
-	else
+	if (!x->fn)
 		DL_DELETE(x->auth->lingering, x);
 	x->auth->exchanges--;
 	loop_event_free(&x->timer);
@@ -198,7 +136,7 @@ on_timer(void *ctx)
 	struct auth_outcome o = {.result = x->result,
 	    .text = x->text,
 	    .mechanism = x->name};
-	bool heard = x->owner != NULL;
+	auth_fn *fn = x->fn;
 
 	if (x->result == AUTH_CHALLENGE)
 		o.data = buf_span(&x->data);
@@ -210,58 +148,8 @@ on_timer(void *ctx)
 		auth_turn_end(x);
 	else
 		let_go(x);
-	if (heard)
-		x->fn(x->ctx, &o);
-}
-
-void
-auth_answer_by(struct auth_exchange *x, enum auth_result result, int64_t ms)
-{
-	x->result = result;
-	loop_timer_set(x->timer, (uint64_t)ms);
-}
-
-void
-auth_answer(struct auth_exchange *x, enum auth_result result)
-{
-	x->answered = true;
-	auth_answer_by(x, result, result == AUTH_NO ? x->delay : 0);
-}
-
-void
-auth_answer_malformed(struct auth_exchange *x, const char *text)
-{
-	x->text = text;
-	auth_answer(x, AUTH_MALFORMED);
-}
-
-void
-auth_answer_yes(struct auth_exchange *x)
-{
-	buf_append(&x->user, "", 1);
-	x->user.len--;
-	auth_answer(x, AUTH_YES);
-}
-
-void
-auth_name(struct auth_exchange *x, struct span user)
-{
-	int64_t delay =
-	    auth_delay_login(&x->auth->delay, user, loop_now(x->auth->loop));
-
-	x->named = true;
-	if (x->delay < delay)
-		x->delay = delay;
-	buf_append_span(&x->user, user);
-}
-
-void
-auth_challenge(struct auth_exchange *x, struct span data, auth_step_fn *next)
-{
-	x->data.len = 0;
-	buf_append_span(&x->data, data);
-	x->step = next;
-	auth_answer(x, AUTH_CHALLENGE);
+	if (fn)
+		fn(x->ctx, &o);
 }
 
 /* It has a turn, and may be a guess that was wrong. */
@@ -272,14 +160,12 @@ must_linger(const struct auth_exchange *x)
 	       (!x->answered || x->result == AUTH_NO);
 }
 
-void
-auth_cancel(struct auth_exchange **r)
+static void
+cancel(struct ask *a, enum ask_end end)
 {
-	struct auth_exchange *x = *r;
+	struct auth_exchange *x = (struct auth_exchange *)a;
 
-	*r = NULL;
-	if (!x)
-		return;
+	(void)end;
 	if (!must_linger(x)) {
 		let_go(x);
 		return;
@@ -287,7 +173,7 @@ auth_cancel(struct auth_exchange **r)
 	stop(x);
 	if (!x->answered)
 		auth_answer(x, AUTH_NO);
-	x->owner = NULL;
+	x->fn = NULL;
 	DL_APPEND(x->auth->lingering, x);
 }
 
@@ -311,10 +197,9 @@ auth_free(struct auth **p)
 static struct auth_exchange *
 new_exchange(struct auth *a)
 {
-	struct auth_exchange *x = calloc(1, sizeof(*x));
+	struct auth_exchange *x = mem_new(sizeof(*x));
 
-	if (!x)
-		abort();
+	x->ask.cancel = cancel;
 	x->auth = a;
 	a->exchanges++;
 	x->timer = loop_timer(a->loop, on_timer, x);
@@ -323,68 +208,40 @@ new_exchange(struct auth *a)
 	return x;
 }
 
-/* MECHANISMS: there is none of this name here. */
-static size_t
-choose(const struct auth *a, struct span name, bool binding)
-{
-	for (size_t i = 0; i < MECHANISMS; i++)
-		if (ascii_equal_str(name, mechanisms[i].name) &&
-		    auth_offers(a, mechanisms[i].bit, binding))
-			return i;
-	return MECHANISMS;
-}
-
-/* For the log, only what cannot be a password in the wrong place. */
-static const char *
-known_name(struct span name)
-{
-	static const char *const others[] = {"ANONYMOUS", "CRAM-MD5",
-	    "DIGEST-MD5", "EXTERNAL", "GSSAPI", "NTLM", "OAUTHBEARER",
-	    "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-512", "XOAUTH2"};
-
-	for (size_t i = 0; i < MECHANISMS; i++)
-		if (ascii_equal_str(name, mechanisms[i].name))
-			return mechanisms[i].name;
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		if (ascii_equal_str(name, others[i]))
-			return others[i];
-	return NULL;
-}
-
-void
+struct ask *
 auth_start(struct auth *a, struct span mechanism,
     const struct auth_channel *channel, struct span message, auth_fn *fn,
-    void *ctx, struct auth_exchange **r)
+    void *ctx)
 {
 	struct auth_exchange *x = new_exchange(a);
-	size_t i = choose(a, mechanism, channel->bound);
+	const struct auth_mechanism_row *m = auth_mechanism_find(mechanism);
 
-	x->owner = r;
 	x->fn = fn;
 	x->ctx = ctx;
 	x->channel = *channel;
-	*r = x;
-	x->name = known_name(mechanism);
-	if (i == MECHANISMS) {
+	x->name = m ? m->name : auth_mechanism_foreign(mechanism);
+	if (!m || !auth_offers(a, m->bit, channel->bound)) {
 		bool any = a->lists[channel->bound][0];
 
 		auth_answer(x, any ? AUTH_UNKNOWN : AUTH_DOWN);
-		return;
+		return &x->ask;
 	}
-	x->mechanism = mechanisms[i].bit;
-	x->step = a->dovecot ? auth_dovecot_start : mechanisms[i].step;
-	x->delay =
-	    auth_delay_address(&a->delay, &channel->client, loop_now(a->loop));
+	x->mechanism = m->bit;
+	x->step = a->dovecot ? auth_dovecot_start : m->step;
+	x->delay = auth_delay_address(&a->delay, &channel->client, clock_now());
 	x->counted = true;
 	if (a->dovecot || message.ptr)
 		auth_turn_take(x, message);
 	else
-		auth_challenge(x, span_str(mechanisms[i].prompt), x->step);
+		auth_challenge(x, span_str(m->prompt), x->step);
+	return &x->ask;
 }
 
 void
-auth_continue(struct auth_exchange *x, struct span message)
+auth_continue(struct ask *a, struct span message)
 {
+	struct auth_exchange *x = (struct auth_exchange *)a;
+
 	/* the last answer was a challenge, and it was heard */
 	assert(!x->queued && !x->check && !x->asked && !x->client);
 	x->answered = false;

@@ -16,6 +16,7 @@
 
 #include "base/ascii.h"
 #include "base/base64.h"
+#include "base/mem.h"
 #include "io/line_socket.h"
 #include "io/log.h"
 #include "policy/auth_exchange.h"
@@ -36,8 +37,7 @@ struct auth_dovecot {
 	struct line_socket *socket;
 	struct auth_exchange *table; /* those with an id, by it */
 	uint32_t last_id;            /* of this connection */
-	unsigned offers;             /* all of them, since DONE */
-	unsigned heard;              /* until then */
+	unsigned heard;              /* of mechanisms, until DONE */
 	bool version;                /* it is one that we speak */
 	bool told;                   /* the log knows that it is down */
 };
@@ -245,7 +245,11 @@ on_version(struct auth_dovecot *d, struct span words)
 static void
 on_mech(struct auth_dovecot *d, struct span words)
 {
-	d->heard |= auth_mechanism_of(next_word(&words));
+	const struct auth_mechanism_row *m =
+	    auth_mechanism_find(next_word(&words));
+
+	if (m)
+		d->heard |= m->bit;
 }
 
 static void
@@ -257,8 +261,7 @@ on_done(struct auth_dovecot *d, struct span words)
 		return;
 	}
 	/* there is no word in this protocol for a channel's binding */
-	d->offers = d->heard & ~(unsigned)AUTH_SCRAM_PLUS;
-	auth_make_lists(d->auth);
+	auth_offer(d->auth, d->heard & ~(unsigned)AUTH_SCRAM_PLUS);
 	log_event(LOG_INFO, "auth-up", LOG_STR("socket", d->path),
 	    LOG_STR("mechanisms", auth_list(d->auth, false)));
 	d->told = false;
@@ -326,8 +329,7 @@ on_down(void *ctx, int err)
 	struct auth_dovecot *d = ctx;
 	struct auth_exchange *x, *next;
 
-	d->offers = 0;
-	auth_make_lists(d->auth);
+	auth_offer(d->auth, 0);
 	if (!d->told)
 		log_event(LOG_ERROR, "auth-down", LOG_STR("socket", d->path),
 		    LOG_ERRNO(err ? err : ECONNRESET),
@@ -349,10 +351,8 @@ auth_dovecot_new(struct auth *a, const char *path)
 	static const struct line_socket_calls calls = {.up = on_up,
 	    .line = on_line,
 	    .down = on_down};
-	struct auth_dovecot *d = calloc(1, sizeof(*d));
+	struct auth_dovecot *d = mem_new(sizeof(*d));
 
-	if (!d)
-		abort();
 	d->auth = a;
 	d->path = path;
 	d->socket = line_socket_new(a->loop, path, &calls, d);
@@ -373,10 +373,4 @@ auth_dovecot_free(struct auth_dovecot **p)
 		return;
 	line_socket_free(&d->socket);
 	free(d);
-}
-
-unsigned
-auth_dovecot_offers(const struct auth_dovecot *d)
-{
-	return d->offers;
 }

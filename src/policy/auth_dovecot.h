@@ -9,13 +9,11 @@
 #include "policy/auth.h"
 
 struct auth_dovecot;
+struct auth_exchange;
 
 /* NULL with errno: the path is too long for a socket. */
 struct auth_dovecot *auth_dovecot_new(struct auth *a, const char *path);
 void auth_dovecot_free(struct auth_dovecot **d);
-
-/* What it offers that we know: enum auth_mechanism; 0 while it is down. */
-unsigned auth_dovecot_offers(const struct auth_dovecot *d);
 
 /* Its first step; message as auth_start() takes it. */
 void auth_dovecot_start(struct auth_exchange *x, struct span message);

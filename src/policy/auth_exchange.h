@@ -6,9 +6,9 @@
 #define POLICY_AUTH_EXCHANGE_H
 
 #include <stdbool.h>
-#include <uthash.h>
 
 #include "base/buf.h"
+#include "base/hash.h"
 #include "policy/auth.h"
 #include "policy/auth_delay.h"
 #include "policy/auth_dovecot.h"
@@ -38,6 +38,7 @@ struct auth {
 	unsigned exchanges;
 	struct auth_exchange *queue; /* waiting for a hash */
 	unsigned hashing;
+	unsigned offers;              /* now: enum auth_mechanism */
 	char lists[2][AUTH_LIST_MAX]; /* without and with a binding */
 };
 
@@ -45,10 +46,10 @@ struct auth {
 typedef void auth_step_fn(struct auth_exchange *x, struct span message);
 
 struct auth_exchange {
+	struct ask ask;
 	struct auth *auth;
-	struct auth_exchange **owner;
 	struct auth_exchange *prev, *next; /* on one list at most */
-	auth_fn *fn;
+	auth_fn *fn;                       /* NULL: nobody waits any more */
 	void *ctx;
 	struct auth_channel channel;
 	enum auth_mechanism mechanism;
@@ -76,12 +77,26 @@ struct auth_exchange {
 	struct auth_scram scram;
 };
 
+struct auth_mechanism_row {
+	const char *name;
+	enum auth_mechanism bit;
+	auth_step_fn *step; /* the first, with a password file */
+	const char *prompt; /* when there was no initial response */
+};
+
+/* NULL: we know none of this name. */
+const struct auth_mechanism_row *auth_mechanism_find(struct span name);
+/* One that others know: NULL for what may be a password in the wrong place. */
+const char *auth_mechanism_foreign(struct span name);
+
+/* These are there now, of those that are wanted. */
+void auth_offer(struct auth *a, unsigned mechanisms);
 /* Is this one listed on such a connection? */
-bool auth_offers(const struct auth *a, enum auth_mechanism m, bool binding);
-/* 0: we know none of this name. */
-unsigned auth_mechanism_of(struct span name);
-/* What is offered has changed. */
-void auth_make_lists(struct auth *a);
+static inline bool
+auth_offers(const struct auth *a, enum auth_mechanism m, bool binding)
+{
+	return a->offers & m && (binding || m != AUTH_SCRAM_PLUS);
+}
 
 /* Ends this call's part: fn hears it from the loop, a no after a delay. */
 void auth_answer(struct auth_exchange *x, enum auth_result result);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/base64.h"
+#include "base/mem.h"
 #include "io/digest.h"
 
 _Static_assert(AUTH_PASSWORD_MAX == CRYPT_MAX_PASSPHRASE_SIZE - 1,
@@ -64,15 +65,6 @@ check_keys(const struct auth_check *c)
 	return good;
 }
 
-bool
-auth_password_checkable(const char *hash)
-{
-	int kind = crypt_checksalt(hash);
-
-	return kind == CRYPT_SALT_OK || kind == CRYPT_SALT_METHOD_LEGACY ||
-	       kind == CRYPT_SALT_TOO_CHEAP;
-}
-
 static void
 check_run(struct job *job)
 {
@@ -98,10 +90,8 @@ auth_check_new(const struct auth_users *u, struct span name,
 {
 	const struct auth_user *user = auth_users_find(u, name);
 	const struct auth_user *like = user ? user : auth_users_dummy(u, name);
-	struct auth_check *c = calloc(1, sizeof(*c));
+	struct auth_check *c = mem_new(sizeof(*c));
 
-	if (!c)
-		abort();
 	c->job.run = check_run;
 	c->job.free = check_free;
 	c->x = x;
@@ -134,14 +124,12 @@ int
 auth_password_line(struct span user, struct span password, bool scram,
     struct buf *out)
 {
-	struct crypt_data *data = calloc(1, sizeof(*data));
+	struct crypt_data *data = mem_new(sizeof(*data));
 	struct buf text = {0};
 	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
 	const char *hash = NULL;
 	bool good;
 
-	if (!data)
-		abort();
 	buf_reserve(&text, password.len + 1);
 	buf_append_span(&text, password);
 	buf_append(&text, "", 1);

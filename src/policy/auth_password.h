@@ -29,7 +29,4 @@ struct auth_check {
 struct auth_check *auth_check_new(const struct auth_users *u, struct span name,
     struct span password, void *x);
 
-/* Can this system's crypt(3) check it? By its kind, not by its whole form. */
-bool auth_password_checkable(const char *hash);
-
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "base/mem.h"
 #include "base/siphash.h"
 #include "policy/auth_exchange.h"
 
@@ -33,9 +34,7 @@ client_of(struct auth *a, const struct ipaddr *address)
 		c = c->next;
 	if (c)
 		return c;
-	c = calloc(1, sizeof(*c));
-	if (!c)
-		abort();
+	c = mem_new(sizeof(*c));
 	c->net = net;
 	LL_PREPEND(*list, c);
 	return c;

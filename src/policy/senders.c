@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/ascii.h"
+#include "base/mem.h"
 #include "io/idn.h"
 
 /* Domains are kept as idn_key() makes them. */
@@ -33,11 +34,7 @@ struct senders {
 struct senders *
 senders_new(void)
 {
-	struct senders *s = calloc(1, sizeof(*s));
-
-	if (!s)
-		abort();
-	return s;
+	return mem_new(sizeof(struct senders));
 }
 
 void

@@ -12,14 +12,13 @@
 
 #include "base/ascii.h"
 #include "proto/smtp_line.h"
+#include "proto/smtp_say.h"
 #include "proto/smtp_verb.h"
 
 /* RFC 5321 6.3 */
 #define HOPS_MAX 100
 /* Replies gather up to here before they must be flushed. */
 #define OUT_MAX 32768
-/* So many 4xx weigh what one 5xx does. */
-#define DEFERRALS 10
 
 void
 smtp_init(struct smtp *s, const struct smtp_config *conf, struct envelope *env)
@@ -81,73 +80,6 @@ smtp_limit_size(struct smtp *s, uint64_t n)
 		s->size_max = n;
 }
 
-static void
-forget(struct smtp *s)
-{
-	envelope_reset(s->env);
-	s->rcpt = (struct smtp_path){0};
-	s->stale = false;
-}
-
-void
-smtp_end_transaction(struct smtp *s)
-{
-	/* a refusal is told with what it was about, and that is told next */
-	s->stale = true;
-	if (!s->refused)
-		forget(s);
-	s->rewind = false;
-	s->refusal = (struct smtp_reply){0};
-	s->begun = false;
-	s->ask = SMTP_ASK_NONE;
-	if (s->state > SMTP_STATE_READY && s->state < SMTP_STATE_CLOSED)
-		s->state = SMTP_STATE_READY;
-}
-
-static void
-close_session(struct smtp *s)
-{
-	smtp_end_transaction(s);
-	s->state = SMTP_STATE_CLOSED;
-}
-
-void
-smtp_tell(struct smtp *s, const struct smtp_reply *r, struct buf *out)
-{
-	if (r->code >= 400) {
-		s->refused = true;
-		s->reply_at = out->len;
-	}
-	smtp_reply_write(out, r, s->env->session);
-	if (r->code == 421)
-		close_session(s);
-}
-
-/* One refusal too many since the last message that was accepted. */
-static bool
-tries_too_often(struct smtp *s, unsigned code)
-{
-	if (code >= 500)
-		return s->errors++ >= s->conf->errors;
-	return code >= 400 && s->deferrals++ >= s->conf->errors * DEFERRALS;
-}
-
-void
-smtp_say(struct smtp *s, const struct smtp_reply *r, struct buf *out)
-{
-	if (tries_too_often(s, r->code))
-		r = SMTP_REPLY(421, "4.7.0", "Too many errors");
-	smtp_tell(s, r, out);
-}
-
-void
-smtp_hangup(struct smtp *s, const struct smtp_reply *reply, struct buf *out)
-{
-	s->asked = SMTP_ASK_NONE;
-	smtp_tell(s, reply, out);
-	close_session(s); /* a 554 as well */
-}
-
 /* --- lines --- */
 
 static bool
@@ -186,7 +118,7 @@ refuse_foreign(struct smtp *s, struct buf *out)
 	else
 		smtp_say(s, SMTP_REPLY(554, "5.5.0", "This is SMTP, not TLS"),
 		    out);
-	close_session(s);
+	smtp_close(s);
 }
 
 /* Only what a session begins with can be another protocol. */
@@ -228,7 +160,7 @@ read_command(struct smtp *s, struct span *in, struct buf *out)
 	s->pipelined = in->len > 0;
 	s->secret = s->secret || secret;
 	if (s->state == SMTP_STATE_AUTH)
-		s->line = SPAN_LIT("AUTH");
+		s->line = span_str(s->verb = "AUTH");
 	else
 		smtp_verb_show(s, (struct span){line.ptr, len});
 	if (s->foreign) {
@@ -285,6 +217,7 @@ end_message(struct smtp *s, struct buf *out)
 	const struct smtp_reply *fault = body_fault(s);
 
 	note_quirks(s);
+	s->whole = true;
 	if (!fault) {
 		s->ask = SMTP_ASK_MESSAGE;
 		return;
@@ -321,8 +254,8 @@ static void
 end_body(struct smtp *s, struct buf *out)
 {
 	s->commands++;
-	s->line =
-	    s->state == SMTP_STATE_DATA ? SPAN_LIT("DATA") : SPAN_LIT("BDAT");
+	s->verb = s->state == SMTP_STATE_DATA ? "DATA" : "BDAT";
+	s->line = span_str(s->verb);
 	if (s->state == SMTP_STATE_DATA)
 		end_message(s, out);
 	else
@@ -362,7 +295,7 @@ smtp_step(struct smtp *s, struct span *in, struct buf *out)
 			return SMTP_REFUSED;
 		}
 		if (s->stale)
-			forget(s);
+			smtp_forget(s);
 		if (s->state == SMTP_STATE_CLOSED)
 			return SMTP_CLOSE;
 		if (s->state == SMTP_STATE_TLS)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/smtp.h"
+#include "proto/smtp_say.h"
 #include "proto/smtp_verb.h"
 
 static void

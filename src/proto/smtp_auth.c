@@ -9,10 +9,11 @@
 
 #include "base/ascii.h"
 #include "base/base64.h"
+#include "proto/smtp_say.h"
 #include "proto/smtp_verb.h"
 
-static void
-end_exchange(struct smtp *s)
+void
+smtp_auth_abort(struct smtp *s)
 {
 	buf_wipe(&s->sasl);
 	s->mechanism = (struct span){NULL, 0};
@@ -63,7 +64,7 @@ smtp_auth_begin(struct smtp *s, struct span args, struct buf *out)
 	if (!bad && decode(s, initial) < 0)
 		bad = SMTP_REPLY(501, "5.5.2", "That is no base64");
 	if (bad) {
-		end_exchange(s);
+		smtp_auth_abort(s);
 		smtp_say(s, bad, out);
 		return;
 	}
@@ -80,19 +81,13 @@ smtp_auth_line(struct smtp *s, struct span line, struct buf *out)
 	else if (decode(s, line) < 0)
 		bad = SMTP_REPLY(501, "5.5.2", "That is no base64");
 	if (bad) {
-		end_exchange(s);
+		smtp_auth_abort(s);
 		smtp_say(s, bad, out);
 		return;
 	}
 	s->mechanism = (struct span){NULL, 0};
 	s->has_sasl = true;
 	s->ask = SMTP_ASK_AUTH;
-}
-
-void
-smtp_auth_abort(struct smtp *s)
-{
-	end_exchange(s);
 }
 
 void
@@ -110,6 +105,6 @@ smtp_challenge(struct smtp *s, struct span data, struct buf *out)
 void
 smtp_auth_answer(struct smtp *s, const struct smtp_reply *no, struct buf *out)
 {
-	end_exchange(s);
+	smtp_auth_abort(s);
 	smtp_say(s, no ? no : SMTP_REPLY(235, "2.7.0", "Welcome"), out);
 }

@@ -28,7 +28,8 @@ write_text(struct buf *out, const char *text)
 void
 smtp_reply_write(struct buf *out, const struct smtp_reply *r, const char *id)
 {
-	buf_printf(out, "%03u ", r->code % 1000);
+	buf_append_uint(out, r->code % 1000, 3);
+	buf_append(out, " ", 1);
 	if (r->status) {
 		buf_append_str(out, r->status);
 		buf_append(out, " ", 1);
@@ -40,4 +41,26 @@ smtp_reply_write(struct buf *out, const struct smtp_reply *r, const char *id)
 		buf_append(out, "]", 1);
 	}
 	buf_append(out, "\r\n", 2);
+}
+
+size_t
+smtp_reply_status_len(struct span s)
+{
+	size_t n = 1;
+
+	if (s.len < 5 || !ascii_is_digit(s.ptr[0]))
+		return 0;
+	for (int part = 0; part < 2; part++) {
+		size_t digits = 0;
+
+		if (n == s.len || s.ptr[n++] != '.')
+			return 0;
+		while (n < s.len && ascii_is_digit(s.ptr[n]) && digits < 4) {
+			n++;
+			digits++;
+		}
+		if (digits < 1 || digits > 3)
+			return 0;
+	}
+	return n == s.len || s.ptr[n] == ' ' ? n : 0;
 }

@@ -11,6 +11,7 @@
 
 #include "base/ascii.h"
 #include "proto/smtp_cmd.h"
+#include "proto/smtp_say.h"
 
 #define IN(state)      (1u << (SMTP_STATE_##state))
 #define IN_TRANSACTION (IN(MAIL) | IN(RCPT) | IN(BETWEEN))
@@ -395,6 +396,7 @@ smtp_verb_show(struct smtp *s, struct span line)
 		line.len--;
 	v = split(line, &args);
 	s->line = line;
+	s->verb = v ? v->name : NULL;
 	if (!v) {
 		s->line.ptr = NULL;
 		s->secret = s->secret || s->wary;

@@ -1,6 +1,5 @@
 /*
- * smtp_verb: one row per verb, and what each does. The engine's own; nobody
- * but smtp.c includes it.
+ * smtp_verb: one row per verb, and what each does. The engine's own.
  */
 #ifndef PROTO_SMTP_VERB_H
 #define PROTO_SMTP_VERB_H
@@ -18,22 +17,11 @@ void smtp_verb_run(struct smtp *s, struct span line, struct buf *out);
  */
 void smtp_verb_show(struct smtp *s, struct span line);
 
-/*
- * Every reply but the greeting goes this way: counts errors, closes after a
- * 421 and after too many errors.
- */
-void smtp_say(struct smtp *s, const struct smtp_reply *r, struct buf *out);
-/* The same for what is no error. */
-void smtp_tell(struct smtp *s, const struct smtp_reply *r, struct buf *out);
-
 /* AUTH, a line that answers a challenge, and what ends an exchange. */
 void smtp_auth_begin(struct smtp *s, struct span args, struct buf *out);
 void smtp_auth_line(struct smtp *s, struct span line, struct buf *out);
 void smtp_auth_abort(struct smtp *s);
 void smtp_auth_answer(struct smtp *s, const struct smtp_reply *no,
     struct buf *out);
-
-/* Back to READY, nothing of the transaction left. */
-void smtp_end_transaction(struct smtp *s);
 
 #endif

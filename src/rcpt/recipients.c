@@ -1,30 +1,36 @@
 /*
  * recipients: the tables of domains and names, filled once.
  *
- * Owns the arena everything is in, the hash tables and the roots with their
- * descriptors. Tables are keyed by a keyed hash, since what is looked up
- * comes from strangers. Opens nothing and reads no file.
+ * Owns the arena everything is in, the hash tables and the destinations with
+ * their roots' descriptors. Tables are keyed by a keyed hash, since what is
+ * looked up comes from strangers. Opens nothing and reads no file.
  */
 #include "rcpt/recipients.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/ascii.h"
+#include "base/mem.h"
 #include "io/idn.h"
 #include "rcpt/tables.h"
 
 struct recipients *
 recipients_new(const struct recipients_options *o)
 {
-	struct recipients *r = calloc(1, sizeof(*r));
+	struct recipients *r = mem_new(sizeof(*r));
 
-	if (!r)
-		abort();
 	r->options = *o;
-	r->roots_end = &r->roots;
+	r->destinations_end = &r->destinations;
 	return r;
+}
+
+char
+recipients_delimiter(const struct recipients *r)
+{
+	return r->options.delimiter;
 }
 
 void
@@ -40,9 +46,8 @@ recipients_free(struct recipients **p)
 		HASH_CLEAR(hh, d->names);
 		HASH_DELETE(hh, r->domains, d);
 	}
-	for (struct root_node *n = r->roots; n; n = n->next) {
-		maildir_root_close(&n->root);
-	}
+	for (struct destination_node *n = r->destinations; n; n = n->next)
+		maildir_root_close(&n->dest->root);
 	arena_reset(&r->arena);
 	free(r);
 }
@@ -71,6 +76,15 @@ recipients_key(const struct recipients *r, const char *local, struct arena *a)
 	    r->options.fold || ascii_equal_str(span_str(local), "postmaster"));
 }
 
+const char *
+recipients_detail(const struct recipients *r, const char *local)
+{
+	const char *at =
+	    r->options.delimiter ? strchr(local, r->options.delimiter) : NULL;
+
+	return at && at != local ? at + 1 : NULL;
+}
+
 struct mail_name *
 recipients_name(const struct recipients *r, const struct mail_domain *d,
     const char *key)
@@ -97,23 +111,61 @@ recipients_intern(struct recipients *r, struct mail_domain *d, const char *key)
 	return n;
 }
 
-/* Domains that deliver below the same root share it. */
-static struct maildir_root *
-intern_root(struct recipients *r, const char *path)
+/* Whoever delivers below the same root shares it. */
+static const struct destination *
+intern_text(struct recipients *r, const char *text, const struct route *route)
 {
-	struct root_node *n;
+	struct destination_node *n;
 
-	for (n = r->roots; n; n = n->next) {
-		if (!strcmp(n->root.path, path))
-			return &n->root;
+	for (n = r->destinations; n; n = n->next) {
+		if (!strcmp(n->dest->text, text))
+			return n->dest;
 	}
 	n = arena_alloc(&r->arena, sizeof(*n));
-	n->root.path = arena_dup(&r->arena, span_str(path));
-	n->root.fd = -1;
-	n->root.sync = -1;
-	*r->roots_end = n;
-	r->roots_end = &n->next;
-	return &n->root;
+	n->dest = destination_new(&r->arena, text);
+	n->dest->route = route;
+	if (route)
+		n->dest->kind = route->kind;
+	*r->destinations_end = n;
+	r->destinations_end = &n->next;
+	return n->dest;
+}
+
+const char *
+recipients_destination(struct recipients *r, const char *text,
+    struct deliver_to *to)
+{
+	const struct destination_kind *kind;
+	const char *rest;
+	const char *bad = destination_parse(text, &kind, &rest);
+	const struct route *route = NULL;
+	struct buf whole = {0};
+
+	to->template = (struct template){.root = "", .rel = ".", .base = "."};
+	if (!bad && kind->place)
+		bad = template_parse(rest, &r->arena, &to->template);
+	if (!bad && kind->remote && r->options.route)
+		bad = r->options.route(r->options.ctx, text, &route);
+	if (bad)
+		return bad;
+	destination_format(kind, kind->remote ? rest : to->template.root,
+	    &whole);
+	buf_append(&whole, "", 1);
+	to->dest = intern_text(r, whole.data, route);
+	buf_free(&whole);
+	return NULL;
+}
+
+const char *
+recipients_remote(struct recipients *r, const char *text,
+    const struct destination **d)
+{
+	struct deliver_to to;
+	const char *bad = recipients_destination(r, text, &to);
+
+	assert(bad || to.dest->kind->remote);
+	*d = bad ? NULL : to.dest;
+	return bad;
 }
 
 static struct mail_domain *
@@ -131,8 +183,27 @@ find_domain(const struct recipients *r, const char *name)
 }
 
 const char *
+recipients_deliver(struct recipients *r, struct mail_domain *d,
+    const char *deliver)
+{
+	struct deliver_to *to = arena_alloc(&r->arena, sizeof(*to));
+	const char *bad = recipients_destination(r, deliver, to);
+	struct deliver_to **end = &d->deliver;
+
+	if (bad)
+		return bad;
+	if (to->template.domain && !maildir_component_valid(d->name))
+		return "cannot be the name of a directory: write a deliver "
+		       "path without %d";
+	while (*end)
+		end = &(*end)->next;
+	*end = to;
+	return NULL;
+}
+
+const char *
 recipients_add_domain(struct recipients *r, const char *name,
-    const char *template, struct mail_domain **domain_r)
+    const char *deliver, struct mail_domain **domain_r)
 {
 	struct mail_domain *d = arena_alloc(&r->arena, sizeof(*d));
 	char key[IDN_MAX + 1];
@@ -144,14 +215,9 @@ recipients_add_domain(struct recipients *r, const char *name,
 		return "is not a domain name: write it as in example.org";
 	if (find_domain(r, name))
 		return "is there already: a domain has one block";
-	bad = template_parse(template, &r->arena, &d->template);
+	bad = deliver ? recipients_deliver(r, d, deliver) : NULL;
 	if (bad)
 		return bad;
-	if (d->template.domain && !maildir_component_valid(d->name))
-		return "cannot be the name of a directory: write a deliver "
-		       "path without %d";
-	d->root = intern_root(r, d->template.root);
-	r->live |= d->template.detail;
 	d->key = arena_dup(&r->arena, span_str(key));
 	HASH_ADD_KEYPTR_BYHASHVALUE(hh, r->domains, d->key, strlen(d->key),
 	    hash(r, d->key, strlen(d->key)), d);
@@ -188,20 +254,33 @@ recipients_limit_size(struct mail_domain *d, uint64_t octets)
 	d->size = octets;
 }
 
-struct maildir_root *
-recipients_root(struct recipients *r, unsigned i)
+const struct destination *
+recipients_maildir(struct recipients *r, const char *path)
 {
-	struct root_node *n = r->roots;
+	return intern_text(r, path, NULL);
+}
 
-	while (n && i--)
-		n = n->next;
-	return n ? &n->root : NULL;
+struct destination *
+recipients_place(struct recipients *r, unsigned i)
+{
+	const struct destination_node *n = r->destinations;
+
+	for (; n; n = n->next)
+		if (n->dest->kind->place && !i--)
+			return n->dest;
+	return NULL;
 }
 
 const struct mail_domain *
 recipients_domain(const struct recipients *r, const char *name)
 {
 	return find_domain(r, name);
+}
+
+const struct mail_domain *
+recipients_next_domain(const struct recipients *r, const struct mail_domain *d)
+{
+	return d ? d->hh.next : r->domains;
 }
 
 const char *

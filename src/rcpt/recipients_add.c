@@ -3,6 +3,7 @@
  * as the configuration writes them. Where a target leads is the question of
  * recipients_check(), when all domains are known.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "base/ascii.h"
@@ -41,14 +42,17 @@ parse_local(struct span s, const char *domain, struct arena *a,
 	return bad;
 }
 
-/* Has this user a path? Said when it is added rather than at every RCPT. */
+/* Has this user its paths? Said when it is added rather than at every RCPT. */
 static bool
 has_path(const struct mail_domain *d, const char *user)
 {
 	struct template_values v = {.user = user, .domain = d->name};
+	const struct deliver_to *to = d->deliver;
 	struct arena a = {0};
-	bool r = template_fill(&d->template, &v, &a) != NULL;
+	bool r = true;
 
+	for (; to && r; to = to->next)
+		r = template_fill(&to->template, &v, &a) != NULL;
 	arena_reset(&a);
 	return r;
 }
@@ -60,6 +64,9 @@ add_user(struct recipients *r, struct mail_domain *d, const char *user,
 	struct smtp_path p;
 	const char *key;
 
+	assert(d->deliver);
+	if (user[0] == '@' || strcmp(user, "*") == 0)
+		return "is no wildcard here: write catch-all";
 	if (parse_local(span_str(user), d->name, a, &p) < 0)
 		return "must be a local part, without its domain, as it is "
 		       "written in an address";
@@ -92,6 +99,7 @@ recipients_users_from(struct recipients *r, struct mail_domain *d,
 	const char *rel;
 	struct buf full = {0};
 
+	assert(d->deliver);
 	if (bad)
 		return bad;
 	if (t.user || t.detail)
@@ -103,30 +111,56 @@ recipients_users_from(struct recipients *r, struct mail_domain *d,
 	buf_printf(&full, "%s/%s", t.root, rel);
 	d->users_from = arena_dup(&r->arena, buf_span(&full));
 	buf_free(&full);
-	r->live = true;
 	return NULL;
 }
 
 /* domain NULL: only a whole address will do. */
 static int
-parse_target(struct span s, const char *domain, struct arena *a,
-    struct alias_target *r)
+parse_address(struct span s, const char *domain, struct arena *a,
+    struct alias_target *t)
 {
 	char key[IDN_MAX + 1];
 
-	if (smtp_mailbox_parse(s, a, &r->path) < 0 &&
-	    (!domain || parse_local(s, domain, a, &r->path) < 0))
+	if (smtp_mailbox_parse(s, a, &t->path) < 0 &&
+	    (!domain || parse_local(s, domain, a, &t->path) < 0))
 		return -1;
-	if (idn_key(span_str(r->path.domain), key) < 0)
+	if (idn_key(span_str(t->path.domain), key) < 0)
 		return -1;
-	r->domain = arena_dup(a, span_str(key));
+	t->domain = arena_dup(a, span_str(key));
 	return 0;
 }
 
 static const char *
-parse_targets(struct recipients *r, struct mail_domain *d, struct span s,
+parse_destination(struct recipients *r, const char *text,
+    struct alias_target *t)
+{
+	struct deliver_to to;
+	const char *bad = recipients_destination(r, text, &to);
+
+	if (!bad && strcmp(to.template.rel, ".") != 0)
+		return "would make a mailbox for every name that a stranger "
+		       "invents: write a path without %";
+	t->dest = bad ? NULL : to.dest;
+	return bad;
+}
+
+/* otherwise: what is wrong with what is neither. */
+static const char *
+parse_target(struct recipients *r, const struct mail_domain *d, struct span s,
+    const char *otherwise, struct alias_target *t)
+{
+	const char *text = arena_dup(&r->arena, s);
+
+	if (destination_is_meant(text))
+		return parse_destination(r, text, t);
+	return parse_address(s, d->name, &r->arena, t) < 0 ? otherwise : NULL;
+}
+
+static const char *
+parse_targets(struct recipients *r, const struct mail_domain *d, struct span s,
     struct alias_target **list)
 {
+	const char *bad;
 	bool more;
 
 	do {
@@ -139,9 +173,12 @@ parse_targets(struct recipients *r, struct mail_domain *d, struct span s,
 		if (!one.len)
 			return "needs a target on both sides of each comma: "
 			       "write \"name: target, target\"";
-		if (parse_target(one, d->name, &r->arena, t) < 0)
-			return "has a target that is no address: write a local "
-			       "part, or local@domain";
+		bad = parse_target(r, d, one,
+		    "has a target that is no address: write a local part, "
+		    "local@domain, or a destination",
+		    t);
+		if (bad)
+			return bad;
 		*list = t;
 		list = &t->next;
 	} while (more);
@@ -174,33 +211,44 @@ recipients_add_alias(struct recipients *r, struct mail_domain *d,
 	return NULL;
 }
 
-/* An alias that no name leads to. */
-static const char *
-add_nameless(struct recipients *r, const char *domain, const char *address,
+/* One more target of an alias that no name leads to. */
+static void
+add_nameless(struct recipients *r, struct alias_target *t,
     struct mail_name **alias)
 {
-	struct alias_target *t = arena_alloc(&r->arena, sizeof(*t));
+	struct alias_target **end;
 
-	if (*alias)
-		return "is there already";
-	if (parse_target(span_str(address), domain, &r->arena, t) < 0)
-		return domain ? "must be a local part, or local@domain"
-			      : "must be an address, as in root@example.org";
-	*alias = arena_alloc(&r->arena, sizeof(**alias));
-	(*alias)->name = "";
-	(*alias)->targets = t;
-	return NULL;
+	if (!*alias) {
+		*alias = arena_alloc(&r->arena, sizeof(**alias));
+		(*alias)->name = "";
+	}
+	for (end = &(*alias)->targets; *end;)
+		end = &(*end)->next;
+	*end = t;
 }
 
 const char *
 recipients_catch_all(struct recipients *r, struct mail_domain *d,
-    const char *address)
+    const char *target)
 {
-	return add_nameless(r, d->name, address, &d->catch_all);
+	struct alias_target *t = arena_alloc(&r->arena, sizeof(*t));
+	const char *bad = parse_target(r, d, span_str(target),
+	    "must be a local part, local@domain, or a destination", t);
+
+	if (!bad)
+		add_nameless(r, t, &d->catch_all);
+	return bad;
 }
 
 const char *
 recipients_postmaster(struct recipients *r, const char *address)
 {
-	return add_nameless(r, NULL, address, &r->postmaster);
+	struct alias_target *t = arena_alloc(&r->arena, sizeof(*t));
+
+	if (r->postmaster)
+		return "is there already";
+	if (parse_address(span_str(address), NULL, &r->arena, t) < 0)
+		return "must be an address, as in root@example.org";
+	add_nameless(r, t, &r->postmaster);
+	return NULL;
 }

@@ -24,10 +24,13 @@ report(struct check *c, bool warn, const char *domain, const char *name,
 static const char *
 walk_text(enum walk_result r)
 {
+	static const char foreign[] =
+	    "leads to another domain: mail of strangers is never sent on; "
+	    "forward from the mailbox (Sieve), or name a destination";
 	static const char *const texts[] = {
 	    [WALK_OK] = "",
 	    [WALK_NOBODY] = "leads to nobody: add that user or alias",
-	    [WALK_FOREIGN] = "is not local; smtpd forwards no mail",
+	    [WALK_FOREIGN] = foreign,
 	    [WALK_LOOP] = "leads back to where it came from",
 	    [WALK_DEEP] = "is more than 10 aliases deep",
 	    [WALK_WIDE] = "makes it more than 100 mailboxes",
@@ -41,6 +44,12 @@ walk_text(enum walk_result r)
 _Static_assert(RECIPIENTS_DEPTH_MAX == 10 && RECIPIENTS_EXPAND_MAX == 100,
     "walk_text names the limits");
 
+static const char *
+shown(const struct destination *d)
+{
+	return d->route ? d->route->shown : d->text;
+}
+
 /* what: how the reader knows it, "alias target". */
 static void
 check_alias(struct check *c, const char *what, const struct mail_domain *d,
@@ -52,10 +61,14 @@ check_alias(struct check *c, const char *what, const struct mail_domain *d,
 	enum walk_result r;
 
 	walk_init(&w, c->r, &a, "", true);
+	w.at = &(struct smtp_path){.local = alias->name, .domain = d->name};
 	r = walk_alias(&w, d, alias);
 	if (r != WALK_OK) {
 		buf_printf(&text, "%s ", what);
-		smtp_path_format(w.culprit, &text);
+		if (w.culprit->dest)
+			buf_append_str(&text, shown(w.culprit->dest));
+		else
+			smtp_path_format(&w.culprit->path, &text);
 		buf_printf(&text, " %s%c", walk_text(r), '\0');
 		report(c, false, domain, name, text.data);
 	}

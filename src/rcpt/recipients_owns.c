@@ -6,47 +6,51 @@
 
 #include "rcpt/tables.h"
 
-/* The part in front of the detail, or all of it. */
-static const char *
-without_detail(const struct recipients *r, const char *key, struct arena *a)
-{
-	const char *p =
-	    r->options.delimiter ? strchr(key, r->options.delimiter) : NULL;
-
-	if (!p || p == key)
-		return key;
-	return arena_dup(a, (struct span){key, (size_t)(p - key)});
-}
-
 /* One of the names of a user: as it is, or with a detail behind it. */
 static bool
 is_user(const struct recipients *r, const struct mail_domain *d,
-    const char *user, const char *key, struct arena *a)
+    const char *user, const char *key)
 {
-	const struct mail_name *exact = recipients_name(r, d, key);
+	const char *detail = recipients_detail(r, key);
+	size_t n = strlen(user);
 
 	if (strcmp(user, key) == 0)
 		return true;
 	/* alice+x may be somebody else who is called so */
-	return !exact && strcmp(user, without_detail(r, key, a)) == 0;
+	return detail && (size_t)(detail - key) == n + 1 &&
+	       memcmp(user, key, n) == 0 && !recipients_name(r, d, key);
 }
 
-/* Not somebody whose mail a catch-all takes: that is another's mailbox. */
+/* Then whoever is behind it has a mailbox for each name. */
+static bool
+catches_all(const struct mail_domain *d)
+{
+	const struct alias_target *t =
+	    d->catch_all ? d->catch_all->targets : NULL;
+
+	while (t && !(t->dest && t->dest->kind->remote))
+		t = t->next;
+	return t != NULL;
+}
+
+/* Not somebody whose mail a catch-all takes into another's mailbox. */
 static bool
 has_mailbox(const struct recipients *r, const struct mail_domain *d,
     const char *user)
 {
 	const struct mail_name *n = recipients_name(r, d, user);
 
-	return d->users_from || (n && n->user);
+	return d->users_from || (n ? n->user : catches_all(d));
 }
 
-/* Is one of these mailboxes the user's in this domain? */
+/* Are the user's mailboxes in this domain, all of them, among these? */
 static bool
 has_target(const struct recipients *r, const struct targets *found,
     const struct mail_domain *home, const char *user, struct arena *a)
 {
 	struct arena_mark before = arena_mark(a);
+	unsigned n = 0; /* of mailboxes: who has none has none in common */
+	const struct smtp_path at = {.local = user, .domain = home->name};
 	const struct target *t;
 	struct walk w;
 	bool yes;
@@ -54,20 +58,24 @@ has_target(const struct recipients *r, const struct targets *found,
 	if (!found->n || !has_mailbox(r, home, user))
 		return false;
 	walk_init(&w, r, a, "", true);
-	t = walk_local(&w, home, user) == WALK_OK ? w.found.first : NULL;
-	yes = t && targets_have(r, found, t->root, t->path);
+	yes = walk_local(&w, home, &at) == WALK_OK;
+	for (t = w.found.first; t && yes; t = t->next) {
+		yes = targets_have(r, found, t);
+		n += t->dest->kind->place || t->dest->kind->remote;
+	}
 	arena_rewind(a, before);
-	return yes;
+	return yes && n;
 }
 
 /* What an alias leads to; nothing when it is none. */
 static struct targets
 alias_targets(const struct recipients *r, const struct mail_domain *d,
-    const struct mail_name *n, struct arena *a)
+    const struct mail_name *n, const struct smtp_path *from, struct arena *a)
 {
 	struct walk w;
 
 	walk_init(&w, r, a, "", true);
+	w.at = from;
 	if (!n || n->user || !n->targets || walk_alias(&w, d, n) != WALK_OK)
 		return (struct targets){0};
 	return w.found;
@@ -78,7 +86,7 @@ owns(const struct recipients *r, const struct mail_domain *home,
     const char *user, const struct mail_domain *d, const char *key,
     const struct targets *found, struct arena *a)
 {
-	return (home == d && is_user(r, d, user, key, a)) ||
+	return (home == d && is_user(r, d, user, key)) ||
 	       has_target(r, found, home, user, a);
 }
 
@@ -86,8 +94,7 @@ bool
 recipients_owns(const struct recipients *r, const char *login,
     const struct smtp_path *from)
 {
-	const struct mail_domain *d =
-	    from->literal ? NULL : recipients_domain(r, from->domain);
+	const struct mail_domain *d = recipients_domain(r, from->domain);
 	struct arena a = {0};
 	struct smtp_path address;
 	struct targets found;
@@ -97,7 +104,7 @@ recipients_owns(const struct recipients *r, const char *login,
 	if (!d)
 		return false;
 	key = recipients_key(r, from->local, &a);
-	found = alias_targets(r, d, recipients_name(r, d, key), &a);
+	found = alias_targets(r, d, recipients_name(r, d, key), from, &a);
 	if (strchr(login, '@')) {
 		const struct mail_domain *home =
 		    smtp_mailbox_parse(span_str(login), &a, &address) == 0

@@ -21,60 +21,34 @@ is_server(const struct recipients *r, const struct smtp_path *p,
 }
 
 /*
- * In whose tables the local part is looked up, and as what. <postmaster> is
- * that of the first domain, and so are postmaster and abuse of the server.
+ * In whose tables the address is looked up, and as what. <postmaster> is that
+ * of the first domain, and so are postmaster and abuse of the server.
  */
 static const struct mail_domain *
 domain_of(const struct recipients *r, const struct smtp_path *p,
-    const struct ipaddr *server, const char **local)
+    const struct ipaddr *server, struct smtp_path *at)
 {
-	const struct mail_domain *d = NULL;
+	const struct mail_domain *d = recipients_domain(r, p->domain);
 	bool postmaster = smtp_path_is_postmaster(p);
 
-	*local = p->local;
-	if (p->domain[0] && !p->literal)
-		d = recipients_domain(r, p->domain);
+	*at = *p;
 	if (d || (!postmaster && !ascii_equal_str(span_str(p->local), "abuse")))
 		return d;
-	*local = "postmaster";
-	return (p->domain[0] ? is_server(r, p, server) : postmaster)
-		   ? r->domains
-		   : NULL;
+	if (!r->domains ||
+	    !(p->domain[0] ? is_server(r, p, server) : postmaster))
+		return NULL;
+	*at = (struct smtp_path){.local = "postmaster",
+	    .domain = r->domains->name};
+	return r->domains;
 }
 
-/*
- * Where a table says it all, nothing is live. Else it may be wrong in one
- * direction only: a job that need not have been one.
- */
-bool
-recipients_live(const struct recipients *r, const struct smtp_path *p,
-    const struct ipaddr *server)
+const char *
+recipients_format(const struct smtp_path *p, struct arena *a)
 {
-	const char *local;
-	const struct mail_domain *d = domain_of(r, p, server, &local);
-	struct arena a = {0};
-	const struct mail_name *n;
-	bool live;
-
-	if (!d || !r->live)
-		return false;
-	n = recipients_name(r, d, recipients_key(r, local, &a));
-	live = !n || !n->user;
-	arena_reset(&a);
-	return live;
-}
-
-static const char *
-format_address(const struct smtp_path *p, const struct mail_domain *d,
-    struct arena *a)
-{
-	struct smtp_path whole = *p;
 	struct buf text = {0};
 	const char *r;
 
-	if (!whole.domain[0])
-		whole.domain = d->name;
-	smtp_path_format(&whole, &text);
+	smtp_path_format(p, &text);
 	r = arena_dup(a, buf_span(&text));
 	buf_free(&text);
 	return r;
@@ -102,18 +76,48 @@ rcpt_result(enum walk_result r)
 
 enum rcpt_result
 recipients_resolve(const struct recipients *r, const struct smtp_path *p,
-    const struct ipaddr *server, struct arena *a, struct targets *found)
+    const struct ipaddr *server, enum rcpt_how how, struct arena *a,
+    struct targets *found)
 {
-	const char *local;
-	const struct mail_domain *d = domain_of(r, p, server, &local);
+	struct smtp_path at, whole = *p;
+	const struct mail_domain *d = domain_of(r, p, server, &at);
 	enum rcpt_result result;
 	struct walk w;
 
 	if (!d)
 		return RCPT_FOREIGN;
-	walk_init(&w, r, a, format_address(p, d, a), false);
-	result = rcpt_result(walk_local(&w, d, local));
+	if (!whole.domain[0])
+		whole.domain = d->name;
+	walk_init(&w, r, a, recipients_format(&whole, a), how == RCPT_LOOK);
+	result = rcpt_result(walk_local(&w, d, &at));
+	if (w.unsure)
+		return RCPT_LIVE;
 	if (result == RCPT_OK)
 		*found = w.found;
 	return result;
+}
+
+bool
+recipients_instead(const struct recipients *r, struct targets *s,
+    const struct target *t, struct arena *a)
+{
+	struct targets all = {0};
+	struct walk w;
+
+	if (!r->postmaster)
+		return false;
+	walk_init(&w, r, a, t->address, true);
+	if (walk_alias(&w, r->domains, r->postmaster) != WALK_OK || w.unsure ||
+	    targets_have(r, &w.found, t))
+		return false;
+	for (const struct target *x = s->first; x; x = x->next) {
+		if (x != t) {
+			targets_add(r, &all, x, a);
+			continue;
+		}
+		for (const struct target *y = w.found.first; y; y = y->next)
+			targets_add(r, &all, y, a);
+	}
+	*s = all;
+	return true;
 }

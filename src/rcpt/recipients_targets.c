@@ -3,25 +3,33 @@
  * were found, each of them once.
  *
  * The set has no memory of its own: the targets are the nodes of a tree that
- * branches by the bits of a hash. Root and path are equal where two are the
- * same; the hash is keyed, since some paths are made of what clients say.
+ * branches by the bits of a hash. Destination and path, or `to`, are equal
+ * where two are the same; the hash is keyed, since clients say what some are
+ * made of.
  */
 #include <string.h>
 
 #include "rcpt/tables.h"
 
+static const char *
+path_or_to(const struct target *t)
+{
+	return t->path ? t->path : t->to;
+}
+
 /* Where it is in the tree whose top this is, or would be. */
 static struct target **
-find(const struct recipients *r, struct target **at,
-    const struct maildir_root *root, const char *path)
+find(const struct recipients *r, struct target **at, const struct target *t)
 {
+	const char *key = path_or_to(t);
 	uint64_t bits;
 
 	if (!*at)
 		return at;
-	bits = siphash(r->options.key, path, strlen(path)) ^
-	       (uintptr_t)root * POINTER_MIX;
-	while (*at && ((*at)->root != root || strcmp((*at)->path, path) != 0)) {
+	bits = siphash(r->options.key, key, strlen(key)) ^
+	       (uintptr_t)t->dest * POINTER_MIX;
+	while (*at &&
+	       ((*at)->dest != t->dest || strcmp(path_or_to(*at), key) != 0)) {
 		at = &(*at)->below[bits >> 63];
 		bits <<= 1;
 	}
@@ -30,19 +38,19 @@ find(const struct recipients *r, struct target **at,
 
 bool
 targets_have(const struct recipients *r, const struct targets *s,
-    const struct maildir_root *root, const char *path)
+    const struct target *t)
 {
 	struct target *first = s->first;
 
-	return *find(r, &first, root, path) != NULL;
+	return *find(r, &first, t) != NULL;
 }
 
 void
 targets_add(const struct recipients *r, struct targets *s,
     const struct target *t, struct arena *a)
 {
-	struct target **at = find(r, &s->first, t->root, t->path);
-	uint64_t size = t->domain->size;
+	struct target **at = find(r, &s->first, t);
+	uint64_t size = t->domain ? t->domain->size : 0;
 
 	if (*at)
 		return;
@@ -53,6 +61,8 @@ targets_add(const struct recipients *r, struct targets *s,
 		s->last->next = *at;
 	s->last = *at;
 	s->n++;
+	s->octets +=
+	    strlen(t->dest->text) + strlen(path_or_to(t)) + strlen(t->address);
 	if (size && (!s->size || size < s->size))
 		s->size = size;
 }
@@ -65,7 +75,7 @@ count_new(const struct recipients *r, const struct targets *s,
 	unsigned n = 0;
 
 	for (const struct target *t = from->first; t; t = t->next)
-		n += !targets_have(r, s, t->root, t->path);
+		n += !targets_have(r, s, t);
 	return n;
 }
 
@@ -86,14 +96,29 @@ targets_merge(const struct recipients *r, struct targets **p,
 	for (const struct target *t = from->first; t; t = t->next) {
 		struct target new = *t;
 
-		if (targets_have(r, s, t->root, t->path))
+		if (targets_have(r, s, t))
 			continue;
-		if (t->address != address) /* most often one for all */
+		/* most often one for all */
+		if (!copy || t->address != address)
 			copy = arena_dup(a, span_str(t->address));
 		address = t->address;
 		new.address = copy;
-		new.path = arena_dup(a, span_str(t->path));
+		if (t->path)
+			new.path = arena_dup(a, span_str(t->path));
+		else
+			new.to = arena_dup(a, span_str(t->to));
 		targets_add(r, s, &new, a);
 	}
 	return true;
+}
+
+void
+targets_add_relayed(const struct recipients *r, struct targets *s,
+    const struct destination *smarthost, const struct smtp_path *p,
+    struct arena *a)
+{
+	const char *to = recipients_format(p, a);
+	const struct target t = {.dest = smarthost, .to = to, .address = to};
+
+	targets_add(r, s, &t, a);
 }

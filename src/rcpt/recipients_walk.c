@@ -8,13 +8,15 @@
  * domain, if it has one, as any address there would.
  *
  * An alias is expanded once per walk: a second way to it leads to the same
- * mailboxes, and the work is bounded by the size of the tables.
+ * mailboxes, and the work is bounded by the size of the tables. Only its own
+ * remote destinations are given that other address as well.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/ascii.h"
 #include "io/beneath.h"
 #include "rcpt/tables.h"
 
@@ -40,6 +42,14 @@ walk_init(struct walk *w, const struct recipients *r, struct arena *arena,
 {
 	*w = (struct walk){.r = r, .arena = arena, .address = address};
 	w->dry = dry;
+}
+
+/* May the file system be asked? If not, the walk is unsure from here on. */
+static bool
+may_ask(struct walk *w)
+{
+	w->unsure = w->dry;
+	return !w->dry;
 }
 
 /* Has users-from this directory? 1, 0 or -1. */
@@ -72,7 +82,7 @@ match(struct walk *w, const struct mail_domain *d, const char *key,
 	int there = n && n->user;
 
 	if (!there && d->users_from && may_be_user(key)) {
-		if (!w->dry)
+		if (may_ask(w))
 			there = has_directory(d, key);
 		else if (!f->maybe)
 			f->maybe = key;
@@ -87,30 +97,19 @@ match(struct walk *w, const struct mail_domain *d, const char *key,
 	return f->user || f->alias ? WALK_OK : WALK_NOBODY;
 }
 
-/* Behind the first delimiter, if something stands before it. */
-static const char *
-find_detail(const struct recipients *r, const char *local)
-{
-	const char *at =
-	    r->options.delimiter ? strchr(local, r->options.delimiter) : NULL;
-
-	return at && at != local ? at + 1 : NULL;
-}
-
 static enum walk_result
 find(struct walk *w, const struct mail_domain *d, const char *local,
     struct found *f)
 {
 	char *key = arena_dup(w->arena, span_str(local));
-	const char *detail = find_detail(w->r, local);
+	const char *detail = recipients_detail(w->r, local);
 	enum walk_result r;
 
 	r = match(w, d, recipients_key(w->r, key, w->arena), f);
 	if (r == WALK_NOBODY && detail) {
 		key[detail - local - 1] = '\0';
 		r = match(w, d, recipients_key(w->r, key, w->arena), f);
-		if (detail[0])
-			f->detail = detail;
+		f->detail = detail;
 	}
 	if (r == WALK_NOBODY && w->r->postmaster &&
 	    smtp_path_is_postmaster(&(struct smtp_path){.local = local}))
@@ -120,11 +119,28 @@ find(struct walk *w, const struct mail_domain *d, const char *local,
 	return f->alias ? WALK_OK : r;
 }
 
-static enum walk_result
-add_target(struct walk *w, const struct mail_domain *d, const char *path)
+/* What a route is given: the address that is looked up, with this local part.
+ */
+static const char *
+format_to(struct walk *w, const char *local)
 {
-	const struct target t = {.root = d->root,
+	struct smtp_path p = *w->at;
+	char *domain = arena_dup(w->arena, span_str(p.domain));
+
+	ascii_fold(domain, strlen(domain));
+	p.local = local;
+	p.domain = domain;
+	return recipients_format(&p, w->arena);
+}
+
+/* path: below its root; or NULL, and local is what it is given. */
+static enum walk_result
+add_target(struct walk *w, const struct mail_domain *d,
+    const struct destination *dest, const char *path, const char *local)
+{
+	const struct target t = {.dest = dest,
 	    .path = path,
+	    .to = path ? NULL : format_to(w, local),
 	    .address = w->address,
 	    .domain = d};
 
@@ -134,25 +150,57 @@ add_target(struct walk *w, const struct mail_domain *d, const char *path)
 
 /* The user's mailbox, or the folder of the detail where that exists. */
 static enum walk_result
-add_user(struct walk *w, const struct mail_domain *d, const struct found *f)
+add_mailbox(struct walk *w, const struct mail_domain *d,
+    const struct deliver_to *to, const struct found *f)
 {
 	struct template_values v = {f->user, d->name, NULL};
-	const char *path = template_fill(&d->template, &v, w->arena);
+	const char *path = template_fill(&to->template, &v, w->arena);
 	const char *folder = NULL;
 	int there = 0;
 
-	if (path && f->seen && maildir_access(d->root, path) < 0)
+	if (path && f->seen && to->dest->kind->place &&
+	    maildir_access(&to->dest->root, path) < 0)
 		return WALK_SHUT;
 	v.detail = f->detail;
-	if (v.detail && d->template.detail && !w->dry)
-		folder = template_fill(&d->template, &v, w->arena);
-	if (folder)
-		there = maildir_exists(d->root, folder);
+	if (v.detail && to->template.detail)
+		folder = template_fill(&to->template, &v, w->arena);
+	if (folder && may_ask(w))
+		there = maildir_exists(&to->dest->root, folder);
 	if (there < 0)
 		return WALK_AGAIN;
 	if (there)
 		path = folder;
-	return path ? add_target(w, d, path) : WALK_NOBODY;
+	return path ? add_target(w, d, to->dest, path, NULL) : WALK_NOBODY;
+}
+
+/* Its key, and what stands behind it as it was written. */
+static const char *
+with_detail(struct walk *w, const struct found *f)
+{
+	struct buf text = {0};
+	const char *r = f->user;
+
+	if (!f->detail)
+		return r;
+	buf_printf(&text, "%s%c%s", f->user, w->r->options.delimiter,
+	    f->detail);
+	r = arena_dup(w->arena, buf_span(&text));
+	buf_free(&text);
+	return r;
+}
+
+/* A copy for each of the domain's destinations. */
+static enum walk_result
+add_user(struct walk *w, const struct mail_domain *d, const struct found *f)
+{
+	const struct deliver_to *to = d->deliver;
+	enum walk_result r = WALK_OK;
+
+	for (; to && r == WALK_OK; to = to->next)
+		r = to->dest->kind->remote
+			? add_target(w, d, to->dest, NULL, with_detail(w, f))
+			: add_mailbox(w, d, to, f);
+	return r;
 }
 
 static bool
@@ -184,13 +232,39 @@ is_on_path(const struct walk *w, const struct mail_name *alias)
 }
 
 static enum walk_result
-walk_target(struct walk *w, const struct alias_target *t)
+walk_address(struct walk *w, const struct alias_target *t)
 {
 	const struct mail_domain *d = recipients_domain(w->r, t->domain);
-	enum walk_result r = d ? walk_local(w, d, t->path.local) : WALK_FOREIGN;
+
+	return d ? walk_local(w, d, &t->path) : WALK_FOREIGN;
+}
+
+/* d: whose alias it is. */
+static enum walk_result
+walk_target(struct walk *w, const struct mail_domain *d,
+    const struct alias_target *t)
+{
+	const char *path = t->dest && t->dest->kind->remote ? NULL : ".";
+	enum walk_result r = t->dest
+				 ? add_target(w, d, t->dest, path, w->at->local)
+				 : walk_address(w, t);
 
 	if (r != WALK_OK && !w->culprit)
-		w->culprit = &t->path;
+		w->culprit = t;
+	return r;
+}
+
+/* The alias has been expanded for another address. */
+static enum walk_result
+walk_again(struct walk *w, const struct mail_domain *d,
+    const struct mail_name *alias)
+{
+	const struct alias_target *t = alias->targets;
+	enum walk_result r = WALK_OK;
+
+	for (; t && r == WALK_OK; t = t->next)
+		if (t->dest && t->dest->kind->remote)
+			r = walk_target(w, d, t);
 	return r;
 }
 
@@ -204,14 +278,14 @@ walk_alias(struct walk *w, const struct mail_domain *d,
 	if (is_on_path(w, alias)) /* a catch-all that does not catch its own */
 		return alias == d->catch_all ? WALK_NOBODY : WALK_LOOP;
 	if (was_seen(w, alias))
-		return WALK_OK;
+		return walk_again(w, d, alias);
 	if (w->depth == RECIPIENTS_DEPTH_MAX)
 		return WALK_DEEP;
 	if (w->nseen > SEEN_MAX)
 		return WALK_WIDE;
 	w->path[w->depth++] = alias;
 	for (t = alias->targets; t && r == WALK_OK; t = t->next)
-		r = walk_target(w, t);
+		r = walk_target(w, d, t);
 	w->depth--;
 	return r;
 }
@@ -233,11 +307,11 @@ walk_maybe(struct walk *w, const struct mail_domain *d, const struct found *f)
 	return walk_alias(w, d, f->alias);
 }
 
-enum walk_result
-walk_local(struct walk *w, const struct mail_domain *d, const char *local)
+static enum walk_result
+walk_at(struct walk *w, const struct mail_domain *d)
 {
 	struct found f = {0};
-	enum walk_result r = find(w, d, local, &f);
+	enum walk_result r = find(w, d, w->at->local, &f);
 
 	if (f.maybe)
 		return walk_maybe(w, d, &f);
@@ -245,5 +319,18 @@ walk_local(struct walk *w, const struct mail_domain *d, const char *local)
 		return add_user(w, d, &f);
 	if (f.alias)
 		return walk_alias(w, d, f.alias);
+	return r;
+}
+
+enum walk_result
+walk_local(struct walk *w, const struct mail_domain *d,
+    const struct smtp_path *at)
+{
+	const struct smtp_path *before = w->at;
+	enum walk_result r;
+
+	w->at = at;
+	r = walk_at(w, d);
+	w->at = before;
 	return r;
 }

@@ -11,9 +11,7 @@
 
 #include <stdlib.h>
 
-#define uthash_fatal(msg) abort()
-#include <uthash.h>
-
+#include "base/hash.h"
 #include "rcpt/recipients.h"
 #include "rcpt/template.h"
 
@@ -21,8 +19,9 @@
 #define POINTER_MIX UINT64_C(0x9e3779b97f4a7c15)
 
 struct alias_target {
-	struct smtp_path path; /* as written */
-	const char *domain;    /* in the form in which it is looked up */
+	const struct destination *dest; /* NULL: it is an address */
+	struct smtp_path path;          /* as written */
+	const char *domain; /* in the form in which it is looked up */
 	struct alias_target *next;
 };
 
@@ -34,21 +33,27 @@ struct mail_name {
 	UT_hash_handle hh;
 };
 
+/* What each user of a domain gets a copy in. */
+struct deliver_to {
+	const struct destination *dest;
+	struct template template; /* of the path below its root */
+	struct deliver_to *next;
+};
+
 struct mail_domain {
 	const char *name; /* as written, in lower case: %d */
 	const char *key;  /* in the form in which it is looked up */
 	uint64_t size;
-	struct template template;
-	struct maildir_root *root;
+	struct deliver_to *deliver;
 	const char *users_from; /* %d is filled in; NULL: none */
 	struct mail_name *names;
 	struct mail_name *catch_all; /* an alias without a name, or NULL */
 	UT_hash_handle hh;           /* in the order in which they were added */
 };
 
-struct root_node {
-	struct maildir_root root;
-	struct root_node *next;
+struct destination_node {
+	struct destination *dest;
+	struct destination_node *next;
 };
 
 struct host_node {
@@ -60,15 +65,16 @@ struct recipients {
 	struct recipients_options options;
 	struct arena arena; /* all of the tables but uthash's own */
 	struct mail_domain *domains;
-	struct root_node *roots, **roots_end;
+	struct destination_node *destinations, **destinations_end;
 	struct host_node *hosts;      /* names of this server: a few */
 	struct mail_name *postmaster; /* the top-level one, or NULL */
-	bool live;                    /* some domain must ask the file system */
 };
 
 /* The form of a local part in which it is looked up. */
 const char *recipients_key(const struct recipients *r, const char *local,
     struct arena *a);
+/* Behind the first delimiter, if something stands before it; or NULL. */
+const char *recipients_detail(const struct recipients *r, const char *local);
 /* NULL if there is none of that key. */
 struct mail_name *recipients_name(const struct recipients *r,
     const struct mail_domain *d, const char *key);
@@ -77,11 +83,15 @@ bool recipients_host(const struct recipients *r, const char *name);
 /* Finds or adds it. */
 struct mail_name *recipients_intern(struct recipients *r, struct mail_domain *d,
     const char *key);
+/* As recipients_deliver(), into *to. */
+const char *recipients_destination(struct recipients *r, const char *text,
+    struct deliver_to *to);
 
 /*
  * Where a name leads, step by step (recipients_walk.c). A dry walk asks no
- * file system: where a directory could make somebody a user it says so,
- * and no folder exists.
+ * file system: where a directory could make somebody a user it does, and no
+ * folder exists. Up to the first question that it left out it is the same as
+ * one that asks, so what it found is sure unless it is unsure.
  */
 enum walk_result {
 	WALK_OK,
@@ -97,10 +107,11 @@ enum walk_result {
 struct walk {
 	const struct recipients *r;
 	struct arena *arena;
-	const char *address; /* for the targets found */
-	bool dry;
+	const char *address;        /* for the targets found */
+	const struct smtp_path *at; /* that is looked up now, not empty */
+	bool dry, unsure;
 	struct targets found;
-	const struct smtp_path *culprit; /* the target that failed, or NULL */
+	const struct alias_target *culprit; /* the one that failed, or NULL */
 	const struct mail_name *path[RECIPIENTS_DEPTH_MAX];
 	unsigned depth;
 	struct walk_seen *seen;
@@ -110,12 +121,17 @@ struct walk {
 void walk_init(struct walk *w, const struct recipients *r, struct arena *arena,
     const char *address, bool dry);
 enum walk_result walk_local(struct walk *w, const struct mail_domain *d,
-    const char *local);
+    const struct smtp_path *at);
+/* On behalf of w->at. */
 enum walk_result walk_alias(struct walk *w, const struct mail_domain *d,
     const struct mail_name *alias);
 
+/* As RCPT writes it, in the arena. */
+const char *recipients_format(const struct smtp_path *p, struct arena *a);
+
+/* The same destination, with the same path or `to`? */
 bool targets_have(const struct recipients *r, const struct targets *s,
-    const struct maildir_root *root, const char *path);
+    const struct target *t);
 /* A copy of t, its strings as they are; nothing if it is there. */
 void targets_add(const struct recipients *r, struct targets *s,
     const struct target *t, struct arena *a);

@@ -4,16 +4,39 @@
  */
 #include "session/ask.h"
 
+#include "io/clock.h"
 #include "io/listen.h"
-#include "io/shared.h"
 #include "mail/spool.h"
 #include "session/auth.h"
+#include "session/count.h"
 #include "session/log.h"
+
+struct limits_ask
+session_limits(const struct session *s)
+{
+	return (struct limits_ask){.client = &s->env.client,
+	    .unlimited = s->client->unlimited,
+	    .now = clock_now()};
+}
+
+const struct smtp_reply *
+session_policy(struct session *s, enum policy_stage stage)
+{
+	struct limits_ask ask = session_limits(s);
+	const struct smtp_reply *no = policy_ask(&s->all->policy, stage,
+	    &(struct policy_subject){.env = &s->env,
+		.ask = &ask,
+		.place = &s->place});
+
+	if (ask.observed)
+		session_log_observed(s, ask.observed);
+	return no;
+}
 
 void
 session_answer(struct session *s, const struct smtp_reply *reply)
 {
-	s->request = 0;
+	s->ask = NULL;
 	s->asking = false;
 	smtp_answer(&s->smtp, reply, &s->all->out);
 	if (!s->running)
@@ -28,6 +51,8 @@ on_rcpt(void *ctx, const struct smtp_reply *reply, const char *error)
 
 	if (max)
 		smtp_limit_size(&s->smtp, max);
+	if (!reply)
+		session_count_rcpt(s);
 	s->error = error;
 	session_answer(s, reply);
 }
@@ -37,10 +62,11 @@ on_message(void *ctx, const struct smtp_reply *reply, const char *error)
 {
 	struct session *s = ctx;
 
-	shared_add(s->all->shared, s->all->limits.slot,
-	    reply ? SHARED_REJECTED : SHARED_MESSAGES, 1);
-	if (!reply)
+	session_count_answered(s);
+	if (!reply) {
+		session_count_accepted(s);
 		session_log_accepted(s);
+	}
 	s->error = error;
 	session_answer(s, reply);
 }
@@ -49,6 +75,8 @@ static void
 ask_connect(struct session *s)
 {
 	session_answer(s, s->refusal);
+	if (!s->refusal)
+		session_count_greeted(s);
 }
 
 void
@@ -63,7 +91,7 @@ ask_mail(struct session *s)
 {
 	uint64_t size =
 	    s->env.size ? s->env.size : deliver_size_unknown(s->all->deliver);
-	const struct smtp_reply *no = session_auth_sender(s);
+	const struct smtp_reply *no = session_policy(s, POLICY_MAIL);
 
 	session_release(s);
 	if (!no)
@@ -76,29 +104,49 @@ ask_mail(struct session *s)
 static void
 ask_rcpt(struct session *s)
 {
-	uint64_t id;
+	const struct smtp_reply *no = session_policy(s, POLICY_RCPT);
 
+	if (no) {
+		session_answer(s, no);
+		return;
+	}
 	/* seldom needed: not a system call for every client */
 	if (s->smtp.rcpt.literal && s->env.server.family == IP_NONE)
 		listen_local(s->stream.fd, &s->env.server);
-	id = deliver_rcpt(s->all->deliver, &s->env, &s->smtp.rcpt, on_rcpt, s);
-	if (id)
-		s->request = id;
+	s->ask =
+	    deliver_rcpt(s->all->deliver, &s->env, &s->smtp.rcpt, on_rcpt, s);
 }
 
 static void
 ask_data(struct session *s)
 {
+	const struct smtp_reply *no = session_policy(s, POLICY_DATA);
+
 	spool_free(&s->spool); /* of a BDAT that RSET has forgotten */
-	s->spool = deliver_spool(s->all->deliver, &s->env);
-	session_answer(s, NULL);
+	if (!no)
+		s->spool = deliver_spool(s->all->deliver, &s->env);
+	session_answer(s, no);
+}
+
+/* Nothing of the body is still on its way to a file. */
+static void
+on_spooled(void *ctx)
+{
+	struct session *s = ctx;
+	const struct smtp_reply *no = session_policy(s, POLICY_MESSAGE);
+
+	if (no)
+		session_answer(s, no);
+	else
+		s->ask = deliver_message(s->all->deliver, &s->env, &s->spool,
+		    s->ended / 1000000 + DEADLINE_ANSWER_MS, on_message, s);
 }
 
 static void
 ask_message(struct session *s)
 {
-	s->request =
-	    deliver_message(s->all->deliver, &s->env, &s->spool, on_message, s);
+	s->ended = loop_turn(s->all->loop);
+	spool_finish(s->spool, on_spooled, s);
 }
 
 bool
@@ -114,6 +162,7 @@ session_ask(struct session *s)
 	};
 
 	if (!s->asking) {
+		session_auth_tidy(s);
 		s->asking = true;
 		s->error = NULL;
 		asks[s->smtp.ask](s);

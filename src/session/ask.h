@@ -11,6 +11,13 @@
 /* Asks what is open, once. True: it is answered already. */
 bool session_ask(struct session *s);
 
+/* What limits are asked with, now. */
+struct limits_ask session_limits(const struct session *s);
+
+/* NULL, or policy's no at this stage. */
+const struct smtp_reply *session_policy(struct session *s,
+    enum policy_stage stage);
+
 /* The answer to the open question; the session goes on with it. */
 void session_answer(struct session *s, const struct smtp_reply *reply);
 

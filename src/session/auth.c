@@ -6,8 +6,9 @@
 
 #include "io/log.h"
 #include "policy/auth.h"
-#include "policy/senders.h"
 #include "session/ask.h"
+#include "session/count.h"
+#include "session/log.h"
 
 void
 session_auth_offer(struct session *s)
@@ -40,9 +41,20 @@ static void
 refuse(struct session *s, const struct auth_outcome *o,
     const struct smtp_reply *reply)
 {
-	s->all->refused = o;
+	s->denied = o;
 	session_answer(s, reply);
-	s->all->refused = NULL;
+	s->denied = NULL;
+}
+
+static void
+give_back_guess(const struct session *s, enum auth_result result)
+{
+	struct limits_ask ask = session_limits(s);
+
+	if (result != AUTH_CHALLENGE && result != AUTH_NO &&
+	    result != AUTH_MALFORMED)
+		limits_give_back(&s->all->policy.limits, LIMITS_FAILED_LOGINS,
+		    &ask);
 }
 
 static void
@@ -51,6 +63,8 @@ on_auth(void *ctx, const struct auth_outcome *o)
 	const struct smtp_reply malformed = {501, "5.5.2", o->text};
 	struct session *s = ctx;
 
+	session_count_login(s, o);
+	give_back_guess(s, o->result);
 	switch (o->result) {
 	case AUTH_CHALLENGE:
 		s->asking = false;
@@ -73,45 +87,49 @@ on_auth(void *ctx, const struct auth_outcome *o)
 	}
 }
 
+/* Whatever begins is a wrong guess until it was right, or no guess. */
+static const struct smtp_reply *
+take_guess(struct session *s)
+{
+	struct limits_ask ask = session_limits(s);
+	const struct smtp_reply *no =
+	    limits_take(&s->all->policy.limits, LIMITS_FAILED_LOGINS, &ask);
+
+	if (ask.observed)
+		session_log_observed(s, ask.observed);
+	return no;
+}
+
 void
 session_auth_ask(struct session *s)
 {
 	struct auth_channel channel = {.client = s->env.client};
 	struct span message = buf_span(&s->smtp.sasl);
+	const struct smtp_reply *no;
 
-	if (s->exchange && !s->smtp.mechanism.len) {
-		auth_continue(s->exchange, message);
+	if (s->smtp.mechanism.len) /* another one before this may wait still */
+		ask_cancel(&s->ask, ASK_GO_ON);
+	if (s->ask) {
+		auth_continue(s->ask, message);
 		return;
 	}
-	auth_cancel(&s->exchange);
+	no = take_guess(s);
+	if (no) {
+		session_answer(s, no);
+		return;
+	}
 	if (!s->smtp.has_sasl)
 		message = (struct span){NULL, 0};
 	else if (!message.len) /* empty is not the same as none */
 		message = SPAN_LIT("");
 	channel.bound = stream_tls_exporter(&s->stream, channel.exporter);
-	auth_start(s->all->auth, s->smtp.mechanism, &channel, message, on_auth,
-	    s, &s->exchange);
+	s->ask = auth_start(s->all->auth, s->smtp.mechanism, &channel, message,
+	    on_auth, s);
 }
 
 void
 session_auth_tidy(struct session *s)
 {
-	if (s->exchange && !smtp_in_auth(&s->smtp))
-		auth_cancel(&s->exchange);
-}
-
-const struct smtp_reply *
-session_auth_sender(const struct session *s)
-{
-	const char *login = s->env.login;
-	enum senders_verdict v;
-
-	if (!login)
-		return NULL;
-	v = senders_look(s->all->conf->senders, login, &s->env.sender);
-	if (v == SENDERS_YES ||
-	    (v == SENDERS_UNLISTED &&
-		deliver_owns(s->all->deliver, login, &s->env.sender)))
-		return NULL;
-	return SMTP_REPLY(553, "5.7.1", "You may not send from that address");
+	if (!s->asking && !smtp_in_auth(&s->smtp))
+		ask_cancel(&s->ask, ASK_GO_ON);
 }

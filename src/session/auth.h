@@ -16,7 +16,4 @@ void session_auth_ask(struct session *s);
 /* The client may have ended an exchange that policy knows still. */
 void session_auth_tidy(struct session *s);
 
-/* NULL, or why who is logged in may not send as env.sender. */
-const struct smtp_reply *session_auth_sender(const struct session *s);
-
 #endif

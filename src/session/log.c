@@ -5,10 +5,14 @@
  */
 #include "session/log.h"
 
+#include "io/clock.h"
 #include "io/log.h"
 
 /* In a row, each with a line of its own. */
 #define REFUSALS_LOGGED 10
+/* No refusal for so long: the flood is over. */
+#define QUIET_MS 1000
+#define MS       1000000 /* ns */
 
 static const char *const phases[] = {
     [PHASE_COMMAND] = "command",
@@ -51,20 +55,77 @@ size(const struct session *s)
 	return s->smtp.received ? s->smtp.received : s->env.size;
 }
 
+static void
+on_quiet(void *ctx)
+{
+	struct sessions *all = ctx;
+	uint64_t n;
+
+	if (shared_may_log(all->shared, NULL, clock_now(), &n))
+		log_event(LOG_INFO, "refused", LOG_UINT("suppressed", n));
+}
+
+/*
+ * Whether this client's refusal is to be logged, and with how many before it
+ * that were not. Those that nobody comes behind get a line of their own.
+ */
+static bool
+may_log(struct sessions *all, const struct ipaddr *client, uint64_t *left_out)
+{
+	if (shared_may_log(all->shared, client, clock_now(), left_out))
+		return true;
+	if (!all->quiet)
+		all->quiet = loop_timer(all->loop, on_quiet, all);
+	if (all->quiet)
+		loop_timer_set(all->quiet, QUIET_MS);
+	return false;
+}
+
+/* A private address that does too much is often everybody's. */
+static void
+help_with_nat(const struct ipaddr *client, struct buf *out)
+{
+	char text[IPADDR_STRLEN];
+
+	ipaddr_format(client, text);
+	if (ipaddr_is_private(client))
+		buf_printf(out,
+		    "if all clients come from %s, a NAT hides them: "
+		    "client \"%s\" { limits = no }",
+		    text, text);
+}
+
+static void
+log_limit(const struct session *s, const struct smtp_reply *no, bool observed)
+{
+	struct buf reply = {0}, help = {0};
+	uint64_t n;
+
+	if (!may_log(s->all, &s->env.client, &n))
+		return;
+	if (observed || s->place.apart)
+		help_with_nat(&s->env.client, &help);
+	smtp_reply_write(&reply, no, s->env.session);
+	reply.len -= 2;
+	log_event(LOG_INFO, observed ? "observed" : "refused",
+	    LOG_STR("session", s->env.session),
+	    LOG_IP("client", &s->env.client),
+	    LOG_SPAN("reply", buf_span(&reply)), LOG_UINT("suppressed", n),
+	    LOG_SPAN("help", buf_span(&help)));
+	buf_free(&help);
+	buf_free(&reply);
+}
+
 void
 session_log_turned_away(const struct session *s)
 {
-	struct buf reply = {0};
-	uint64_t n;
+	log_limit(s, s->refusal, false);
+}
 
-	if (!sessions_may_log(s->all, &s->env.client, &n))
-		return;
-	smtp_reply_write(&reply, s->refusal, s->env.session);
-	reply.len -= 2;
-	log_event(LOG_INFO, "refused", LOG_STR("session", s->env.session),
-	    LOG_IP("client", &s->env.client),
-	    LOG_SPAN("reply", buf_span(&reply)), LOG_UINT("suppressed", n));
-	buf_free(&reply);
+void
+session_log_observed(const struct session *s, const struct smtp_reply *no)
+{
+	log_limit(s, no, true);
 }
 
 void
@@ -81,8 +142,8 @@ session_log_refused(struct session *s)
 		return;
 	span_skip(&reply, s->smtp.reply_at);
 	reply.len -= 2;
-	if (s->all->refused && s->smtp.asked == SMTP_ASK_AUTH)
-		login = *s->all->refused;
+	if (s->denied && s->smtp.asked == SMTP_ASK_AUTH)
+		login = *s->denied;
 	log_event(LOG_INFO, "refused", LOG_STR("session", s->env.session),
 	    LOG_IP("client", &s->env.client), LOG_SPAN("reply", reply),
 	    LOG_SPAN("command", command),
@@ -118,16 +179,21 @@ void
 session_log_accepted(struct session *s)
 {
 	char id[MESSAGE_ID_MAX];
-	struct buf from = {0};
+	struct buf from = {0}, rcpt = {0};
 
 	log_suppressed(s);
 	envelope_message_id(&s->env, id);
 	log_event(LOG_INFO, "accepted", LOG_STR("message", id),
-	    LOG_IP("client", &s->env.client), LOG_STR("helo", s->env.helo),
+	    LOG_IP("client", &s->env.client), LOG_STR("login", s->env.login),
+	    LOG_STR("helo", s->env.helo),
 	    LOG_SPAN("from", show(&s->env.sender, &from)),
+	    LOG_SPAN("rcpt", show(first_rcpt(s), &rcpt)),
 	    LOG_UINT("recipients", s->env.nrcpts),
 	    LOG_UINT("size", s->smtp.received),
+	    LOG_INT("ms", (clock_ns() - s->ended) / MS),
+	    LOG_STR("tls", s->env.tls_version),
 	    LOG_UINT("quirks", s->smtp.quirks));
+	buf_free(&rcpt);
 	buf_free(&from);
 }
 
@@ -154,7 +220,7 @@ log_lost(const struct session *s)
 void
 session_log_left(struct session *s, bool lost)
 {
-	int64_t ms = loop_now(s->all->loop) - s->time.begun;
+	int64_t ms = clock_now() - s->time.begun;
 
 	log_suppressed(s);
 	if (lost && smtp_in_transaction(&s->smtp))

@@ -9,6 +9,9 @@
 /* A limit sends it away: s->refusal. */
 void session_log_turned_away(const struct session *s);
 
+/* This would have been said, were it not for limits' observe. */
+void session_log_observed(const struct session *s, const struct smtp_reply *no);
+
 /*
  * With SMTP_REFUSED: the reply in all->out, and what earned it. Of many in a
  * row only the first have lines; the others are a number in the next line.

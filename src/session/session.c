@@ -11,14 +11,17 @@
 #include "session/session.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 #include <unistd.h>
 #include <utlist.h>
 
 #include "base/ident.h"
+#include "io/clock.h"
 #include "io/log.h"
 #include "mail/spool.h"
 #include "session/ask.h"
 #include "session/auth.h"
+#include "session/count.h"
 #include "session/log.h"
 #include "session/time.h"
 #include "session/tls.h"
@@ -29,9 +32,7 @@
 static void
 let_go(struct session *s)
 {
-	if (s->request)
-		deliver_cancel(s->all->deliver, &s->request);
-	auth_cancel(&s->exchange);
+	ask_cancel(&s->ask, ASK_GO_ON);
 	spool_free(&s->spool);
 	session_release(s);
 }
@@ -66,7 +67,7 @@ session_become(struct session *s, enum session_state state)
 		return;
 	}
 	stream_close(&s->stream);
-	limits_leave(&s->all->limits, &s->place);
+	limits_leave(&s->all->policy.limits, &s->place);
 	loop_defer(s->all->loop, leave_list, s);
 }
 
@@ -109,6 +110,7 @@ handle(struct session *s, enum smtp_step step)
 		return store_body(s);
 	case SMTP_REFUSED:
 		s->refusals++;
+		session_count_refused(s);
 		if (!s->refusal) /* or it is logged already */
 			session_log_refused(s);
 		return true;
@@ -128,13 +130,22 @@ start_tls(struct session *s)
 		session_time_update(s);
 }
 
+/* Its octets are gone; what is only answered now has its verb for the log. */
+static void
+forget_line(struct smtp *s)
+{
+	s->line = (struct span){NULL, 0};
+	if (s->asked && s->verb)
+		s->line = span_str(s->verb);
+}
+
 static void
 session_run(struct session *s, struct span in)
 {
 	enum smtp_step step;
 
 	s->running = true;
-	s->smtp.line = (struct span){NULL, 0};
+	forget_line(&s->smtp);
 	while (
 	    (step = smtp_step(&s->smtp, &in, &s->all->out)) != SMTP_NEED_INPUT)
 		if (!handle(s, step))
@@ -178,6 +189,9 @@ session_continue(struct session *s)
 
 /* --- events --- */
 
+_Static_assert(SMTP_AUTH_LINE_MAX <= STREAM_KEEP_MAX,
+    "a stream keeps the longest line until it is whole");
+
 static void
 on_readable(struct session *s)
 {
@@ -213,8 +227,7 @@ session_hangup(struct session *s, const struct smtp_reply *reply)
 		session_become(s, SESSION_GONE);
 		return;
 	}
-	if (s->request)
-		deliver_abandon(s->all->deliver, &s->request);
+	ask_cancel(&s->ask, ASK_ABANDON);
 	s->full = s->asking = false;
 	smtp_hangup(&s->smtp, reply, &s->all->out);
 	session_continue(s);
@@ -233,8 +246,8 @@ give_up_tls(struct session *s, const char *reason)
 static void
 on_deadline(struct session *s)
 {
-	const struct smtp_reply *reply = deadline_reply(&s->time,
-	    &s->all->conf->deadlines, loop_now(s->all->loop));
+	const struct smtp_reply *reply =
+	    deadline_reply(&s->time, &s->all->conf->deadlines, clock_now());
 
 	if (s->handshaking) {
 		give_up_tls(s, "too slow");
@@ -244,7 +257,7 @@ on_deadline(struct session *s)
 		session_hangup(s, reply);
 		return;
 	}
-	deliver_abandon(s->all->deliver, &s->request);
+	ask_cancel(&s->ask, ASK_ABANDON);
 	session_answer(s, reply);
 }
 
@@ -282,18 +295,30 @@ on_stream(void *owner, enum stream_event what)
 
 /* --- the beginning, and what the worker asks --- */
 
+/* Asked for many at once: a system call for each session would be felt. */
+static uint32_t
+draw(struct sessions *all)
+{
+	if (!all->nrandom) {
+		if (getrandom(all->random, sizeof(all->random), 0) < 0)
+			abort();
+		all->nrandom = SESSIONS_RANDOM;
+	}
+	return all->random[--all->nrandom];
+}
+
 static void
 init(struct session *s, const struct config_listen *l,
     const struct ipaddr *client, uint16_t port)
 {
-	int64_t now = loop_now(s->all->loop);
+	int64_t now = clock_now();
 
-	ident_format((uint64_t)loop_wall(s->all->loop), sessions_random(s->all),
-	    s->env.session);
+	ident_format((uint64_t)clock_wall(), draw(s->all), s->env.session);
 	s->env.client = *client;
 	s->env.port = port;
 	smtp_init(&s->smtp, &l->smtp, &s->env);
-	s->smtp.normalize = config_normalize(s->all->conf, client);
+	s->client = config_client(s->all->conf, client);
+	s->smtp.normalize = s->client->normalize;
 	if (s->all->draining)
 		smtp_drain(&s->smtp);
 	s->time = (struct deadline){.drain = s->all->draining,
@@ -321,7 +346,7 @@ session_new(struct sessions *all, const struct config_listen *l, int fd,
 	    LOG_IP("client", client), LOG_UINT("port", port));
 	stream_init(&s->stream, all->pool, fd, on_stream, s);
 	session_auth_offer(s);
-	s->refusal = limits_enter(&all->limits, client, &s->place);
+	s->refusal = session_policy(s, POLICY_CONNECT);
 	if (s->refusal)
 		session_log_turned_away(s);
 	if (l->tls != TLS_IMPLICIT)
@@ -354,6 +379,6 @@ session_free(struct session **p)
 		session_log_left(s, false);
 	let_go(s);
 	stream_close(&s->stream);
-	limits_leave(&s->all->limits, &s->place);
+	limits_leave(&s->all->policy.limits, &s->place);
 	leave_list(s);
 }

@@ -10,6 +10,7 @@
 
 #include "config/config.h"
 #include "deliver/deliver.h"
+#include "io/ask.h"
 #include "io/stream.h"
 #include "policy/deadline.h"
 #include "policy/limits.h"
@@ -29,17 +30,19 @@ struct session {
 	struct stream stream;
 	struct smtp smtp;
 	struct envelope env;
-	struct spool *spool;            /* from DATA to the verdict */
-	uint64_t request;               /* in flight, 0: none */
-	uint64_t reserved;              /* octets, by the transaction */
-	struct auth_exchange *exchange; /* AUTH, from its first word on */
+	struct spool *spool; /* from DATA to the verdict */
+	struct ask *ask;     /* in flight; an exchange until its end */
+	uint64_t reserved;   /* octets, by the transaction */
+	int64_t ended;       /* ns: when the message was complete */
 	struct deadline time;
 	struct limits_place place;
 	unsigned commands; /* seen complete at the last look */
 	unsigned refusals; /* in all */
 	unsigned in_row;   /* those since the last accepted message */
 	const struct config_listen *listen;
-	const struct smtp_reply *refusal; /* of the connection; constant */
+	const struct config_client *client;
+	const struct smtp_reply *refusal;  /* of the connection; constant */
+	const struct auth_outcome *denied; /* while that no is being said */
 	const char *error; /* behind the last answer, for the log; constant */
 	enum session_state state;
 	bool handshaking; /* TLS: the stream will tell */

@@ -3,6 +3,7 @@
  */
 #include "session/time.h"
 
+#include "io/clock.h"
 #include "proto/smtp.h"
 
 /* Replies that a client has not read; more, and it must read first. */
@@ -41,7 +42,7 @@ void
 session_time_update(struct session *s)
 {
 	enum phase phase = phase_now(s);
-	int64_t now = loop_now(s->all->loop);
+	int64_t now = clock_now();
 
 	if (phase != s->time.phase || s->commands != s->smtp.commands)
 		s->time.since = now;
@@ -61,8 +62,7 @@ session_time_pressure(struct session *s, bool pressure)
 		return;
 	s->time.pressure = pressure;
 	if (pressure)
-		shared_add(s->all->shared, s->all->limits.slot,
-		    SHARED_PRESSURED, 1);
+		shared_add(s->all->shared, s->all->slot, SHARED_PRESSURED, 1);
 	stream_deadline(&s->stream,
 	    deadline_next(&s->time, &s->all->conf->deadlines,
 		smtp_in_transaction(&s->smtp)));

@@ -11,6 +11,7 @@
 #include "io/log.h"
 #include "proto/smtp.h"
 #include "session/auth.h"
+#include "session/count.h"
 
 enum session_tls
 session_tls_begin(struct session *s)
@@ -28,6 +29,7 @@ session_tls_secured(struct session *s)
 	s->handshaking = false;
 	s->env.tls = true;
 	s->env.tls_version = stream_tls_version(&s->stream);
+	session_count_tls(s, s->env.tls_version);
 	s->env.tls_cipher = stream_tls_cipher(&s->stream);
 	log_event(LOG_TRACE, "secured", LOG_STR("session", s->env.session),
 	    LOG_STR("version", s->env.tls_version),
@@ -45,6 +47,7 @@ session_tls_failed(struct session *s, const char *reason)
 
 	stream_give_up_tls(&s->stream);
 	s->handshaking = false;
+	session_count_tls(s, NULL);
 	log_event(LOG_INFO, "insecure", LOG_STR("session", s->env.session),
 	    LOG_IP("client", &s->env.client), LOG_STR("helo", s->env.helo),
 	    LOG_STR("reason", reason));

@@ -3,8 +3,6 @@
  * pipe, and prints the line that belongs into the password file. The
  * password is wiped; it never stands in the arguments, where ps shows it.
  */
-#include "tools/passwd.h"
-
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,8 +14,8 @@
 #include "base/utf8.h"
 #include "policy/auth.h"
 #include "proto/sasl.h"
-
-#define USAGE 64
+#include "setup.h"
+#include "tools/tool.h"
 
 static int
 fail(const char *text)
@@ -198,7 +196,7 @@ passwd_main(int argc, char **argv)
 		fputs("usage: smtpd passwd [--no-scram] user >> "
 		      "password-file\n",
 		    stderr);
-		return USAGE;
+		return EXIT_USAGE;
 	}
 	bad = check_user(span_str(user));
 	if (!bad)

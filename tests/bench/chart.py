@@ -10,7 +10,8 @@ COLOURS = {"smtpd": "#1f6f8b", "smtpd-2": "#4c91a8",
            "smtpd-nojournal": "#7fb3c4",
            "canned": "#bbbbbb"}
 OTHER = "#d08c60"
-SHOWN = ("one", "many", "large", "hello", "starttls", "idle")
+SHOWN = ("one", "many", "large", "hello", "starttls", "idle", "lmtp",
+         "lmtp-large")
 
 
 def text(x, y, what, more=""):

@@ -19,11 +19,13 @@ class Figure:
     title = None
     unit = "/s"
     only = None  # names of the servers, if not all
+    behind = None
     needs_tls = False
     rounds = None
 
     def serves(self, server):
-        return ((not self.only or server.name in self.only)
+        return (server.behind == self.behind
+                and (not self.only or server.name in self.only)
                 and (server.tls or not self.needs_tls))
 
     def calibrate(self, server, seconds):
@@ -38,6 +40,8 @@ class Figure:
 
 class Mail(Figure):
     """Messages until all of them are stored for good."""
+
+    pace = "accepted"  # what says how many are enough
 
     def __init__(self, key, title, length=4 * KIB, sessions=SESSIONS,
                  keep=False, only=None, factor=1.0, fixed=0):
@@ -61,9 +65,9 @@ class Mail(Figure):
             return self.fixed
         count = self.sessions * (2 if self.length >= MIB else 10)
         for part in (0.05, 0.2):
-            rate = self.run(server, count, 0)["accepted"]
+            rate = self.run(server, count, 0)[self.pace]
             count = max(int(rate * seconds * part * self.factor), count)
-        return self.plan(server, self.run(server, count, 0)["accepted"],
+        return self.plan(server, self.run(server, count, 0)[self.pace],
                          seconds)
 
     def plan(self, server, rate, seconds):
@@ -78,11 +82,15 @@ class Mail(Figure):
             return None
         return min(int(plan * wanted * 1.15 / row["seconds"]), row["most"])
 
+    def send(self, server, count):
+        """Seconds of the client's CPU."""
+        return load.mail(server.port, count, self.length,
+                         self.clients(server), self.keep)
+
     def run(self, server, plan, seconds):
         with processes.Peak(server.group) as peak:
             cpu, begin = server.group.cpu(), time.monotonic()
-            generator = load.mail(server.port, plan, self.length,
-                                  self.clients(server), self.keep)
+            generator = self.send(server, plan)
             accepted = time.monotonic() - begin
             settled(server, plan)
             took = time.monotonic() - begin

@@ -6,6 +6,7 @@ import pathlib
 import resource
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -50,6 +51,13 @@ def mail(port, count, length, sessions, keep):
         command.append("-d")
     env = {**os.environ, "LD_LIBRARY_PATH": str(PEERS / "usr/lib/postfix")}
     return client([*command, f"127.0.0.1:{port}"], env)[1]
+
+
+def spread(port, count, length, sessions, unknown=0):
+    """Each session to a mailbox of its own, all it has on one connection. Each
+    message that `unknown` divides is for somebody else first."""
+    return client([sys.executable, pathlib.Path(__file__).with_name("send.py"),
+                   *map(str, (port, count, length, sessions, unknown))])[1]
 
 
 def hello(port, seconds, clients, tls=False):

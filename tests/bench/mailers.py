@@ -128,6 +128,7 @@ retry     unix - - n - - error
 discard   unix - - n - - discard
 virtual   unix - n n - - virtual
 anvil     unix - - n - 1 anvil
+{more}
 """
 
 
@@ -141,6 +142,8 @@ class Postfix(Mailer):
     idle = 90  # default_process_limit, and some are needed to look
     queue = tuple(f"spool/postfix/{x}" for x in (
         "incoming", "active", "deferred"))
+    main = MAIN
+    services = ""  # more lines of master.cf
 
     def configure(self):
         etc = self.home / "etc/postfix"
@@ -149,8 +152,9 @@ class Postfix(Mailer):
             shared = self.packages / "usr/share/postfix" / name
             if shared.exists() and not (etc / name).exists():
                 shutil.copy(shared, etc)
-        (etc / "main.cf").write_text(MAIN.format(home=self.home))
-        (etc / "master.cf").write_text(MASTER.format(port=self.port))
+        (etc / "main.cf").write_text(self.main.format(home=self.home))
+        (etc / "master.cf").write_text(MASTER.format(
+            port=self.port, more=self.services))
         (self.home / "spool/postfix").mkdir()
         data = self.home / "lib/postfix"
         data.mkdir()

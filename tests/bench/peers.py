@@ -40,6 +40,7 @@ class Server:
     """What a figure needs to know of one."""
 
     name = None
+    behind = None  # what takes its mail, if not itself
     stores = True  # there is a Maildir to look into
     tls = True
     idle = 1000  # sessions that it can hold
@@ -166,6 +167,10 @@ certificate "mx.example.org" {{
 limits {{ per-address = 10000 }}
 journal {{ enabled = {journal} }}
 log {{ level = error }}
+{domain}
+"""
+
+DOMAIN = """
 domain "example.org" {{
 	users = {{ "user" }}
 	aliases = {{ "postmaster: user", "abuse: user" }}
@@ -180,6 +185,7 @@ class Smtpd(Server):
     name = "smtpd"
     journal = "yes"
     workers = 1
+    domain = DOMAIN
 
     def command(self):
         return [SMTPD, "-d", "-f", self.home / "smtpd.conf"]
@@ -187,7 +193,8 @@ class Smtpd(Server):
     def prepare(self):
         (self.home / "smtpd.conf").write_text(CONF.format(
             home=self.home, port=self.port, tools=TOOLS,
-            journal=self.journal, workers=self.workers))
+            journal=self.journal, workers=self.workers,
+            domain=self.domain.format(home=self.home)))
 
     def why_not(self):
         self.prepare()

@@ -58,6 +58,22 @@ class Group:
         self.path.rmdir()
 
 
+class Workers:
+    """Those of the first process's children that are there from the start to
+    the end: all of them live as long as it does."""
+
+    def __init__(self, pids):
+        self.pids = pids
+
+    def cpu(self):
+        """Seconds of user and system."""
+        return sum(map(cpu, self.pids))
+
+    def memory(self):
+        """KiB of the largest one."""
+        return max(map(pss, self.pids), default=0)
+
+
 def pss(pid):
     try:
         text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
@@ -67,6 +83,13 @@ def pss(pid):
         if line.startswith("Pss:"):
             return int(line.split()[1])
     return 0
+
+
+def cpu(pid):
+    """Seconds of user and system of one process."""
+    text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    user, system = text.rsplit(")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 class Peak:

@@ -22,7 +22,16 @@ def line(name, figure, row):
     if "cpu" in row:
         text += (f" {number(row['cpu']):>8} us, {row['seconds']:.0f} s,"
                  f" generator {row['generator']:.0%}")
-    return f"{text}, peak {row['peak'] / 1024:.0f} MiB"
+    text += f", peak {row['peak'] / 1024:.0f} MiB"
+    if "store" in row:
+        text += (f", a worker {number(row['worker'])} us,"
+                 f" {row['worker-peak'] / 1024:.0f} MiB,"
+                 f" Dovecot {number(row['store'])} us")
+    if "share" in row:
+        text += f", {row['share']:.2f} of the rate otherwise"
+    if "taken" in row:
+        text += f", taken at {number(row['taken'])}/s"
+    return text
 
 
 def place(syncs):
@@ -104,6 +113,26 @@ def goals(b):
                across(b, f"scale-{n}", "scale-20", "cpu"), False)
     yield ("CPU at 1 session to that at 20", 3,
            across(b, "scale-1", "scale-20", "cpu"), False)
+    yield ("to Dovecot, rate to Postfix", 2,
+           ratios(b, "lmtp", "smtpd", "Postfix"), True)
+    yield ("to Dovecot, CPU of Postfix to ours", 8,
+           ratios(b, "lmtp", "Postfix", "smtpd", "cpu"), True)
+    yield ("to Dovecot, a worker's CPU, us", 120, own(b, "lmtp", "worker"),
+           False)
+    yield ("to Dovecot, 10 MiB, MB/s to Postfix", 1.5,
+           ratios(b, "lmtp-large", "smtpd", "Postfix"), True)
+    yield ("to Dovecot, 10 MiB, a worker's peak, KiB", 40 << 10,
+           own(b, "lmtp-large", "worker-peak"), False)
+    yield ("1 % unknown users, rate to that without", 0.95,
+           own(b, "lmtp-unknown", "share"), True)
+    yield ("held, then sent, rate to that at once", 0.8,
+           own(b, "lmtp-held", "share"), True)
+    yield ("taken to be held, /s", 500, own(b, "lmtp-held", "taken"), True)
+
+
+def own(b, figure, key):
+    """Of smtpd alone."""
+    return sorted(r[key] for r in b.rows.get((figure, "smtpd"), []))
 
 
 def across(b, one, other, key):
@@ -132,11 +161,13 @@ def table(b, wanted, rounds, seconds):
              "medians of those of each round; CPU is for each message, "
              "greeting or handshake", goal_table(b)]
     parts += [figure_table(b, f) for f in wanted if not f.only]
-    own = [f for f in wanted if f.only]
-    if own:
-        parts.append(own_table(b, own))
-    parts.append("where a message was when the server said 250\n" + "\n".join(
-        f"  {name:18} {place(x)}" for name, x in b.where.items()))
+    alone = [f for f in wanted if f.only]
+    if alone:
+        parts.append(own_table(b, alone))
+    if b.where:
+        parts.append("where a message was when the server said 250\n"
+                     + "\n".join(f"  {name:18} {place(x)}"
+                                 for name, x in b.where.items()))
     if b.left:
         parts.append("left out\n" + "\n".join(
             f"  {name}, {key}: {why}" for (name, key), why in b.left.items()))

@@ -65,3 +65,21 @@ def scene(start, rng, journal):
     yield make
     for s in scenes:
         s.end()
+
+
+@pytest.fixture
+def on_disk(scene):
+    """on_disk(kind, ...): a scene on a file system of its own."""
+    from disk import Disk
+
+    made = []
+
+    def make(kind, **kwargs):
+        s = scene(**kwargs)
+        made.append((s, Disk(kind, s.disk, s.daemon.path / "image")))
+        return made[-1]
+
+    yield make
+    for s, disk in made:
+        s.end()
+        disk.remove()

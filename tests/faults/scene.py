@@ -41,10 +41,10 @@ def names(folder):
 class Scene:
     """Mail and spool are in one folder, which may be a disk of its own."""
 
-    def __init__(self, start, rng, journal, workers=4):
+    def __init__(self, start, rng, journal, workers=4, domains=DOMAINS):
         self.rng = rng
         self.daemon = d = start.make(
-            top=f"workers = {workers}", journal=journal, domains=DOMAINS,
+            top=f"workers = {workers}", journal=journal, domains=domains,
             limits="per-address = 1000", deaths=True)
         self.disk = d.path / "disk"
         self.disk.mkdir()
@@ -117,15 +117,20 @@ class Scene:
             self.end()
         self.start()
 
+    def freeze(self):
+        """Nobody does anything any more: who that is."""
+        stopped = set()
+        while found := set(self.everybody()) - stopped:
+            self.signal(found, signal.SIGSTOP)
+            stopped |= found
+        return stopped
+
     def end(self):
         """Nobody is left when this returns, and no lock. All stop before the
         first dies: a master would start the next worker, which reads back
         the journal of the one that was killed."""
         if self.daemon.process:
-            stopped = set()
-            while found := set(self.everybody()) - stopped:
-                self.signal(found, signal.SIGSTOP)
-                stopped |= found
+            stopped = self.freeze()
             self.send(stopped)
             wait_for("they die", lambda: all(map(gone, stopped)))
             self.daemon.status = self.daemon.process.wait()

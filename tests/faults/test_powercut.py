@@ -7,28 +7,12 @@ import time
 import pytest
 
 from daemon import DEADLINE, NO_JOURNAL, wait_for
-from disk import LOG_FLUSH, NO_FLUSH, Disk
+from disk import LOG_FLUSH, NO_FLUSH
 from load import Load
 from scene import CHECKPOINT
 
 FLAGS = pytest.mark.parametrize(
     "flag", [LOG_FLUSH, NO_FLUSH], ids=["flush", "noflush"])
-
-
-@pytest.fixture
-def on_disk(scene):
-    """on_disk(kind): a scene on a file system of its own."""
-    made = []
-
-    def make(kind):
-        s = scene()
-        made.append((s, Disk(kind, s.disk, s.daemon.path / "image")))
-        return made[-1]
-
-    yield make
-    for s, disk in made:
-        s.end()
-        disk.remove()
 
 
 def many(s):

@@ -12,6 +12,7 @@
 
 #include "base/utf8.h"
 #include "config/config.h"
+#include "config/print.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

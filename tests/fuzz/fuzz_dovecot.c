@@ -45,11 +45,11 @@ has(struct span text)
 static void
 on_outcome(void *ctx, const struct auth_outcome *o)
 {
-	struct auth_exchange **x = ctx;
+	struct ask **x = ctx;
 	struct buf user = {0};
 
 	check(o->result != AUTH_MALFORMED && o->result != AUTH_BUSY);
-	check((o->result == AUTH_CHALLENGE) == (*x != NULL));
+	check(*x != NULL);
 	check(!o->login.len || auth_users_name_valid(o->login));
 	if (o->result == AUTH_YES) {
 		buf_append_str(&user, "\tuser=");
@@ -60,6 +60,8 @@ on_outcome(void *ctx, const struct auth_outcome *o)
 	}
 	if (o->result == AUTH_CHALLENGE)
 		auth_continue(*x, o->data);
+	else
+		*x = NULL;
 }
 
 static void
@@ -84,7 +86,7 @@ settle(struct loop *loop)
 
 /* Whoever has no exchange begins one, as soon as there is a mechanism. */
 static void
-log_in(struct auth *a, struct auth_exchange *x[2])
+log_in(struct auth *a, struct ask *x[2])
 {
 	static const char *const names[2] = {"PLAIN", "LOGIN"};
 	static uint32_t host; /* nobody is late for what others failed */
@@ -96,8 +98,8 @@ log_in(struct auth *a, struct auth_exchange *x[2])
 		host++;
 		memcpy(&c.client.bytes, &host, sizeof(host));
 		if (!x[i])
-			auth_start(a, span_str(names[i]), &c, SPAN_LIT("x"),
-			    on_outcome, &x[i], &x[i]);
+			x[i] = auth_start(a, span_str(names[i]), &c,
+			    SPAN_LIT("x"), on_outcome, &x[i]);
 	}
 }
 
@@ -107,7 +109,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	static const struct auth_options o = {.dovecot = "/x",
 	    .mechanisms = 15};
 	static struct shared *shared;
-	struct auth_exchange *x[2] = {NULL, NULL};
+	struct ask *x[2] = {NULL, NULL};
 	struct loop loop;
 	struct auth *a;
 
@@ -131,7 +133,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	check(!*auth_list(a, true));
 	for (int i = 0; i < 2; i++) {
 		check(!x[i] || has(SPAN_LIT("FAIL\t")));
-		auth_cancel(&x[i]);
+		ask_cancel(&x[i], ASK_GO_ON);
 	}
 	auth_free(&a);
 	loop_free(&loop);

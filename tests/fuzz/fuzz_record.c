@@ -7,39 +7,58 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "journal/record.h"
+#include "deliver/message_record.h"
+#include "dest/destination.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct maildir_root *
-root(void *ctx, const char *path)
+static const struct destination *
+find(void *ctx, const char *text)
 {
-	if (path[0] != '/')
+	if (!destination_is_place(text))
 		abort();
 	return ctx;
+}
+
+static void
+read_message(struct span all, uint32_t type, uint32_t version, bool held)
+{
+	struct record record = {.type = type,
+	    .envelope = all,
+	    .body = {all.ptr, all.len / 2}};
+	struct destination d = {0};
+	const struct message_record_from from = {version, held, find, &d};
+	struct message m;
+	const char *file;
+
+	if (!message_record_decode(&from, &record, &m, &file))
+		return;
+	for (unsigned i = 0; i < m.ncopies; i++) {
+		const struct message_copy *c = &m.copies[i];
+
+		if (!*c->name || strchr(c->name, '/'))
+			abort();
+		if (!c->path == !c->to || (c->to && (!held || version < 2)))
+			abort();
+	}
+	message_free(&m);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct span all = {(const char *)data, size};
-	struct maildir_root r = {0};
 	struct record_header h;
-	struct record record = {.type = size ? data[0] % 5 : 0,
-	    .envelope = all,
-	    .body = {all.ptr, size / 2}};
-	struct message m;
+	struct record record;
 	struct crc32c crc;
-	const char *file;
 
 	crc32c_init(&crc);
 	if (size >= HEADER_LEN)
-		(void)record_header_decode(&crc, all.ptr, &h);
-	if (record_message(&record, root, &r, &m, &file)) {
-		for (unsigned i = 0; i < m.ncopies; i++)
-			if (!*m.copies[i].name || strchr(m.copies[i].name, '/'))
-				abort();
-		message_free(&m);
+		(void)record_header_decode(&crc, MESSAGE_RECORD_VERSION,
+		    all.ptr, &h);
+	for (uint32_t i = 0; i < 4; i++) {
+		read_message(all, MESSAGE_RECORD_MAIL, 1 + i / 2, i % 2);
+		read_message(all, MESSAGE_RECORD_FILE, 1 + i / 2, i % 2);
 	}
 	if (size >= 16 && record_decode(&crc, all, 0, 0, &record) &&
 	    record.size > size)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -39,7 +40,7 @@ OUR_LINES = re.compile(
     rb"(?P<received>Received: from [^\n]*\n(?:[\t ][^\n]*\n)+)")
 ACCEPTED = re.compile(rb"\baccepted\W+message\W+([0-9A-V]{16}\.\d+)")
 DELIVERED = re.compile(
-    rb"\b(?:delivered|held)\W+message\W+([0-9A-V]{16}\.\d+)")
+    rb"\b(?:delivered|discarded|held)\W+message\W+([0-9A-V]{16}\.\d+)")
 FILE_NAME = re.compile(
     r"\d+\.(?P<id>[0-9A-V]{16}\.\d+)_\d+\.mx\.example\.org,S=(?P<size>\d+)$")
 
@@ -50,9 +51,17 @@ def sanitized():
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that the system gives to nobody meanwhile: a daemon that is down for
+    a moment could not come back."""
+    ports = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text()
+    while True:
+        port = random.SystemRandom().randrange(10000, int(ports.split()[0]))
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def wait_for(what, condition, deadline=DEADLINE):
@@ -87,7 +96,9 @@ class Message:
 class Daemon:
     def __init__(self, path, top="", listen="", limits="", extra="",
                  domains=DOMAINS, submission=False, env=None, wrapper=(),
-                 fds=(), rlimit=None, deaths=False, journal=JOURNAL):
+                 fds=(), rlimit=None, deaths=False, journal=JOURNAL,
+                 binary=BINARY):
+        self.binary = str(binary)
         self.path = pathlib.Path(path)
         self.spool = self.path / "spool"
         self.mail = self.path / "mail"
@@ -136,7 +147,7 @@ journal {{ {journal} }}
         with open(self.log_path, "ab") as log:
             self.begun = log.tell()
             self.process = subprocess.Popen(
-                [*self.wrapper, BINARY, "-d", "-f", str(self.conf)],
+                [*self.wrapper, self.binary, "-d", "-f", str(self.conf)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={**os.environ, **self.env}, pass_fds=self.fds,
                 preexec_fn=prepare, cwd=self.path)
@@ -201,7 +212,7 @@ journal {{ {journal} }}
         """Our child, or its child when a wrapper such as strace is between."""
         pid = self.process.pid
         while self.wrapper:
-            if os.path.samefile(f"/proc/{pid}/exe", BINARY):
+            if os.path.samefile(f"/proc/{pid}/exe", self.binary):
                 break
             pid = children(pid)[0]
         return pid
@@ -243,8 +254,10 @@ journal {{ {journal} }}
         return [Message(p) for p in self.files(address)]
 
     def message(self, address, id):
-        """The one file of this message in this mailbox."""
-        found = [p for p in self.files(address) if f".{id}_" in p.name]
+        """The one file of this message in this mailbox. What a route took is
+        delivered before that, and so is no sign of it."""
+        found = wait_for(f"{id} in its mailbox", lambda: [
+            p for p in self.files(address) if f".{id}_" in p.name])
         assert len(found) == 1, (id, found)
         return Message(found[0])
 

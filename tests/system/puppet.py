@@ -4,7 +4,8 @@ import mmap
 import pathlib
 import subprocess
 
-STRINGS = ("ahead", "hold", "fail", "commits")
+STRINGS = ("ahead", "hold", "fail", "commits", "synced",
+           "hold_names", "names", "names_synced")
 
 
 def build(folder):

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from daemon import DEADLINE, Client
-from test_tls import certificate
+from secured import certificate
 from tls_attack import TLS12, TLS13, Attacker
 
 ONE, TWO, THREE = "127.9.0.1", "127.9.0.2", "127.9.0.3"

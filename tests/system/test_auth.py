@@ -13,7 +13,7 @@ import pytest
 
 import dovecot
 from daemon import BINARY, DEADLINE, wait_for
-from test_tls import Secured, context
+from secured import Secured, context
 
 PASSWORDS = {"alice": "pässword of alice", "bob@example.org": "bob's",
              "mallory": "m"}
@@ -111,6 +111,17 @@ def test_only_where_it_belongs(d):
         assert c.ask("AUTH PLAIN").status == "503 5.5.1"
         c.begin("bob@example.org", sender="alice@example.org")
         assert c.ask("AUTH PLAIN").status == "503 5.5.1"
+
+
+def test_given_up_and_begun_anew(d):
+    """In one segment: the exchange that is over is let go of."""
+    with secure(d) as c:
+        assert c.ask("AUTH PLAIN").code == 334
+        c.send(b"*\r\nAUTH LOGIN\r\n")
+        assert [c.reply().code, c.reply().code] == [501, 334]
+        c.send(b"*\r\nRSET\r\nAUTH PLAIN " + plain(
+            "alice", PASSWORDS["alice"]).encode() + b"\r\n")
+        assert [c.reply().code for _ in range(3)] == [501, 250, 235]
 
 
 @pytest.mark.parametrize("user, password", [
@@ -401,6 +412,11 @@ def test_passwd_refuses():
         r = subprocess.run([BINARY, "passwd", *args], capture_output=True,
                            text=True, stdin=subprocess.DEVNULL)
         assert r.returncode == 64
+    with open("/dev/full", "w") as full:
+        r = subprocess.run([BINARY, "passwd", "alice"], input="x\n",
+                           stdout=full, stderr=subprocess.PIPE, text=True,
+                           timeout=DEADLINE)
+    assert r.returncode == 1 and "cannot write the line" in r.stderr
 
 
 def test_passwd_no_scram():
@@ -468,7 +484,8 @@ def test_one_address_has_turns(base):
     factory = Secured(base)
     path = factory.folder() / "auth"
     service = SlowAuth(path)
-    d = factory(top="workers = 1", extra=f'auth {{ dovecot = "{path}" }}\n')
+    d = factory(top="workers = 1", extra=f'auth {{ dovecot = "{path}" }}\n',
+                limits="rate-failed-logins = 0")
     service.shake()
     wait_for("what it offers", lambda: "auth-up" in d.log())
     clients = [secure_anyhow(d) for _ in range(21)]

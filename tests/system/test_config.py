@@ -1,11 +1,12 @@
 """The configuration from the command line."""
 
 import os
+import re
 import subprocess
 
 import pytest
 
-from daemon import AS_ROOT, BINARY, DEADLINE
+from daemon import AS_ROOT, BINARY, DEADLINE, TOP
 
 
 def smtpd_n(*arguments, **kwargs):
@@ -97,12 +98,45 @@ def test_builtin(tmp_path):
         ' aliases = { "postmaster: eve@example.com" }\n}\n'),
     (3, 'domain "example.org" {\n users = { alice }\n'
         ' aliases = { "a: b", "b: a", "postmaster: alice" }\n}\n'),
+    (3, 'domain "example.org" {\n users = { alice }\n'
+        ' deliver = "lmtp:unix:/run/x"\n}\n'),
+    (2, 'domain "example.org" {\n catch-all = "route:stroe"\n}\n'
+        'route "store" { to = "lmtp:/run/x" }\n'),
+    (1, 'domain "example.org" {\n deliver = "lmtp:/run/x"\n}\n'),
+    (2, 'route "out" {\n to = { "smtp://h", "lmtp:/run/x" }\n}\n'),
+    (3, 'route "out" {\n to = "smtp://h"\n login = a\n}\n'),
+    (2, '\nsmarthost = "smtp:[relay.example.net]:587"\n'),
+    (1, 'smarthost = "smtp://127.0.0.1:25"\n'),
 ])
 def test_errors_have_file_and_line(conf, line, text):
     path = conf(text)
     done = smtpd_n("-f", path)
     assert done.returncode == 78
     assert f"{path}:{line}: error: " in done.stderr, done.stderr
+
+
+def test_route(conf, tmp_path):
+    """A backend that knows its users, and a smarthost: what is not here yet is
+    a warning, and a secret is never printed."""
+    secret = tmp_path / "secret"
+    secret.write_text("geheim\n")
+    secret.chmod(0o600)
+    path = conf(
+        "hostname = mx.example.org\nuser = nobody\n"
+        "smarthost = \"route:out\"\n"
+        f'route "out" {{ to = "smtp://192.0.2.1:587"\n login = a\n'
+        f' secret-file = "{secret}" }}\n'
+        'domain "example.org" {\n'
+        ' catch-all = "lmtp:/nowhere/lmtp"\n'
+        ' aliases = { "x: https://192.0.2.2/x?geheim" } }\n')
+    os.chmod(path, 0o600)
+    done = smtpd_n("-v", "-f", path)
+    assert done.returncode == 1
+    assert f"{path}:3: warning: nobody can use the smarthost" in done.stderr
+    assert f"{path}:8: warning: /nowhere/lmtp: is not there" in done.stderr
+    assert "geheim" not in done.stdout + done.stderr
+    assert f'secret-file = "{secret}"' in done.stdout
+    assert 'aliases = { "x: https://192.0.2.2/x" }' in done.stdout
 
 
 def test_error_stops_the_start(start):
@@ -126,6 +160,10 @@ def test_usage():
                               text=True, timeout=DEADLINE)
         assert done.returncode == 64
         assert "usage: smtpd" in done.stderr
+        assert "\n       smtpd passwd [--no-scram] user\n" in done.stderr
+    manual = (TOP / "src/smtpd.8").read_text()
+    named = re.findall(r"^ +smtpd (\w+)", done.stderr, re.M)
+    assert named == re.findall(r"^\.Nm smtpd\n\.Cm (\w+)", manual, re.M)
 
 
 def test_version():

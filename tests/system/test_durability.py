@@ -103,33 +103,53 @@ def test_250_comes_behind_the_fsyncs(start):
     assert disk.answered == ids
 
 
-@pytest.mark.parametrize("fault, status", [
-    ("fsync:error=EIO", "451 4.3.0"),
-    ("fsync:error=EIO:when=3+3", "451 4.3.0"),
-    ("fsync:error=ENOSPC", "452 4.3.1"),
-    ("fsync:error=EDQUOT", "452 4.2.2"),
-    ("renameat2:error=EIO", "451 4.3.0"),
-    ("renameat2:error=EIO:when=2+2", "451 4.3.0"),
-    ("mkdirat:error=EACCES:when=2+", "451 4.3.0"),
-    ("writev:error=ENOSPC:when=2+2", "452 4.3.1"),
-    ("pwrite64:error=ENOSPC", "452 4.3.1"),
-    ("pwrite64:error=EIO", "451 4.3.0"),
+def prepare(d):
+    """The start needs no luck."""
+    for p in (d.spool, d.mail, *(d.spool / name for name in (
+            "tmp", "failed", "journal", "held", "damaged"))):
+        p.mkdir()
+        if AS_ROOT:
+            shutil.chown(p, "nobody")
+
+
+HELD, NO, FULL = "250 2.6.0", "451 4.3.0", "452 4.3.1"
+
+
+@pytest.mark.parametrize("fault, statuses", [
+    ("fsync:error=EIO", [NO]),
+    ("fsync:error=EIO:when=3+3", [HELD, NO]),
+    ("fsync:error=ENOSPC", [NO]),
+    ("fsync:error=EDQUOT", [NO]),
+    ("renameat2:error=EIO", [HELD]),
+    ("renameat2:error=EIO:when=2+2", [HELD]),
+    ("mkdirat:error=EACCES:when=2+", [HELD]),
+    ("writev:error=ENOSPC:when=2+2", [HELD]),
+    ("pwrite64:error=ENOSPC", [FULL]),
+    ("pwrite64:error=EIO", [NO]),
 ])
-def test_faults_of_the_disk(start, fault, status):
-    """WIRE 26, 27: whatever fails on the way: 4xx, and nothing in new/."""
+def test_faults_of_the_disk(start, fault, statuses):
+    """WIRE 26, 27: whatever fails on the way: each copy is in its mailbox or
+    held, or it is 4xx, and there is nothing but copies that were placed before
+    that."""
     need_strace()
     call = fault.split(":")[0]
     d = traced(start.make(top="workers = 1", journal=NO_JOURNAL), "-e",
                f"trace={call}", "-e", f"inject={fault}")
-    for p in (d.spool, d.spool / "tmp", d.spool / "failed", d.mail):  # the start needs no luck
-        p.mkdir()
-        if AS_ROOT:
-            shutil.chown(p, "nobody")
+    prepare(d)
     d.start()
     with d.client() as c:
         reply = c.deliver(BIG * 200, "alice@example.org", "bob@example.org")
-        assert reply.status == status, reply
-        assert d.files() == [] and d.leftovers() == []
+        assert reply.status in statuses, reply
+        files = [m.path.parts[-3] for m in d.messages()]
+        assert len(set(files)) == len(files)
+        held = [p for p in (d.spool / "held").iterdir()
+                if p.suffix != ".body"]
+        assert len(held) == (reply.code == 250 and len(files) < 2)
+        if reply.code != 250:
+            assert d.leftovers() == []
+            # only what failed later can have placed one before
+            assert not files or "when" in fault
+        assert d.files(folder="tmp") == []
         assert c.ask("NOOP").code == 250
 
 
@@ -187,36 +207,69 @@ def test_no_room_at_mail(start, mounted):
 
 
 def test_no_room_in_the_mailbox(start, full):
-    """WIRE 27: one of two disks is full: neither recipient gets anything."""
+    """WIRE 27: one of two disks is full: its copy is held, the other placed."""
     if not AS_ROOT:
         pytest.skip("root alone may mount")
     d = start.make(journal=NO_JOURNAL + " reserve = 0%")
-    full(d, "bob")
+    filler = full(d, "bob")
     d.start()
     with d.client() as c:
-        c.begin("alice@example.org", "bob@example.org")
-        assert c.ask("DATA").code == 354
-        c.send(BIG * 100 + b".\r\n")
-        reply = c.reply()
-        assert reply.status in ("452 4.3.1", "452 4.2.2"), reply
-        assert d.files() == [] and d.leftovers() == []
+        id = c.deliver(BIG * 100, "alice@example.org", "bob@example.org").id
+        d.message("alice@example.org", id)
+        assert not d.files("bob@example.org")
         assert c.deliver("x\r\n", "alice@example.org").code == 250
+        filler.unlink()
+        wait_for("its delivery", lambda: d.files("bob@example.org"))
+        assert d.message("bob@example.org", id).body == (
+            BIG * 100).replace(b"\r\n", b"\n")
 
 
-def test_mailbox_that_cannot_be_written(start):
-    """WIRE 27: 4xx, and the other recipient's copy is taken back."""
-    d = start(journal=NO_JOURNAL)
+@pytest.mark.parametrize("size", [1, 300])
+def test_mailbox_that_cannot_be_written(start, size):
+    """WIRE 20, 27: 250, and held until it can be; the other has its own at
+    once; what comes meanwhile is 450, or 450 at the dot."""
+    d = start(journal=NO_JOURNAL, top="workers = 1")
+    bob = d.mail / "example.org" / "bob"
+    with d.client() as c, d.client() as late:
+        c.deliver("x\r\n", "alice@example.org", "bob@example.org")
+        late.begin("bob@example.org")
+        for name in "tmp", "new":
+            (bob / name).chmod(0o500)
+        if not AS_ROOT and os.access(bob / "new", os.W_OK):
+            pytest.skip("modes mean nothing here")
+        id = c.deliver(BIG * size, "alice@example.org", "bob@example.org").id
+        d.message("alice@example.org", id)
+        c.ask("MAIL FROM:<a@example.com>")
+        assert c.ask("RCPT TO:<bob@example.org>").status == "450 4.2.1"
+        assert late.ask("DATA").code == 354
+        late.send("y\r\n.\r\n")
+        assert late.reply().status == "450 4.2.1"
+        for name in "tmp", "new":
+            (bob / name).chmod(0o700)
+        wait_for("its delivery", lambda: len(d.files("bob@example.org")) == 2)
+        assert d.message("bob@example.org", id).body == (
+            BIG * size).replace(b"\r\n", b"\n")
+        wait_for("an empty held/", lambda: not any(
+            (d.spool / "held").iterdir()))
+    assert " warn held message=" + id in d.log()
+
+
+def test_a_mailbox_and_held_cannot_be_written(start):
+    """WIRE 27: 451, and nothing but the copy that was placed before."""
+    d = start(journal=NO_JOURNAL, top="workers = 1")
+    bob = d.mail / "example.org" / "bob"
     with d.client() as c:
         c.deliver("x\r\n", "alice@example.org", "bob@example.org")
-        before = d.files()
-        new = d.mail / "example.org" / "bob" / "new"
-        (d.mail / "example.org" / "bob" / "tmp").chmod(0o500)
-        new.chmod(0o500)
-        if not AS_ROOT and os.access(new, os.W_OK):
+        for p in bob / "tmp", bob / "new", d.spool / "held":
+            p.chmod(0o500)
+        if not AS_ROOT and os.access(bob / "new", os.W_OK):
             pytest.skip("modes mean nothing here")
         reply = c.deliver("y\r\n", "alice@example.org", "bob@example.org")
-        assert reply.code // 100 == 4, reply
-        assert d.files() == before and d.leftovers() == []
-        (d.mail / "example.org" / "bob" / "tmp").chmod(0o700)
-        new.chmod(0o700)
+        assert reply.status == "451 4.3.0"
+        assert len(d.files("alice@example.org")) == 2
+        for p in bob / "tmp", bob / "new", d.spool / "held":
+            p.chmod(0o700)
+        # nothing is held for it, and so it gets the next one
         assert c.deliver("z\r\n", "bob@example.org").code == 250
+        assert len(d.files("bob@example.org")) == 2
+    assert re.search(" error held .* help=.*it is refused", d.log())

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from daemon import DEADLINE, cpu_seconds, gone, wait_for
-from test_tls import Secured, context
+from secured import Secured, context
 
 BATCH = b"VRFY x\r\n" * 400
 

@@ -116,10 +116,12 @@ def test_accepted(start):
     d.stop()
     event, = events(d, "accepted")
     del event["time"]
+    assert event.pop("ms") >= 0
     assert event == {
         "level": "info", "event": "accepted", "message": id,
         "client": "127.0.0.1", "helo": "client.example.com",
-        "from": "sender@example.com", "recipients": 2, "size": 3, "quirks": 0}
+        "from": "sender@example.com", "rcpt": "alice@example.org",
+        "recipients": 2, "size": 3, "quirks": 0}
 
 
 def reset(c):
@@ -343,3 +345,20 @@ def test_reader_never_reads(piped, opens):
     deliver(d)
     os.kill(d.master(), signal.SIGTERM)
     assert d.wait() == 0
+
+
+def test_file_that_may_not_grow(start):
+    """Lines are lost, and nothing else."""
+    d = start.make(top="workers = 1", journal="segment = 1M size = 64M")
+    d.wrapper = ["prlimit", f"--fsize={2 << 20}"]
+    d.start()
+    workers = d.workers()
+    os.truncate(d.log_path, 2 << 20)
+    with d.client() as c:
+        assert c.deliver("x\r\n").code == 250
+    assert d.workers() == workers
+    os.kill(d.master(), signal.SIGHUP)
+    wait_for("new workers",
+             lambda: set(d.workers()).isdisjoint(workers) and d.workers())
+    with d.client() as c:
+        assert c.deliver("x\r\n").code == 250

@@ -9,7 +9,7 @@ import pytest
 import dovecot
 import test_auth
 from daemon import BINARY, DEADLINE, TOP, wait_for
-from test_tls import Secured
+from secured import Secured
 
 README = (TOP / "README.md").read_text()
 MAIL = "/var/lib/smtpd/mail"

@@ -13,7 +13,7 @@ import pytest
 from daemon import AS_ROOT, DEADLINE, cpu_seconds, free_port, gone
 from daemon import sanitized, wait_for
 from test_durability import need_strace
-from test_tls import certificate, context
+from secured import certificate, context
 
 
 def hup(d, event="info reloaded"):
@@ -319,8 +319,10 @@ def test_more_of_everything_under_load(start):
         hup(d)
         settled(d, workers)
         wait_for("a port that is closed", lambda: refused(port))
-        # the sockets that it owns, and nothing of those that it had
-        assert descriptors(d) == first + workers - 1
+        # the sockets that it owns, and nothing of those that it had, once
+        # it has put the old workers' pipe away behind them
+        wait_for("its own sockets alone",
+                 lambda: descriptors(d) == first + workers - 1)
     over.set()
     for t in senders:
         t.join()

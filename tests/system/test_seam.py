@@ -73,9 +73,10 @@ def test_bare_newlines(start, journal):
             assert m.body == b"\n" + body.replace(b"\r\n", b"\n")
 
 
-def test_held_and_delivered_later(start):
+@pytest.mark.parametrize("journal", [JOURNAL, NO_JOURNAL])
+def test_held_and_delivered_later(start, journal):
     """FAULT C2, C13: the same for mail that had to wait."""
-    d = start(extra=NORMALIZE)
+    d = start(extra=NORMALIZE, journal=journal)
     body = BODIES[1] + b"a\nb\rc\r\n"
     with d.client() as c:
         assert c.deliver("first\r\n", "bob@example.org").code == 250

@@ -2,6 +2,7 @@
 said of a set-up before it is a start."""
 
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import subprocess
 import pytest
 
 from daemon import AS_ROOT, BINARY, DEADLINE
+from secured import certificate
 from test_config import GOOD, conf, smtpd_n  # noqa: F401
 from test_reload import hup
 
@@ -164,14 +166,18 @@ def test_status_in_the_background(start):
     assert done.returncode == 70
 
 
-@pytest.mark.parametrize("path", ["/home/%u/Maildir", "/home/smtpd/%d/%u"])
-def test_homes(conf, path):  # noqa: F811
+@pytest.mark.parametrize("old, new, line", [
+    ("users", 'deliver = "maildir:/home/%u/Maildir"\nusers', 4),
+    ("users", 'deliver = "maildir:/home/smtpd/%d/%u"\nusers', 4),
+    ("users", 'catch-all = "maildir:/home/all"\nusers', 4),
+    ("abuse: alice", "abuse: alice, maildir:/home/smtpd/x, alice", 5)])
+def test_homes(conf, old, new, line):  # noqa: F811
     """FAULT D15: system users take their mail over LMTP."""
     text = GOOD.replace("host", "user = nobody\nhost", 1)
-    file = conf(text.replace("users", f'deliver = "maildir:{path}"\nusers'))
+    file = conf(text.replace(old, new))
     done = smtpd_n("-f", file)
     assert done.returncode == 1
-    assert f"{file}:4: warning: /home" in done.stderr
+    assert f"{file}:{line}: warning: /home" in done.stderr
     assert "LMTP" in done.stderr
 
 
@@ -210,3 +216,23 @@ def test_read_only(start, mounted, there):
         rf'error directory path={path} .*error="Read-only file system" '
         rf'help="from {mount} on it is read-only: .*ReadWritePaths={path} .*'
         "ProtectHome=no", d.log())
+
+
+@root_only
+def test_unreadable_for_the_unit(start):
+    """The unit starts as the user; root, who asks, would not notice."""
+    d = start.make()
+    d.conf.write_text(d.conf.read_text()
+                      + certificate(d.path, "mx.example.org"))
+    key = d.path / "mx.example.org.key"
+
+    def notes():
+        r = subprocess.run([BINARY, "-n", "-f", d.conf], check=True,
+                           capture_output=True, text=True)
+        return [x for x in r.stderr.splitlines() if ": note: user" in x]
+
+    note, = notes()
+    assert note.startswith(f"{key}: note: user nobody, ")
+    assert note.endswith("cannot read it: chgrp nobody, chmod 640")
+    os.chown(key, pwd.getpwnam("nobody").pw_uid, 0)
+    assert notes() == []

@@ -16,65 +16,11 @@ import transcript
 from conftest import Factory
 from daemon import (BINARY, DEADLINE, Client, Message, free_port, pss,
                     sanitized, wait_for)
+from secured import OPENSSL, Secured, certificate, context, subject
 from test_dialogues import DIALOGUES
 
-OPENSSL = "/usr/bin/openssl"
 # These show what is said where STARTTLS is not offered.
 IN_CLEAR = {"pipelining-starttls", "starttls-not-offered"}
-
-
-def certificate(path, *names, days=90):
-    """A self-signed one for these names; returns its block."""
-    key, chain = path / f"{names[0]}.key", path / f"{names[0]}.pem"
-    subprocess.run(
-        [OPENSSL, "req", "-x509", "-newkey", "ec", "-pkeyopt",
-         "ec_paramgen_curve:P-256", "-nodes", "-days", str(days), "-keyout",
-         key, "-out", chain, "-subj", f"/CN={names[0]}", "-addext",
-         "subjectAltName=IP:127.0.0.1,"
-         + ",".join(f"DNS:{n}" for n in names)],
-        check=True, capture_output=True)
-    return (f'certificate "{names[0]}" {{ chain = "{chain}" '
-            f'key = "{key}" }}\n')
-
-
-def context(**kwargs):
-    c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    c.check_hostname = False
-    c.verify_mode = ssl.CERT_NONE
-    for name, value in kwargs.items():
-        setattr(c, name, value)
-    return c
-
-
-def subject(tls):
-    der = tls.getpeercert(binary_form=True)
-    text = subprocess.run(
-        [OPENSSL, "x509", "-inform", "der", "-noout", "-subject"], input=der,
-        check=True, capture_output=True).stdout.decode()
-    return text.rsplit("=", 1)[1].strip()
-
-
-class Secured(Factory):
-    """Daemons with certificates, each with an implicit listener as well."""
-
-    chain = None  # of the last daemon's first certificate
-
-    def __call__(self, names=("mx.example.org",), normalize=False, limits="",
-                 top="", extra=""):
-        folder = self.folder()
-        implicit, submissions = free_port(), free_port()
-        self.chain = folder / f"{names[0].split()[0]}.pem"
-        d = self.make(
-            submission=True, limits=limits, top=top,
-            listen=f'listen "127.0.0.1:{implicit}" {{ tls = implicit }}\n'
-                   f'listen "127.0.0.1:{submissions}" {{ tls = implicit '
-                   "role = submission }\n",
-            extra=extra + "".join(
-                certificate(folder, *n.split()) for n in names)
-            + ('client "127.0.0.0/8" { bare-newline = normalize }'
-               if normalize else ""))
-        d.implicit, d.submissions = implicit, submissions
-        return d.start()
 
 
 @pytest.fixture(scope="module")
@@ -438,7 +384,9 @@ smtp_tls_loglevel = 1
             m, = d.messages("alice@example.org")
             assert m.body.endswith(b"pinned\n")
             assert " with ESMTPS id " in m.received
-            assert "Verified TLS connection established" in p.log()
+            # its log is written by a process of its own
+            wait_for("its word", lambda:
+                     "Verified TLS connection established" in p.log())
         else:
             wait_for("its refusal", lambda: "status=deferred" in p.log())
             assert "Server certificate not verified" in p.log()

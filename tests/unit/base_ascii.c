@@ -92,6 +92,17 @@ fold_only_what_it_was_given(void **state)
 }
 
 static void
+mask_only_what_it_was_given(void **state)
+{
+	char s[] = " ~\0\t\r\n\x1f\x7f\x80\xff?a\n";
+
+	(void)state;
+	ascii_mask(s, sizeof(s) - 2);
+	assert_memory_equal(s, " ~?????????a\n", sizeof(s));
+	ascii_mask(NULL, 0);
+}
+
+static void
 equal_but_for_case(void **state)
 {
 	const struct span none = {NULL, 0};
@@ -312,6 +323,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_octet_has_its_class),
 	    cmocka_unit_test(fold_only_what_it_was_given),
+	    cmocka_unit_test(mask_only_what_it_was_given),
 	    cmocka_unit_test(equal_but_for_case),
 	    cmocka_unit_test(trim_blanks_only),
 	    cmocka_unit_test(numbers),

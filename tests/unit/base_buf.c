@@ -1,11 +1,11 @@
 /*
  * buf and span: growth, the edges, and what must abort.
  */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,12 +204,49 @@ printf_appends(void **state)
 }
 
 static void
+numbers_append(void **state)
+{
+	static const uint64_t all[] = {0, 7, 10, 354, 999, 1000, UINT64_MAX};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+		for (int width = 0; width <= 20; width++) {
+			struct buf b = {0};
+			char want[32];
+
+			snprintf(want, sizeof(want), "%0*" PRIu64, width,
+			    all[i]);
+			buf_append_uint(&b, all[i], (unsigned)width);
+			buf_append(&b, "", 1);
+			assert_string_equal(b.data, want);
+			buf_free(&b);
+		}
+}
+
+static void
 reserve_too_much(void)
 {
 	struct buf b = {0};
 
 	buf_append_str(&b, "x");
 	buf_reserve(&b, SIZE_MAX); /* 1 + SIZE_MAX is 0 */
+}
+
+/* What was consumed does not count any more, but is still there. */
+static void
+wipes_what_it_held(void **state)
+{
+	struct buf b = {0};
+
+	(void)state;
+	buf_wipe(&b);
+	buf_append_str(&b, "behind what an allocator writes: secret");
+	buf_consume(&b, b.len);
+	buf_wipe(&b);
+	assert_null(b.data);
+	buf_reserve(&b, 1); /* the same memory, most likely */
+	assert_null(memmem(b.data, b.cap, "secret", strlen("secret")));
+	buf_free(&b);
 }
 
 static void
@@ -268,6 +305,8 @@ main(void)
 	    cmocka_unit_test(consume_from_the_front),
 	    cmocka_unit_test(printf_at_every_length),
 	    cmocka_unit_test(printf_appends),
+	    cmocka_unit_test(numbers_append),
+	    cmocka_unit_test(wipes_what_it_held),
 	    cmocka_unit_test(broken_invariants_abort),
 	};
 

@@ -351,10 +351,112 @@ networks_contain(void **state)
 	assert_false(ipnet_contains(&empty, &v4));
 }
 
+static void private(void **state)
+{
+	static const char *const inside[] = {"0.0.0.0", "10.0.0.0",
+	    "10.255.255.255", "100.64.0.1", "100.127.255.255", "127.1.2.3",
+	    "169.254.0.1", "172.16.0.0", "172.31.255.255", "192.168.255.255",
+	    "::", "::1", "fc00::", "fdff::1", "fe80::1", "febf::1",
+	    "::ffff:10.0.0.1"};
+	static const char *const outside[] = {"0.0.0.1", "9.255.255.255",
+	    "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.0.0.1",
+	    "128.0.0.1", "169.253.0.1", "172.15.255.255", "172.32.0.0",
+	    "192.167.0.1", "192.169.0.1", "192.0.2.1", "::2", "fbff::1",
+	    "fe00::1", "fec0::1", "2001:db8::1", "::ffff:192.0.2.1"};
+	struct ipaddr a = {0};
+
+	(void)state;
+	assert_false(ipaddr_is_private(&a));
+	for (size_t i = 0; i < COUNT(inside); i++) {
+		assert_int_equal(parse(inside[i], &a), 0);
+		assert_true(ipaddr_is_private(&a));
+	}
+	for (size_t i = 0; i < COUNT(outside); i++) {
+		assert_int_equal(parse(outside[i], &a), 0);
+		assert_false(ipaddr_is_private(&a));
+	}
+}
+
+static void
+loopback(void **state)
+{
+	static const char *const all[] = {"127.0.0.1", "127.255.0.9", "::1",
+	    "::ffff:127.0.0.1"};
+	static const char *const others[] = {"128.0.0.1", "::", "::2", "1::1"};
+	struct ipaddr a = {0};
+
+	(void)state;
+	assert_false(ipaddr_is_loopback(&a));
+	for (size_t i = 0; i < COUNT(all); i++) {
+		assert_int_equal(parse(all[i], &a), 0);
+		assert_true(ipaddr_is_loopback(&a));
+		assert_int_equal(parse(others[i], &a), 0);
+		assert_false(ipaddr_is_loopback(&a));
+	}
+}
+
+static void
+ports(void **state)
+{
+	static const struct {
+		const char *text, *rest;
+		uint16_t port; /* 1: it is refused */
+	} all[] = {
+	    {"192.0.2.1", "192.0.2.1", 0},
+	    {"192.0.2.1:25", "192.0.2.1", 25},
+	    {"mx.test:65535", "mx.test", 65535},
+	    {"::1", "::1", 0},
+	    {"[::1]", "::1", 0},
+	    {"[::1]:25", "::1", 25},
+	    {"[192.0.2.1]:25", "192.0.2.1", 25},
+	    {":25", "", 25},
+	    {"", "", 0},
+	    {"[]", "", 0},
+	    {"a:", "", 1},
+	    {"a:0", "", 1},
+	    {"a:+25", "", 1},
+	    {"a:65536", "", 1},
+	    {"[::1", "", 1},
+	    {"[::1]25", "", 1},
+	    {"[::1]:", "", 1},
+	    {"[::1]x:25", "", 1},
+	};
+	uint16_t port;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(all); i++) {
+		struct span s = span_str(all[i].text);
+		int refused = all[i].port == 1;
+
+		assert_int_equal(ipaddr_cut_port(&s, &port), -refused);
+		if (refused)
+			continue;
+		assert_int_equal(port, all[i].port);
+		assert_true(span_equal(s, span_str(all[i].rest)));
+	}
+}
+
+/* Each octet, as printf writes it. */
+static void
+each_octet(void **state)
+{
+	char text[IPADDR_STRLEN], want[IPADDR_STRLEN];
+
+	(void)state;
+	for (unsigned n = 0; n < 256; n++) {
+		const uint8_t b[] = {(uint8_t)n, 0, 10, (uint8_t)(255 - n)};
+		const struct ipaddr a = ipaddr_v4(b);
+
+		snprintf(want, sizeof(want), "%u.0.10.%u", n, 255 - n);
+		assert_string_equal(ipaddr_format(&a, text), want);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(each_octet),
 	    cmocka_unit_test(texts),
 	    cmocka_unit_test(embedded_nul_is_refused),
 	    cmocka_unit_test(agrees_with_inet_pton),
@@ -362,6 +464,9 @@ main(void)
 	    cmocka_unit_test(values),
 	    cmocka_unit_test(networks),
 	    cmocka_unit_test(networks_contain),
+	    cmocka_unit_test(private),
+	    cmocka_unit_test(loopback),
+	    cmocka_unit_test(ports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -205,7 +205,11 @@ what_steers_is_not_shown(void **state)
 		char s[6] = "x";
 		size_t n = encode(c, (unsigned char *)s + 1);
 		int well = valid((unsigned char *)s + 1, n);
+		uint32_t decoded = 0;
 
+		assert_int_equal(utf8_decode((struct span){s + 1, n}, &decoded),
+		    well ? n : 0);
+		assert_int_equal(decoded, well ? c : 0);
 		assert_int_equal(utf8_char((struct span){s + 1, n}),
 		    well && !steers ? n : 0);
 		assert_int_equal(utf8_shows((struct span){s, n + 1}),

@@ -22,6 +22,8 @@ struct certify {
  */
 void certify(struct certify *c, const char *type, const char *names,
     const struct certify *issuer);
+/* Valid in so many days from now until then; signed by itself. */
+void certify_days(struct certify *c, long from, long to);
 void certify_free(struct certify *c);
 
 #endif

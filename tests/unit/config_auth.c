@@ -14,17 +14,9 @@ static void
 load_auth(struct loaded *l, const char *lines, const char *name)
 {
 	size_t at = strcspn(lines, "@");
-	char text[2048];
 
-	snprintf(text, sizeof(text), HOST DOMAIN "%.*s%s%s", (int)at, lines,
+	load_format(l, HOST DOMAIN "%.*s%s%s", (int)at, lines,
 	    name ? path_of(name) : "", lines + at + (lines[at] == '@'));
-	load_text(l, text);
-}
-
-static void
-write_text(const char *name, const char *text)
-{
-	write_file(name, text, strlen(text));
 }
 
 static void
@@ -61,6 +53,29 @@ mechanisms(void **state)
 	config_free(&l.config);
 }
 
+/* Of three threads or more, the disk has all but two. */
+static void
+a_thread_is_left(void **state)
+{
+	static const struct {
+		const char *threads;
+		unsigned hashes;
+	} all[] = {{"1", 1}, {"2", 1}, {"3", 2}, {"4", 2}, {"64", 2}};
+	struct loaded l;
+
+	(void)state;
+	write_text("users", GOOD);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		load_format(&l,
+		    HOST DOMAIN "threads = %s\n"
+				"auth { password-file = \"%s\" }\n",
+		    all[i].threads, path_of("users"));
+		assert_int_equal(l.status, CONFIG_OK);
+		assert_int_equal(l.config->auth.hashes, all[i].hashes);
+		config_free(&l.config);
+	}
+}
+
 /* In their own file and line, each of them, and never with what is there. */
 static void
 faults_in_files(void **state)
@@ -82,10 +97,15 @@ faults_in_files(void **state)
 	for (unsigned i = 0; i < l.n; i++)
 		assert_null(strstr(l.faults[i].text, "secret"));
 
-	write_text("senders", "\n# x\nalice: a@b.example\nno colon\n");
+	write_text("senders",
+	    "\n# x\nalice: a@b.example\nsecret\nbob: secret\n: secret\n");
 	load_auth(&l, "auth { senders-file = \"@\" }\n", "senders");
-	assert_int_equal(l.errors, 1);
-	assert_fault(&l, 0, "senders", 4, "no colon");
+	assert_int_equal(l.errors, 3);
+	assert_fault(&l, 0, "senders", 4, "write \"login: address");
+	assert_fault(&l, 1, "senders", 5, "\"bob\": write addresses as");
+	assert_fault(&l, 2, "senders", 6, "stands no login");
+	for (unsigned i = 0; i < l.n; i++)
+		assert_null(strstr(l.faults[i].text, "secret"));
 
 	write_text("users", "# nobody yet\n");
 	load_auth(&l, "auth {\npassword-file = \"@\" }\n", "users");
@@ -93,6 +113,25 @@ faults_in_files(void **state)
 	assert_fault(&l, 0, "smtpd.conf", 4, "has no user");
 	assert_non_null(l.config->auth.users);
 	config_free(&l.config);
+}
+
+static void
+one_of_two(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	write_text("users", GOOD);
+	load_auth(&l, "auth {\ndovecot = \"/run/x\"\npassword-file = \"@\" }\n",
+	    "users");
+	assert_only(&l, 4, "choose one of them");
+
+	/* the second block is said to be one too many, and is not built */
+	load_auth(&l,
+	    "auth { password-file = \"@\" }\n"
+	    "auth { password-file = \"/nowhere\" }\n",
+	    "users");
+	assert_only(&l, 4, "in line 3 of");
 }
 
 /* The path, its slash and a NUL have 108 octets in a socket's address. */
@@ -109,9 +148,7 @@ dovecot(void **state)
 		    n, path);
 		load_auth(&l, text, NULL);
 		if (n == 107) {
-			assert_int_equal(l.errors, 1);
-			assert_fault(&l, 0, "smtpd.conf", 4,
-			    "at most 107 octets");
+			assert_only(&l, 4, "at most 107 octets");
 			continue;
 		}
 		assert_int_equal(l.status, CONFIG_OK);
@@ -131,34 +168,23 @@ what_is_missing(void **state)
 	write_text("users", GOOD);
 	load_auth(&l, SUBMISSION, NULL);
 	assert_int_equal(l.status, CONFIG_WARNINGS);
-	assert_int_equal(l.n, 1);
-	assert_fault(&l, 0, "smtpd.conf", 4,
-	    "needs a certificate block, and an auth block with");
-	config_free(&l.config);
+	assert_only(&l, 4, "needs a certificate block, and an auth block with");
 
 	load_auth(&l, SUBMISSION "auth { password-file = \"@\" }\n", "users");
-	assert_int_equal(l.n, 1);
-	assert_fault(&l, 0, "smtpd.conf", 4, "needs a certificate block: ");
-	config_free(&l.config);
+	assert_only(&l, 4, "needs a certificate block: ");
 
 	load_auth(&l, SUBMISSION "auth { dovecot = \"/run/x\" }\n", NULL);
-	assert_int_equal(l.n, 1);
-	assert_fault(&l, 0, "smtpd.conf", 4, "needs a certificate block: ");
-	config_free(&l.config);
+	assert_only(&l, 4, "needs a certificate block: ");
 
 	/* an auth block without users is none */
 	load_auth(&l, SUBMISSION "auth { mechanisms = { PLAIN } }\n", NULL);
-	assert_int_equal(l.n, 1);
-	assert_fault(&l, 0, "smtpd.conf", 4, "with a password-file");
-	config_free(&l.config);
+	assert_only(&l, 4, "with a password-file");
 
 	load_auth(&l,
 	    "listen \"127.0.0.1:587\" {\nrole = submission\ntls = off }\n"
 	    "auth { password-file = \"@\" }\n",
 	    "users");
-	assert_int_equal(l.n, 1);
-	assert_fault(&l, 0, "smtpd.conf", 5, "tls = off");
-	config_free(&l.config);
+	assert_only(&l, 5, "tls = off");
 }
 
 static void
@@ -225,7 +251,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(mechanisms),
+	    cmocka_unit_test(a_thread_is_left),
 	    cmocka_unit_test(faults_in_files),
+	    cmocka_unit_test(one_of_two),
 	    cmocka_unit_test(dovecot),
 	    cmocka_unit_test(what_is_missing),
 	    cmocka_unit_test(kept_at_a_reload),

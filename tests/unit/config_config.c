@@ -64,11 +64,14 @@ static const struct {
     {"limits { hostname = a }\n", 1, "outside of any block"},
     {"milter = 5d\n", 1, "does not know it yet"},
     {"auth { mechanisms = { \"X\" } }\n", 1, "is none of PLAIN"},
-    {"auth {\ndovecot = \"/run/x\"\npassword-file = \"/dev/null\" }\n", 2,
-	"choose one of them"},
     {"auth {\npassword-file = \"/nowhere\" }\n", 2, "No such file"},
+    {"auth {\npassword-file = \"/dev/null\" }\n", 2,
+	"/dev/null: it is no regular file"},
+    {"include(\"/dev/null\")\n", 1, "\"/dev/null\": it is no regular file"},
     {"journal { segment = 1023K }\n", 1, "from 1M to 1G"},
     {"workers = 4\njournal {\nsize = 1023M }\n", 3, "4 segments for each"},
+    {"journal {\nsegment = 1M\ninline = 257K }\n", 3,
+	"a quarter of segment: write segment = 2M"},
     {"limit { idle = 5m }\n", 1, "did you mean \"limits\"?"},
     {"hostname { }\n", 1, "it is a key"},
     {"xyzzy { a { b = c } }\n", 1, ""},
@@ -90,6 +93,16 @@ static const struct {
     {"limits { recipients = 99 }\n", 1, "from 100 to 100000"},
     {"limits { errors = 0 }\n", 1, "from 1 to"},
     {"limits { sessions = 1000001 }\n", 1, "from 1 to 1000000"},
+    {"limits { rate-messages = 0/m }\n", 1, "such as 120/m"},
+    {"limits { rate-messages = 5 }\n", 1, "or 0 for any"},
+    {"limits { rate-messages = 5/d }\n", 1, "such as 120/m"},
+    {"limits { rate-messages = /m }\n", 1, "such as 120/m"},
+    {"limits { rate-messages = 6001/s }\n", 1, "at most 6000/s"},
+    {"limits { rate-messages = 60001/m }\n", 1, "60000/m"},
+    {"limits { rate-messages = 60001/h }\n", 1, "60000/h"},
+    {"limits { rate-connections = \"5 /m\" }\n", 1, "such as 120/m"},
+    {"limits { observe = rates }\n", 1, "yes or no"},
+    {"client \"::/0\" { limits = 5 }\n", 1, "yes or no"},
     {"limits { line = 999 }\n", 1, "from 1000 to 1M"},
     {"limits { line = 2M }\n", 1, "from 1000 to 1M"},
     {"limits {\n\n idle = 5 \n}\n", 3, "a time such as 30s"},
@@ -97,6 +110,7 @@ static const struct {
     {"journal { reserve = 51% }\n", 1, "0% to 50%"},
     {"spool-volatile = maybe\n", 1, "yes or no"},
     {"local-part-case = lower\n", 1, "fold, keep"},
+    {"sandbox = maybe\n", 1, "yes, require, no"},
     {"log { level = debug }\n", 1, "error, warn, info, trace"},
     {"recipient-delimiter = \"++\"\n", 1, "or \"\" for none"},
     {"recipient-delimiter = \"@\"\n", 1, "or \"\" for none"},
@@ -109,6 +123,8 @@ static const struct {
     {"listen \"*:25\" { hostname = \"a/b.org\" }\n", 1, "write a name"},
     {"listen \"*:25\" { hostname = \"[192.0.2.1]\" }\n", 1, "write a name"},
     {"postmaster = \"\"\n", 1, "leave the key out"},
+    {"postmaster = \"x\"\ndomain \"a.org\" { users = { \"abuse\" } }\n", 1,
+	"postmaster \"x\""}, /* and not that a.org has none */
 
     /* listen and client */
     {"listen \"25\" { }\n", 1, "write an address and a port"},
@@ -124,6 +140,9 @@ static const struct {
     {"listen \"*:25\" {}\nlisten \"*:25\" {\n}\n", 2, "line 1 listens"},
     {"listen \"0.0.0.0:25\" {}\nlisten \"*:25\" {}\n", 2, "line 1 listens"},
     {"listen \"*:465\" {\n tls = implicit }\n", 2, "needs a certificate"},
+    {"listen \"127.0.0.1:1\" { role = metrics\ntls = off }\n", 2, "remove it"},
+    {"listen \"127.0.0.1:1\" { role = metrics\ngreeting = \"a\" }\n", 2,
+	"greeting is for mail"},
     {"client \"192.0.2.1/24\" { }\n", 1, "no bits set behind its prefix"},
     {"client \"example.org\" { }\n", 1, "write a network"},
     {"client \"::/0\" { }\nclient \"::/0\" { }\n", 2, "there already"},
@@ -142,7 +161,15 @@ static const struct {
     {"domain \"\" { users = { \"a\" } }\n", 1, "a domain name"},
     {"domain \"a.org\" {\n users = { \"a\",\n \".b\" } }\n", 3, "user \".b\""},
     {"domain \"a.org\" { deliver = \"/var/mail\" }\n", 1, "\"maildir:\""},
-    {"domain \"a.org\" { deliver = \"lmtp:/run/x\" }\n", 1, "Maildirs only"},
+    {"domain \"a.org\" { deliver = \"imap:/x\" }\n", 1, "one of maildir:"},
+    {"domain \"a.org\" { deliver = { \"discard:\",\n\"discard:x\" } }\n", 2,
+	"deliver \"discard:x\": nothing"},
+    {"domain \"a.org\" { users = { \"a\", \"postmaster\", \"abuse\" }\n"
+     "catch-all = { \"a\",\n\"maildir:/m/%u\" } }\n",
+	3, "catch-all \"maildir:/m/%u\": would make"},
+    {"domain \"a.org\" { users = { \"a\", \"postmaster\" }\n"
+     "aliases = { \"abuse: imap:x\" } }\n",
+	2, "alias \"abuse: imap:x\": write one of"},
     {"domain \"a.org\" { deliver = \"maildir:x\" }\n", 1, "absolute"},
     {"domain \"a.org\" { deliver = \"maildir:\" }\n", 1, "absolute"},
     {"domain \"a.org\" {\ndeliver = \"maildir:/m/%x\" }\n", 2, "%"},
@@ -154,23 +181,19 @@ static const struct {
 static void
 bad_inputs(void **state)
 {
-	char text[2048];
 	struct loaded l;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		bool host = strstr(bad[i].text, "\nhostname") != NULL;
 
-		snprintf(text, sizeof(text), "%s%s%s", bad[i].text,
-		    host ? "" : HOST, DOMAIN);
-		load_text(&l, text);
+		load_format(&l, "%s%s%s", bad[i].text, host ? "" : HOST,
+		    DOMAIN);
 		if (l.errors != 1 || !l.n ||
 		    !strstr(l.faults[0].text, bad[i].fragment))
 			print_error("%u faults: %s\n", l.n, bad[i].text);
 		assert_int_equal(l.status, CONFIG_ERRORS);
-		assert_int_equal(l.errors, 1);
-		assert_fault(&l, 0, "smtpd.conf", bad[i].line, bad[i].fragment);
-		config_free(&l.config);
+		assert_only(&l, bad[i].line, bad[i].fragment);
 	}
 }
 
@@ -227,13 +250,11 @@ recipients_faults(void **state)
 	load_text(&l, HOST "\npostmaster = \"bob@a.org\"\n"
 			   "domain \"a.org\" { users = { \"alice\" }\n"
 			   "aliases = { \"abuse: alice\" } }\n");
-	assert_int_equal(l.errors, 1);
-	assert_fault(&l, 0, "smtpd.conf", 3, "bob@a.org");
+	assert_only(&l, 3, "bob@a.org");
 
 	load_text(&l, HOST "domain \"a.org\" { users = { \"alice\" }\n"
 			   "catch-all = \"bob\" }\n");
-	assert_int_equal(l.errors, 1);
-	assert_fault(&l, 0, "smtpd.conf", 3, "bob@a.org");
+	assert_only(&l, 3, "bob@a.org");
 }
 
 static void
@@ -263,6 +284,10 @@ warnings(void **state)
 	    {"\nhostname = mail\n" DOMAIN, 2, "has no dot"},
 	    {HOST DOMAIN "listen \"*:587\" {\nrole = submission }\n", 4,
 		"MAIL with 530"},
+	    {HOST DOMAIN "listen \"*:9025\" { role = metrics }\n", 3,
+		"\"127.0.0.1:9025\""},
+	    {HOST DOMAIN "listen \"[2001:db8::1]:9025\" { role = metrics }\n",
+		3, "reads the metrics"},
 	    {HOST "domain \"a.org\" { users = { \"postmaster\" } }\n", 2,
 		"abuse"},
 	    {HOST "message-size = 1M\ndomain \"a.org\" {\n"
@@ -276,9 +301,7 @@ warnings(void **state)
 	for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		load_text(&l, all[i].text);
 		assert_int_equal(l.status, CONFIG_WARNINGS);
-		assert_int_equal(l.n, 1);
-		assert_fault(&l, 0, "smtpd.conf", all[i].line, all[i].fragment);
-		config_free(&l.config);
+		assert_only(&l, all[i].line, all[i].fragment);
 	}
 	load_text(&l, HOST DOMAIN "postmaster = \"alice@example.org\"\n"
 				  "domain \"a.org\" { }\n");
@@ -291,9 +314,11 @@ warnings(void **state)
 	config_free(&l.config);
 }
 
+/* Nobody writes to the FIFO: who waits for its end waits for ever. */
 static void
 unreadable(void **state)
 {
+	const char *const odd[] = {"/dev/null", path_of("fifo")};
 	struct loaded l;
 
 	(void)state;
@@ -304,6 +329,14 @@ unreadable(void **state)
 	load(&l, test_dir);
 	assert_int_equal(l.status, CONFIG_MISSING);
 	assert_int_equal(l.n, 1);
+	assert_int_equal(mkfifo(odd[1], 0600), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		load(&l, odd[i]);
+		assert_int_equal(l.status, CONFIG_MISSING);
+		assert_int_equal(l.n, 1);
+		assert_non_null(
+		    strstr(l.faults[0].text, "it is no regular file; name"));
+	}
 }
 
 static void
@@ -317,15 +350,13 @@ binary_and_huge(void **state)
 	assert_non_null(text);
 	write_file("smtpd.conf", "greeting = \"a\0b\"\n", 17);
 	load(&l, path_of("smtpd.conf"));
-	assert_int_equal(l.errors, 1);
-	assert_fault(&l, 0, "smtpd.conf", 1, "octet 0x00");
+	assert_only(&l, 1, "octet 0x00");
 	write_file("smtpd.conf",
 	    "\n\n\x7f"
 	    "ELF\x02\x01\x01",
 	    9);
 	load(&l, path_of("smtpd.conf"));
-	assert_int_equal(l.errors, 1);
-	assert_fault(&l, 0, "smtpd.conf", 3, "octet 0x7f");
+	assert_only(&l, 3, "octet 0x7f");
 
 	memset(text, '\n', n);
 	write_file("smtpd.conf", text, n);

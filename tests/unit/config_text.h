@@ -5,7 +5,7 @@
 #ifndef CONFIG_TEXT_H
 #define CONFIG_TEXT_H
 
-#include <netdb.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,17 +25,14 @@
 	"domain \"example.org\" { users = { \"alice\" } "                      \
 	"aliases = { \"postmaster: alice\", \"abuse: alice\" } }\n"
 
-/* No test asks the network what this machine is called. */
+/* No test asks the network what this machine is called: there is no child that
+ * would. */
 #ifndef CONFIG_OWN_LOOKUP
-int
-getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
-    struct addrinfo **res)
+pid_t
+fork(void)
 {
-	(void)node;
-	(void)service;
-	(void)hints;
-	(void)res;
-	return EAI_NONAME;
+	errno = EAGAIN;
+	return -1;
 }
 #endif
 
@@ -93,6 +90,12 @@ write_file(const char *name, const void *data, size_t len)
 }
 
 static inline void
+write_text(const char *name, const char *text)
+{
+	write_file(name, text, strlen(text));
+}
+
+static inline void
 collect(void *ctx, bool warn, const char *file, unsigned line, const char *text)
 {
 	struct loaded *l = ctx;
@@ -108,10 +111,10 @@ collect(void *ctx, bool warn, const char *file, unsigned line, const char *text)
 
 /* What the status says must agree with the faults, always. */
 static inline void
-load(struct loaded *l, const char *path)
+reload(struct loaded *l, const char *path, const struct config *old)
 {
 	memset(l, 0, sizeof(*l));
-	l->status = config_load(path, NULL, collect, l, &l->config);
+	l->status = config_load(path, old, collect, l, &l->config);
 	assert_int_equal(l->config == NULL, l->errors > 0);
 	if (l->status == CONFIG_OK)
 		assert_int_equal(l->n, 0);
@@ -122,10 +125,29 @@ load(struct loaded *l, const char *path)
 }
 
 static inline void
+load(struct loaded *l, const char *path)
+{
+	reload(l, path, NULL);
+}
+
+static inline void
 load_text(struct loaded *l, const char *text)
 {
-	write_file("smtpd.conf", text, strlen(text));
+	write_text("smtpd.conf", text);
 	load(l, path_of("smtpd.conf"));
+}
+
+__attribute__((format(printf, 2, 3))) static inline void
+load_format(struct loaded *l, const char *fmt, ...)
+{
+	char text[4096];
+	va_list ap;
+
+	va_start(ap, fmt);
+	assert_in_range(vsnprintf(text, sizeof(text), fmt, ap), 0,
+	    sizeof(text) - 1);
+	va_end(ap);
+	load_text(l, text);
 }
 
 /* Loads what must be good and without a warning. */
@@ -151,6 +173,15 @@ assert_fault(const struct loaded *l, unsigned i, const char *file,
 	assert_non_null(strstr(l->faults[i].text, fragment));
 	assert_string_equal(name ? name + 1 : l->faults[i].file, file);
 	assert_int_equal(l->faults[i].line, line);
+}
+
+/* One fault there is, in smtpd.conf; the configuration is of no more use. */
+static inline void
+assert_only(struct loaded *l, unsigned line, const char *fragment)
+{
+	assert_int_equal(l->n, 1);
+	assert_fault(l, 0, "smtpd.conf", line, fragment);
+	config_free(&l->config);
 }
 
 #endif

@@ -31,7 +31,8 @@ static unsigned reports; /* that come before the time is over */
 int
 worker_main(const struct worker_start *start)
 {
-	uint8_t slot = (uint8_t)start->slot;
+	const uint8_t slot = (uint8_t)start->slot;
+	const struct worker_ready ready = {slot, 1, 7};
 	char c;
 
 	if (acts[slot] == DIE)
@@ -39,8 +40,9 @@ worker_main(const struct worker_start *start)
 	alarm(LIMIT);
 	while (acts[slot] == HANG)
 		pause();
-	if (write(start->ready, &slot, 1) < 0 ||
-	    (acts[slot] == TWICE && write(start->ready, &slot, 1) < 0))
+	if (write(start->ready, &ready, sizeof(ready)) < 0 ||
+	    (acts[slot] == TWICE &&
+		write(start->ready, &ready, sizeof(ready)) < 0))
 		_exit(71);
 	close(start->ready);
 	while (read(start->alive, &c, 1) > 0)
@@ -118,10 +120,20 @@ all_serve(void **state)
 		reports = 3;
 		assert_int_equal(generation_start(&all, g, &conf, &sockets), 0);
 		assert_int_equal(generation_living(g), 3);
+		assert_true(g->seccomp && g->landlock == 7);
 		assert_int_equal(g->half, half);
 		assert_false(g->leaving);
+		generations_show(&all, g);
+		assert_int_equal(shared_total(all.shared,
+				     SHARED_WORKERS_SERVING),
+		    3);
 		generation_leave(g);
+		generations_show(&all, NULL);
+		assert_int_equal(shared_total(all.shared,
+				     SHARED_WORKERS_LEAVING),
+		    3);
 		reap(&all, g, status);
+		assert_int_equal(shared_total(all.shared, SHARED_DEATHS), 0);
 		for (unsigned i = 0; i < 3; i++)
 			assert_true(
 			    WIFEXITED(status[i]) && !WEXITSTATUS(status[i]));
@@ -146,6 +158,7 @@ one_dies(void **state)
 	assert_int_equal(generation_start(&all, g, &conf, &sockets), -1);
 	assert_true(g->leaving);
 	reap(&all, g, status);
+	assert_int_equal(shared_total(all.shared, SHARED_DEATHS), 1);
 	assert_true(WIFEXITED(status[0]) && !WEXITSTATUS(status[0]));
 	assert_true(WIFEXITED(status[2]) && !WEXITSTATUS(status[2]));
 	assert_false(WIFEXITED(status[1]) && !WEXITSTATUS(status[1]));

@@ -4,237 +4,147 @@
  */
 #include <errno.h>
 #include <glob.h>
+#include <linux/magic.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include <sys/vfs.h>
+#include <utlist.h>
 
 #include <cmocka.h>
 
-#include "deliver/deliver.h"
 #include "deliver/deliver_state.h"
 #include "io/log.h"
+#include "rig.h"
 #include "scratch.h"
+#include "sys.h"
 
 #define BODY     60000
-#define FILED    200000                        /* more than the journal takes */
+#define FILED    300000                        /* more than the journal takes */
 #define ACCEPTED (BACKLOG_MAX / (BODY + 4096)) /* at least */
 #define MESSAGES (BACKLOG_MAX / BODY + 16)
-#define PATIENCE 20000 /* ms */
 
-/* --- a disk that stands still or fails: these stand before libc's --- */
-
-static atomic_bool still; /* no file gets its name */
-static atomic_bool commits_fail;
-static atomic_uint commits; /* begun */
-static atomic_bool commits_wait;
-static atomic_bool syncs_fail;
-static atomic_uint syncs; /* that failed */
-
+/* Whatever the file system is that the tests are on, its syncfs is trusted. */
 int
-renameat2(int from, const char *old, int to, const char *name, unsigned flags)
+fstatfs(int fd, struct statfs *fs)
 {
-	while (still)
-		usleep(1000);
-	return (int)syscall(SYS_renameat2, from, old, to, name, flags);
+	int r = (int)syscall(SYS_fstatfs, fd, fs);
+
+	fs->f_type = EXT4_SUPER_MAGIC;
+	return r;
 }
 
-int
-fdatasync(int fd)
+static unsigned
+count(enum delivery_state s)
 {
-	commits++;
-	while (commits_wait)
-		usleep(1000);
-	if (commits_fail) {
-		errno = EIO;
-		return -1;
-	}
-	return (int)syscall(SYS_fdatasync, fd);
+	return rig.deliver->lists[s].n;
 }
 
-int
-syncfs(int fd)
-{
-	if (syncs_fail) {
-		syncs++;
-		errno = EIO;
-		return -1;
-	}
-	return (int)syscall(SYS_syncfs, fd);
-}
-
-/* --- a worker in small --- */
-
-static struct loop loop;
-static struct jobs *jobs;
-static struct deliver *deliver;
-static struct deliver_options options;
-static struct envelope env;
-static unsigned replies, refusals;
-static uint64_t checkpoint = 50;
-
+/* Each is where its state says, and nowhere else. */
 static void
-stop_loop(void *ctx)
+assert_lists(void)
 {
-	(void)ctx;
-	loop_stop(&loop);
+	const struct delivery *v;
+	unsigned n;
+
+	for (unsigned s = 0; s < DELIVERY_STATES; s++) {
+		n = 0;
+		DL_FOREACH (rig.deliver->lists[s].first, v) {
+			assert_int_equal(v->state, s);
+			n++;
+		}
+		assert_int_equal(n, count(s));
+	}
 }
 
-/* Turns the loop until it is so; false: it never is. */
-static bool
-comes(bool (*is_so)(void))
+/* What threads have to do is done, and no checkpoint. */
+static void
+turn(void)
 {
-	struct loop_event *tick = loop_timer(&loop, stop_loop, NULL);
-
-	for (unsigned ms = 0; !is_so() && ms < PATIENCE; ms += 10) {
-		loop_timer_set(tick, 10);
-		loop.stop = 0;
-		assert_int_equal(loop_run(&loop), 0);
-	}
-	loop_event_free(&tick);
-	return is_so();
+	rig_pass(20);
+	assert_lists();
+	assert_int_equal(count(DELIVERY_DONE), 0);
 }
 
 static void
-on_reply(void *ctx, const struct smtp_reply *r, const char *error)
+heard(const struct smtp_reply *r)
 {
-	(void)ctx;
-	(void)error;
-	replies += r == NULL;
-	refusals += r != NULL;
+	(void)r;
+	assert_lists();
 }
 
-static bool
-is_known(void)
+static int
+start_with(void (*change)(struct deliver_options *o))
 {
-	return replies == 1;
+	if (post_setup("mail/%d/%u"))
+		return -1;
+	log_open(LOG_TO_STDERR, LOG_TEXT, LOG_ERROR);
+	sys_reset();
+	if (change)
+		change(&post.options);
+	post_user("u");
+	post_open();
+	post_rcpt("u");
+	assert_int_equal(post.replies, 1);
+	post.replies = 0;
+	post.heard = heard;
+	return 0;
 }
 
 static int
 start(void **state)
 {
-	struct recipients_options o = {.delimiter = '+',
-	    .fold = true,
-	    .targets = 1000};
-	struct smtp_path user = {.local = "u", .domain = "example.org"};
-	struct mail_domain *org;
-	const char *what = NULL;
-
-	if (scratch_setup(state))
-		return -1;
-	replies = refusals = 0;
-	commits = 0;
-	syncs = 0;
-	log_open(LOG_TO_STDERR, LOG_TEXT, LOG_ERROR);
-	scratch_mkdir("spool");
-	options = (struct deliver_options){.hostname = "mx.example.org",
-	    .spool = strdup(scratch_path("spool")),
-	    .recipients = recipients_new(&o),
-	    .journal = true,
-	    .segment = 4 << 20,
-	    .size = 64 << 20,
-	    .inline_size = 65536,
-	    .checkpoint = checkpoint,
-	    .held = 1 << 20,
-	    .expire = 3600 * 1000,
-	    .failed = strdup(scratch_path("failed"))};
-	assert_null(recipients_add_domain(options.recipients, "example.org",
-	    scratch_path("mail/%d/%u"), &org));
-	assert_null(recipients_add_user(options.recipients, org, "u"));
-	scratch_mkdirs(recipients_root(options.recipients, 0)->path);
-	if (loop_init(&loop))
-		return -1;
-	jobs = jobs_new(&loop, 2);
-	deliver = deliver_new(&options, &loop, jobs, &what);
-	env = (struct envelope){.session = "0123456789ABCDEF", .port = 25};
-	envelope_set_helo(&env, SPAN_LIT("client.example.com"), true);
-	env.sender = (struct smtp_path){.local = "s", .domain = "example.com"};
-	if (!deliver)
-		return -1;
-	deliver_rcpt(deliver, &env, &user, on_reply, NULL);
-	if (!comes(is_known))
-		return -1;
-	envelope_add_rcpt(&env, &user);
-	replies = 0;
-	return 0;
+	(void)state;
+	return start_with(NULL);
 }
 
 static int
 finish(void **state)
 {
-	still = commits_fail = commits_wait = syncs_fail = false;
-	checkpoint = 50;
-	jobs_free(&jobs);
-	deliver_free(&deliver);
-	loop_free(&loop);
-	envelope_free(&env);
-	recipients_free(&options.recipients);
-	free((char *)(uintptr_t)options.spool);
-	free((char *)(uintptr_t)options.failed);
-	return scratch_teardown(state);
-}
-
-static uint64_t
-submit(unsigned serial, size_t size)
-{
-	static char body[FILED];
-	struct spool *s;
-
-	env.serial = serial;
-	s = deliver_spool(deliver, &env);
-	memset(body, 'x', size);
-	spool_write(s, (struct span){body, size});
-	return deliver_message(deliver, &env, &s, on_reply, NULL);
-}
-
-static bool
-memory_is_full(void)
-{
-	return deliver->parked && replies > ACCEPTED;
-}
-
-static bool
-nobody_is_parked(void)
-{
-	return !deliver->parked && !deliver->refused;
+	sys_reset();
+	return post_finish(state);
 }
 
 static bool
 all_is_settled(void)
 {
-	return !jobs_pending(jobs) && deliver_settled(deliver);
+	for (unsigned i = 0; i < 10 && !post_is_settled(); i++)
+		rig_pass(50);
+	assert_lists();
+	return post_is_settled();
+}
+
+/* Until the memory for what waits is full, and more. */
+static struct ask **asked[MESSAGES];
+
+static void
+fill_memory(void)
+{
+	rig_hold(RIG_JOBS);
+	for (unsigned i = 0; i < MESSAGES; i++)
+		asked[i] = post_submit(NULL, BODY);
+	turn();
+	assert_true(count(DELIVERY_PARKED) > 0);
+	assert_true(post.replies > ACCEPTED);
 }
 
 static void
 who_left_is_not_kept(void **state)
 {
-	uint64_t ids[MESSAGES];
-
 	(void)state;
-	still = true;
+	fill_memory();
 	for (unsigned i = 0; i < MESSAGES; i++)
-		ids[i] = submit(i + 1, BODY);
-	assert_true(comes(memory_is_full));
-	for (unsigned i = 0; i < MESSAGES; i++)
-		deliver_cancel(deliver, &ids[i]);
-	assert_true(comes(nobody_is_parked));
-	assert_true(replies < MESSAGES);
-	assert_int_equal(replies, deliver_pending(deliver));
-	still = false;
-	assert_true(comes(all_is_settled));
-	assert_int_equal(replies, scratch_count("mail/example.org/u/new"));
-}
-
-static bool
-all_are_answered(void)
-{
-	return replies == MESSAGES;
+		ask_cancel(asked[i], ASK_GO_ON);
+	rig_pass(50);
+	assert_lists();
+	assert_int_equal(count(DELIVERY_PARKED) + count(DELIVERY_REFUSED), 0);
+	assert_true(post.replies < MESSAGES);
+	assert_int_equal(post.replies, deliver_pending(rig.deliver));
+	rig_go_on();
+	assert_true(all_is_settled());
+	assert_int_equal(post.replies, scratch_count("mail/example.org/u/new"));
 }
 
 /* FAULT F3: what waited for memory goes on when there is some. */
@@ -242,84 +152,85 @@ static void
 who_waits_is_answered(void **state)
 {
 	(void)state;
-	still = true;
-	for (unsigned i = 0; i < MESSAGES; i++)
-		submit(i + 1, BODY);
-	assert_true(comes(memory_is_full));
-	still = false;
-	assert_true(comes(all_are_answered));
-	assert_true(comes(all_is_settled));
+	fill_memory();
+	rig_go_on();
+	turn();
+	assert_int_equal(post.replies, MESSAGES);
+	assert_true(all_is_settled());
 	assert_int_equal(scratch_count("mail/example.org/u/new"), MESSAGES);
-}
-
-static bool
-a_commit_waits(void)
-{
-	return commits > 0;
-}
-
-static bool
-one_is_answered(void)
-{
-	return replies + refusals == 1;
 }
 
 /* FAULT F10: whoever was told no gets no mail by a rewrite, either. */
 static void
 who_gave_up_gets_nothing(void **state)
 {
-	uint64_t id;
+	struct ask **a;
 
 	(void)state;
-	if (recipients_root(options.recipients, 0)->sync < 0) {
-		print_message("skip: syncfs is not trusted here\n");
-		skip();
+	post_submit(NULL, BODY);
+	turn(); /* there is a segment, and then a commit under way */
+	rig_hold(RIG_COMMITS);
+	a = post_submit(NULL, BODY);
+	ask_cancel(a, ASK_ABANDON);
+	post_submit(NULL, BODY);
+	sys_fail("syncfs", 1, EIO);
+	rig_go_on();
+	turn();
+	assert_int_equal(post.replies, 2);
+	assert_true(all_is_settled());
+	assert_true(sys_failed());
+	assert_int_equal(post.replies, 2);
+	assert_int_equal(scratch_count("mail/example.org/u/new"), 2);
+}
+
+static unsigned
+bodies(void)
+{
+	glob_t found;
+	unsigned n = 0;
+
+	if (!glob("spool/journal/*/*.body", 0, NULL, &found)) {
+		n = (unsigned)found.gl_pathc;
+		globfree(&found);
 	}
-	commits_wait = syncs_fail = true;
-	id = submit(1, BODY);
-	assert_true(comes(a_commit_waits));
-	deliver_abandon(deliver, &id);
-	submit(2, BODY);
-	commits_wait = false;
-	assert_true(comes(one_is_answered));
-	assert_true(comes(all_is_settled));
-	assert_true(syncs > 0);
-	assert_int_equal(replies, 1);
-	assert_int_equal(scratch_count("mail/example.org/u/new"), 1);
+	return n;
 }
 
 /* FAULT F13: of a message that was refused no file stays behind. */
 static void
 who_is_refused_leaves_no_body(void **state)
 {
-	glob_t found;
-
 	(void)state;
-	submit(1, FILED);
-	assert_true(comes(one_is_answered));
-	assert_int_equal(replies, 1);
-	assert_true(comes(all_is_settled));
-	commits_fail = true;
-	replies = 0;
-	submit(2, FILED);
-	assert_true(comes(one_is_answered));
-	assert_int_equal(refusals, 1);
-	assert_int_equal(glob("spool/journal/*/*.body", 0, NULL, &found),
-	    GLOB_NOMATCH);
+	post_submit(NULL, FILED);
+	turn();
+	assert_int_equal(post.replies, 1);
+	assert_true(all_is_settled());
+	sys_fail("fdatasync", 0, EIO);
+	post_submit(NULL, FILED);
+	turn();
+	assert_int_equal(post.refusals, 1);
+	assert_int_equal(bodies(), 0);
 	assert_int_equal(scratch_count("mail/example.org/u/new"), 1);
+}
+
+static void
+no_looks(struct deliver_options *o)
+{
+	o->checkpoint = 3600 * 1000;
 }
 
 static int
 start_without_looks(void **state)
 {
-	checkpoint = 3600 * 1000;
-	return start(state);
+	(void)state;
+	return start_with(no_looks);
 }
 
-static bool
-it_is_held(void)
+static void
+spoil_mailbox(void)
 {
-	return replies == 1 && !deliver->backlog;
+	scratch_mkdir("mail/example.org");
+	scratch_touch("mail/example.org/u");
 }
 
 /* FAULT F9: the next one for that mailbox is refused at once, not only when
@@ -327,18 +238,293 @@ it_is_held(void)
 static void
 who_is_held_takes_no_more(void **state)
 {
-	struct smtp_path user = {.local = "u", .domain = "example.org"};
+	(void)state;
+	spoil_mailbox();
+	post_submit(NULL, BODY);
+	turn();
+	assert_int_equal(post.replies, 1);
+	assert_int_equal(rig.deliver->backlog, 0);
+	assert_int_equal(scratch_count("spool/held"), 1);
+	post_rcpt("u");
+	assert_int_equal(post.refusals, 1);
+}
+
+/* Its record is all there is: that keeps no worker, and it is tried again. */
+static void
+what_is_not_held_keeps_nobody(void **state)
+{
+	(void)state;
+	spoil_mailbox();
+	sys_fail("renameat", 0, ENOSPC);
+	post_submit(NULL, BODY);
+	turn();
+	assert_int_equal(count(DELIVERY_UNHELD), 1);
+	assert_int_equal(post.replies, 1);
+	assert_true(all_is_settled());
+	assert_int_equal(scratch_count("spool/held"), 0);
+	assert_true(journal_size(rig.deliver->journal) > 0);
+	sys_reset();
+	rig_pass(100);
+	assert_int_equal(scratch_count("spool/held"), 1);
+	assert_true(all_is_settled());
+	assert_int_equal(rig.deliver->backlog, 0);
+}
+
+static void
+small_segments(struct deliver_options *o)
+{
+	o->segment = 1 << 20;
+	o->inline_size = o->segment / 4;
+}
+
+static int
+start_small(void **state)
+{
+	(void)state;
+	return start_with(small_segments);
+}
+
+/* Names that are as long as they may be, until there is no room for more. */
+static unsigned
+fill(void)
+{
+	char local[65];
+	unsigned n = 0;
+
+	for (; !post.refusals; n++) {
+		snprintf(local, sizeof(local), "%064u", n);
+		post_user(local);
+		post_rcpt(local);
+	}
+	return n;
+}
+
+/* What was let in at RCPT has room in a segment, with the largest
+ * body that goes there; and each copy counts as memory that it takes. */
+static void
+many_recipients_fit_a_record(void **state)
+{
+	unsigned n = fill();
+
+	(void)state;
+	assert_true(n > 400);
+	assert_int_equal(post.env.targets->n, n);
+	post.replies = 0;
+	post_submit(NULL, post.options.inline_size);
+	assert_true(rig.deliver->backlog > post.options.inline_size + n * 400);
+	turn();
+	assert_int_equal(post.replies, 1);
+	assert_true(all_is_settled());
+	assert_int_equal(rig.deliver->backlog, 0);
+	assert_int_equal(scratch_files("mail"), n);
+}
+
+/* Notes and filters add to a record behind RCPT. */
+static void
+a_record_that_has_grown_is_refused(void **state)
+{
+	(void)state;
+	post.options.segment = 2 * BODY; /* of which half is a little less */
+	post_submit(NULL, BODY);
+	turn();
+	assert_int_equal(post.refusals, 1);
+	assert_string_equal(post.reply, "452 4.3.1");
+	assert_true(all_is_settled());
+	post.options.segment += 2 * 4096;
+	post_submit(NULL, BODY);
+	turn();
+	assert_int_equal(post.replies, 1);
+	assert_true(all_is_settled());
+	assert_int_equal(scratch_files("mail"), 1);
+}
+
+/* Wherever it stands: one that is cancelled goes on, unless it waits for
+ * memory; one that is abandoned does not; and nobody hears of either. */
+static void
+who_leaves_in_any_state(void **state)
+{
+	static const struct {
+		enum delivery_state in;
+		size_t size;
+		enum ask_end end;
+		bool delivered;
+	} all[] = {{DELIVERY_SEALING, FILED, ASK_GO_ON, true},
+	    {DELIVERY_SEALING, FILED, ASK_ABANDON, false},
+	    {DELIVERY_PARKED, BODY, ASK_GO_ON, false},
+	    {DELIVERY_PARKED, BODY, ASK_ABANDON, false},
+	    {DELIVERY_PARKED, FILED, ASK_GO_ON, false},
+	    {DELIVERY_COMMITTING, BODY, ASK_GO_ON, true},
+	    {DELIVERY_COMMITTING, BODY, ASK_ABANDON, false},
+	    {DELIVERY_COMMITTING, FILED, ASK_GO_ON, true},
+	    {DELIVERY_COMMITTING, FILED, ASK_ABANDON, false}};
+
+	for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		uint64_t full = all[i].in == DELIVERY_PARKED ? BACKLOG_MAX : 0;
+		struct ask **a;
+
+		assert_int_equal(finish(state), 0);
+		assert_int_equal(start(state), 0);
+		rig.deliver->backlog += full;
+		if (all[i].in == DELIVERY_COMMITTING)
+			rig_hold(RIG_COMMITS);
+		a = post_submit(NULL, all[i].size);
+		if (all[i].in != DELIVERY_SEALING)
+			turn(); /* up to there */
+		assert_int_equal(count(all[i].in), 1);
+		ask_cancel(a, all[i].end);
+		rig_go_on();
+		rig_pass(100);
+		rig.deliver->backlog -= full;
+		assert_true(all_is_settled());
+		assert_int_equal(post.replies + post.refusals, 0);
+		assert_int_equal(scratch_files("mail"), all[i].delivered);
+		assert_int_equal(bodies(), 0);
+		assert_int_equal(rig.deliver->backlog, 0);
+	}
+}
+
+/* FAULT F13: nor of one whose file cannot be had on disk. */
+static void
+a_body_that_cannot_be_sealed(void **state)
+{
+	static const struct {
+		const char *call;
+		unsigned nth;
+		int error;
+		const char *reply;
+	} all[] = {{"fsync", 1, EIO, "451 4.3.0"},
+	    {"fsync", 2, EIO, "451 4.3.0"}, {"fsync", 1, EDQUOT, "452 4.2.2"},
+	    {"pwrite", 1, ENOSPC, "452 4.3.1"}};
+
+	for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		assert_int_equal(finish(state), 0);
+		assert_int_equal(start(state), 0);
+		turn(); /* the first segment is there */
+		sys_fail(all[i].call, all[i].nth, all[i].error);
+		post_submit(NULL, FILED);
+		turn();
+		assert_true(sys_failed());
+		assert_string_equal(post.reply, all[i].reply);
+		assert_true(all_is_settled());
+		assert_int_equal(bodies(), 0);
+		assert_int_equal(scratch_files("mail"), 0);
+		post_submit(NULL, 4 * FILED);
+		turn();
+		assert_string_equal(post.reply, "");
+		assert_true(all_is_settled());
+		assert_int_equal(scratch_files("mail"), 1);
+	}
+}
+
+/* --- room --- */
+
+static void
+small_journal(struct deliver_options *o)
+{
+	o->size = 3 * o->inline_size;
+}
+
+static int
+start_small_journal(void **state)
+{
+	(void)state;
+	return start_with(small_journal);
+}
+
+/* What is beside the journal takes no room in it but for its record. */
+static void
+what_is_reserved(void **state)
+{
+	uint64_t each = deliver_size_unknown(rig.deliver);
+
+	(void)state;
+	assert_int_equal(each, post.options.inline_size);
+	assert_null(deliver_reserve(rig.deliver, 10 * each));
+	assert_null(deliver_reserve(rig.deliver, each));
+	assert_null(deliver_reserve(rig.deliver, each));
+	assert_string_equal(deliver_reserve(rig.deliver, 1)->status, "4.3.1");
+	deliver_release(rig.deliver, 10 * each);
+	assert_null(deliver_reserve(rig.deliver, each));
+	assert_non_null(deliver_reserve(rig.deliver, 1));
+}
+
+/* Two roots, each with mailboxes enough to use up its half. */
+#define BOXES 8
+
+static void
+two_roots(struct deliver_options *o)
+{
+	struct mail_domain *net;
+	char local[8];
+
+	o->held = 4096;
+	assert_null(recipients_add_domain(o->recipients, "example.net",
+	    scratch_maildir("more/%u"), &net));
+	for (unsigned i = 0; i < BOXES; i++) {
+		snprintf(local, sizeof(local), "u%u", i);
+		post_user(local);
+		assert_null(recipients_add_user(o->recipients, net, local));
+	}
+}
+
+static int
+start_two_roots(void **state)
+{
+	(void)state;
+	return start_with(two_roots);
+}
+
+static void
+too_much_is_held(void **state)
+{
+	char local[8], path[32];
 
 	(void)state;
 	scratch_mkdir("mail/example.org");
-	scratch_touch("mail/example.org/u");
-	submit(1, BODY);
-	assert_true(comes(it_is_held));
+	for (unsigned i = 0; i < BOXES; i++) {
+		snprintf(local, sizeof(local), "u%u", i);
+		snprintf(path, sizeof(path), "mail/example.org/%s", local);
+		scratch_touch(path);
+		snprintf(path, sizeof(path), "more/%s", local);
+		scratch_touch(path);
+		post_ask(local, "example.org");
+		post_ask(local, "example.net");
+	}
+	assert_null(deliver_reserve(rig.deliver, 1));
+	post_submit(NULL, BODY);
+	rig_pass(200);
 	assert_int_equal(scratch_count("spool/held"), 1);
-	replies = refusals = 0;
-	deliver_rcpt(deliver, &env, &user, on_reply, NULL);
-	assert_true(comes(one_is_answered));
-	assert_int_equal(refusals, 1);
+	assert_string_equal(deliver_reserve(rig.deliver, 1)->text,
+	    "No room for held mail, which waits for mailboxes that take none");
+	assert_int_equal(rename("mail/example.org", "mail/away"), 0);
+	rig_pass(5000);
+	assert_null(deliver_reserve(rig.deliver, 1));
+}
+
+static void
+on_broken(void *ctx)
+{
+	++*(unsigned *)ctx;
+}
+
+/* FAULT F7: then no mail is taken any more. */
+static void
+a_journal_that_is_broken(void **state)
+{
+	unsigned broken = 0;
+
+	(void)state;
+	deliver_on_broken(rig.deliver, on_broken, &broken);
+	turn();
+	sys_fail("fdatasync", 0, EIO);
+	for (unsigned i = 1; i < 5; i++) {
+		post_submit(NULL, BODY);
+		turn();
+		assert_int_equal(post.refusals, i);
+		assert_string_equal(post.reply, "451 4.3.0");
+	}
+	assert_int_equal(broken, 1);
+	assert_int_equal(scratch_files("mail"), 0);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, start, finish)
@@ -351,6 +537,17 @@ main(void)
 	    T(who_waits_is_answered),
 	    T(who_gave_up_gets_nothing),
 	    T(who_is_refused_leaves_no_body),
+	    T(what_is_not_held_keeps_nobody),
+	    cmocka_unit_test_setup_teardown(many_recipients_fit_a_record,
+		start_small, finish),
+	    T(a_record_that_has_grown_is_refused),
+	    T(who_leaves_in_any_state),
+	    T(a_body_that_cannot_be_sealed),
+	    cmocka_unit_test_setup_teardown(what_is_reserved,
+		start_small_journal, finish),
+	    cmocka_unit_test_setup_teardown(too_much_is_held, start_two_roots,
+		finish),
+	    T(a_journal_that_is_broken),
 	    cmocka_unit_test_setup_teardown(who_is_held_takes_no_more,
 		start_without_looks, finish),
 	};

@@ -1,6 +1,6 @@
 /*
- * Rounds of held mail: what is tried when, what a worker that died leaves,
- * what counts against the limit. The clocks are ours.
+ * The loop's side of held mail: what is known at once and what a round brings
+ * back, what is logged of it, when it is full.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,57 +10,35 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <time.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/le.h"
-#include "deliver/held_pass.h"
-#include "journal/segment.h"
+#include "deliver/held.h"
+#include "deliver/held_look.h"
+#include "deliver/message_record.h"
+#include "fake_clock.h"
+#include "journal/record.h"
+#include "letters.h"
+#include "log_catch.h"
 #include "scratch.h"
 
 #define MINUTE (60 * 1000)
-#define DAY    ((int64_t)24 * 60 * MINUTE)
 #define LIMIT  (1 << 20)
 
-/* --- clocks that can be put on: this stands before libc's --- */
-
-static int64_t booted, walled; /* ms */
-
-int
-clock_gettime(clockid_t clock, struct timespec *ts)
-{
-	int64_t ms = clock == CLOCK_BOOTTIME ? booted : walled;
-	int r = (int)syscall(SYS_clock_gettime, clock, ts);
-
-	if (clock == CLOCK_BOOTTIME)
-		*ts = (struct timespec){0};
-	else if (clock != CLOCK_REALTIME)
-		return r;
-	ts->tv_sec += ms / 1000;
-	ts->tv_nsec = ms % 1000 * 1000000;
-	return r;
-}
-
-/* --- a worker's memory, and a message --- */
-
-static struct crc32c crc;
+static struct loop loop;
+static struct jobs *aside;
+static struct held *held;
+static struct shared_slot counts;
 static struct held_options options;
-static struct held_pass pass;
-static struct maildir_root root;
+static struct destination root;
+static int spool;
 
-static struct held_pass
-new_pass(void)
+static bool
+is_busy(void)
 {
-	return (struct held_pass){.o = &options,
-	    .crc = &crc,
-	    .dirfd = pass.dirfd,
-	    .damaged = pass.damaged};
+	return jobs_pending(aside);
 }
 
 static int
@@ -68,392 +46,355 @@ start(void **state)
 {
 	if (scratch_setup(state))
 		return -1;
-	booted = 100 * MINUTE;
-	walled = 0;
-	scratch_mkdir("held");
-	scratch_mkdir("damaged");
+	log_forget();
+	clock_stop(&loop, is_busy);
 	scratch_mkdir("mail");
-	scratch_mkdir("failed");
-	crc32c_init(&crc);
+	scratch_mkdir("spool");
+	spool = open("spool", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	root = (struct destination){.text = strdup(scratch_path("mail"))};
 	options = (struct held_options){.limit = LIMIT,
-	    .expire = (uint64_t)(5 * DAY),
-	    .failed = strdup(scratch_path("failed"))};
-	root = (struct maildir_root){.path = strdup(scratch_path("mail"))};
-	pass.dirfd = open("held", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	pass.damaged = open("damaged", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	pass = new_pass();
-	return pass.dirfd < 0;
+	    .expire = 10 * MINUTE,
+	    .failed = strdup(scratch_path("failed")),
+	    .counts = &counts};
+	counts = (struct shared_slot){shared_new(), 1};
+	scratch_mkdir("failed");
+	if (loop_init(&loop) < 0)
+		return -1;
+	aside = jobs_new(&loop, 2);
+	held = held_new(&options, spool, aside);
+	return !held;
 }
 
 static int
 finish(void **state)
 {
-	held_pass_free(&pass);
-	close(pass.dirfd);
-	close(pass.damaged);
+	jobs_free(&aside);
+	held_free(&held);
+	loop_free(&loop);
+	clock_go();
+	close(spool);
+	free((char *)(uintptr_t)root.text);
 	free((char *)(uintptr_t)options.failed);
-	free(root.path);
 	return scratch_teardown(state);
 }
 
-/* Held for u0, u1... below this root, because of this error. */
 static void
-hold(const char *id, const struct maildir_root *r, unsigned copies, int error,
-    struct span body)
+on_held(void *ctx, int error)
 {
-	struct message_copy c[32] = {{0}};
-	char path[32][8], name[32][32];
-	struct message m = {.body = {.fd = -1, .tail = body},
-	    .copies = c,
-	    .ncopies = copies};
-
-	snprintf(m.id, sizeof(m.id), "%s", id);
-	for (unsigned i = 0; i < copies; i++) {
-		snprintf(path[i], sizeof(path[i]), "u%u", i);
-		snprintf(name[i], sizeof(name[i]), "1.%s_%u.mx,S=1", id, i);
-		c[i] = (struct message_copy){.root = r,
-		    .path = path[i],
-		    .address = path[i],
-		    .name = name[i],
-		    .error = error};
-	}
-	assert_int_equal(held_write(&crc, pass.dirfd, &m, NULL), 0);
+	*(int *)ctx = error;
 }
 
-/* Some kernels tell no two times within a few ms apart. */
-static void
-make_old(const char *file)
+/* What held_hold() says of it: as many mailboxes, all with this error. */
+static int
+hold(unsigned number, unsigned copies, size_t size, int error)
 {
-	const struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+	struct message m;
+	int result = -1;
 
-	assert_int_equal(utimensat(AT_FDCWD, file, times, 0), 0);
+	letter_init(&m, &root, number, copies, size);
+	for (unsigned i = 0; i < copies; i++)
+		m.copies[i].error = error;
+	held_hold(held, &m, on_held, &result);
+	clock_pass(0);
+	if (!result)
+		held_note(held, &m);
+	letter_free(&m);
+	return result;
 }
 
 static void
-look(struct held_pass *p)
+go_round(void)
 {
-	held_boxes_free(&p->boxes);
-	held_boxes_free(&p->roots);
-	held_pass_free_events(p);
-	held_pass_run(p);
+	clock_pass(MINUTE);
+	held_tick(held);
+	held_tick(held); /* one at a time */
+	clock_pass(0);
 }
 
-/* Of the only file there is; its offset is in the form that is on disk. */
-static uint64_t
-block(int number)
+static int
+why(const char *path)
 {
-	struct buf file = scratch_read(scratch_only("held"));
-	uint64_t v = le_get(file.data + file.len - HELD_BLOCK + 8 * number, 8);
+	int error = -1;
 
-	buf_free(&file);
-	return v;
-}
-#define ATTEMPTS block(0)
-#define AGE      block(1)
-#define LAST     block(2)
-#define ERROR    block(3)
-
-static bool
-is_refused(const struct held_pass *p, const char *path, int error)
-{
-	const struct held_box *b = held_box_find(p->boxes, root.path, path);
-
-	return b && b->error == error;
+	return held_has(held, root.text, path, &error) ? error : -1;
 }
 
-/* --- when --- */
-
-/* FAULT D5, F11: no jump of the wall clock gives up mail, or makes it wait. */
 static void
-the_wall_clock_decides_nothing(void **state)
+a_mailbox_is_shut_until_it_took_its_mail(void **state)
 {
 	(void)state;
 	scratch_touch("mail/u0");
-	hold("A.1", &root, 1, EACCES, SPAN_LIT("x\n"));
-	look(&pass);
-	assert_int_equal(ATTEMPTS, 1);
-	walled = 50 * 365 * DAY; /* from 1970 to now */
-	look(&pass);
-	assert_int_equal(ATTEMPTS, 1);
-	assert_int_equal(0, scratch_count("failed/new"));
-	for (unsigned i = 2; i < 5; i++) {
-		walled = -walled;
-		booted += 2000;
-		look(&pass);
-		assert_int_equal(ATTEMPTS, i);
-		assert_int_equal(AGE, (i - 1) * 2000);
-	}
-	assert_int_equal(0, scratch_count("failed/new"));
-}
-
-/* FAULT D5: it waits for half of its age, 2 s to 15 min. */
-static void
-the_wait_grows_with_the_age(void **state)
-{
-	int64_t waited = 0, wait;
-
-	(void)state;
-	scratch_touch("mail/u0");
-	hold("A.1", &root, 1, EACCES, SPAN_LIT("x\n"));
-	for (unsigned i = 1; i < 30; i++) {
-		wait = waited / 2 < 2000 ? 2000 : waited / 2;
-		wait = wait > 15 * MINUTE ? 15 * MINUTE : wait;
-		booted += wait - 1;
-		look(&pass);
-		assert_int_equal(ATTEMPTS, i);
-		booted += 1;
-		look(&pass);
-		assert_int_equal(ATTEMPTS, i + 1);
-		waited += wait;
-		assert_int_equal(AGE, waited);
-	}
-}
-
-/* FAULT D5: a machine that was off for a year has tried nothing meanwhile. */
-static void
-a_new_boot_is_an_attempt_and_no_age(void **state)
-{
-	(void)state;
-	scratch_touch("mail/u0");
-	hold("A.1", &root, 1, EACCES, SPAN_LIT("x\n"));
-	booted = 1000;
-	walled = 365 * DAY;
-	look(&pass);
-	assert_int_equal(ATTEMPTS, 2);
-	assert_int_equal(AGE, 0);
-	assert_int_equal(LAST, 1000);
-	booted += 365 * DAY; /* as one that slept: a wait at most */
-	look(&pass);
-	assert_int_equal(ATTEMPTS, 3);
-	assert_int_equal(AGE, 15 * MINUTE);
-}
-
-/* FAULT D5: its age is what `expire` is compared with. */
-static void
-it_is_given_up_at_its_age(void **state)
-{
-	(void)state;
-	options.expire = 5000;
-	scratch_touch("mail/u0");
-	hold("A.1", &root, 1, EACCES, SPAN_LIT("x\n"));
-	booted += 4999;
-	look(&pass);
-	assert_int_equal(ATTEMPTS, 2);
-	assert_int_equal(0, scratch_count("failed/new"));
-	booted += 1;
-	look(&pass);
-	assert_int_equal(1, scratch_count("failed/new"));
-	assert_int_equal(0, scratch_count("held"));
-	assert_null(pass.boxes);
-}
-
-static void
-cut_behind_its_record(const char *name)
-{
-	struct buf file = scratch_read(name);
-	const char *head = file.data + RECORD_FIRST;
-	uint64_t size = RECORD_FIRST + RECORD_HEAD + le_get(head + 24, 4) +
-			le_get(head + 32, 8);
-
-	buf_free(&file);
-	assert_int_equal(truncate(name, (off_t)size), 0);
-}
-
-/* FAULT D5: a file of a version without a block is one never tried. */
-static void
-one_of_the_last_version_is_tried_at_once(void **state)
-{
-	(void)state;
-	scratch_touch("mail/u0");
-	hold("A.1", &root, 1, EACCES, SPAN_LIT("x\n"));
-	cut_behind_its_record(scratch_only("held"));
-	look(&pass);
-	assert_true(is_refused(&pass, "u0", ENOTDIR));
-	assert_int_equal(ATTEMPTS, 1);
-	assert_int_equal(AGE, 0);
-	assert_int_equal(LAST, booted);
-	assert_int_equal(ERROR, ENOTDIR);
+	assert_false(held_any(held));
+	assert_int_equal(hold(0, 1, 100, EDQUOT), 0);
+	assert_true(held_any(held));
+	assert_int_equal(why("u0"), EDQUOT);
+	assert_int_equal(why("u1"), -1);
+	held_tick(held);
+	assert_int_equal(why("u0"), EDQUOT); /* while the round is under way */
+	clock_pass(0);
+	go_round();
+	go_round();
+	assert_int_equal(shared_largest(counts.shared, SHARED_HELD), 1);
+	assert_true(shared_largest(counts.shared, SHARED_HELD_BYTES) > 100);
+	assert_int_equal(why("u0"), ENOTDIR);
+	assert_int_equal(logged("delivered", ""), 0);
 	unlink("mail/u0");
-	booted += 2000;
-	look(&pass);
-	assert_int_equal(1, scratch_count("mail/u0/new"));
-	assert_int_equal(0, scratch_count("held"));
+	go_round();
+	assert_int_equal(why("u0"), -1);
+	assert_false(held_any(held));
+	assert_int_equal(shared_largest(counts.shared, SHARED_HELD), 0);
+	assert_int_equal(shared_largest(counts.shared, SHARED_HELD_BYTES), 0);
+	assert_int_equal(shared_total(counts.shared, SHARED_MAILDIR), 1);
+	assert_int_equal(logged("delivered",
+			     " message=0123456789ABCDEF.0 "
+			     "rcpt=u0@example.org mailbox=u0\n"),
+	    1);
 }
 
-/* FAULT D5: numbers that no clock ever said are no block. */
 static void
-a_block_of_nonsense_is_none(void **state)
-{
-	struct stat st;
-	char bad[HELD_BLOCK];
-	int fd;
-
-	(void)state;
-	scratch_touch("mail/u0");
-	hold("A.1", &root, 1, EACCES, SPAN_LIT("x\n"));
-	memset(bad, 0xff, sizeof(bad));
-	fd = open(scratch_only("held"), O_WRONLY);
-	assert_int_equal(fstat(fd, &st), 0);
-	assert_int_equal(HELD_BLOCK,
-	    pwrite(fd, bad, HELD_BLOCK, st.st_size - HELD_BLOCK));
-	close(fd);
-	look(&pass);
-	assert_int_equal(ATTEMPTS, 1);
-	assert_int_equal(AGE, 0);
-	assert_int_equal(0, scratch_count("failed/new"));
-}
-
-/* --- who --- */
-
-/* FAULT D5, C7: another worker's attempt is seen, and is not done again. */
-static void
-what_another_tried_is_known(void **state)
-{
-	struct held_pass other = new_pass();
-
-	(void)state;
-	scratch_touch("mail/u0");
-	hold("A.1", &root, 1, EDQUOT, SPAN_LIT("x\n"));
-	make_old(scratch_only("held"));
-	look(&pass);
-	look(&other);
-	assert_true(is_refused(&pass, "u0", EDQUOT));
-	assert_true(is_refused(&other, "u0", EDQUOT));
-	booted += 2000;
-	look(&other);
-	assert_int_equal(ATTEMPTS, 2);
-	look(&pass);
-	assert_int_equal(ATTEMPTS, 2);
-	assert_true(is_refused(&pass, "u0", ENOTDIR));
-	held_pass_free(&other);
-}
-
-/* FAULT D5: a file with fewer copies is as old as the one before. */
-static void
-fewer_copies_keep_the_age(void **state)
+what_nobody_takes_has_failed(void **state)
 {
 	(void)state;
 	scratch_touch("mail/u0");
-	scratch_touch("mail/u1");
-	hold("A.1", &root, 2, EACCES, SPAN_LIT("x\n"));
-	booted += 3 * MINUTE;
-	look(&pass);
-	unlink("mail/u0");
-	booted += 15 * MINUTE;
-	look(&pass);
-	assert_int_equal(1, scratch_count("mail/u0/new"));
-	assert_int_equal(1, scratch_count("held"));
-	assert_int_equal(ATTEMPTS, 3);
-	assert_int_equal(AGE, 18 * MINUTE);
-	assert_int_equal(ERROR, ENOTDIR);
-	look(&pass);
-	assert_int_equal(ATTEMPTS, 3);
-	assert_true(is_refused(&pass, "u1", ENOTDIR));
-	assert_null(held_box_find(pass.boxes, root.path, "u0"));
+	assert_int_equal(hold(0, 1, 100, EDQUOT), 0);
+	for (int i = 0; i < 20; i++)
+		go_round();
+	assert_int_equal(logged("failed", "rcpt=u0@example.org mailbox=u0 "
+					  "error=Not a directory\n"),
+	    1);
+	assert_int_equal(scratch_count("failed/new"), 1);
+	assert_int_equal(shared_total(counts.shared, SHARED_FAILED), 1);
+	assert_int_equal(shared_total(counts.shared, SHARED_MAILDIR), 0);
+	assert_false(held_any(held));
 }
 
+/* Each once, and the round is none that failed. */
 static void
-half_made_files_go_when_nobody_makes_them(void **state)
+each_file_that_is_no_mail_is_named(void **state)
 {
-	int fd;
+	struct record_header h = {.version = MESSAGE_RECORD_VERSION + 1};
+	char head[HEADER_LEN], page[2 * RECORD_PAGE + 4096] = {0};
+	struct crc32c crc;
+	int fd = open("spool/held/newer", O_WRONLY | O_CREAT, 0600);
 
 	(void)state;
-	scratch_touch("held/.made-1");
-	scratch_touch("held/.made-2");
-	scratch_touch("held/alone.body");
-	fd = open("held/.made-2", O_RDONLY);
-	assert_int_equal(flock(fd, LOCK_EX), 0);
-	look(&pass); /* its maker may not have the lock yet */
-	assert_int_equal(3, scratch_files("held"));
-	look(&pass);
-	assert_false(scratch_exists("held/.made-1"));
-	assert_true(scratch_exists("held/.made-2"));
-	/* its record may be about to come, from a journal of long ago */
-	assert_true(scratch_exists("held/alone.body"));
+	crc32c_init(&crc);
+	record_header_encode(&crc, &h, head);
+	memcpy(page, head, HEADER_LEN);
+	memcpy(page + RECORD_PAGE, head, HEADER_LEN);
+	assert_int_equal(write(fd, page, sizeof(page)), sizeof(page));
 	close(fd);
+	scratch_touch("spool/held/empty");
+	scratch_mkdir("spool/held/folder");
+	for (int i = 0; i < 3; i++)
+		go_round();
+	assert_int_equal(logged("held-version", "held=newer help="), 1);
+	assert_int_equal(logged("held-unreadable", "message=empty error="), 1);
+	assert_int_equal(logged("set-aside", "held=folder help="), 1);
+	assert_int_equal(logged("held-failed", ""), 0);
+	assert_int_equal(scratch_count("spool/held"), 2);
+	assert_true(scratch_exists("spool/damaged/folder"));
 }
 
-/* FAULT B3: a FIFO, a link, a folder or a file larger than any neither keeps
- * the look waiting nor stays in its way; the body of one goes with it. */
-static void
-things_that_are_no_mail(void **state)
+static const char *
+box(const char *top, unsigned i)
 {
-	int fd;
+	static char path[16];
+
+	snprintf(path, sizeof(path), "%s/u%u", top, i);
+	return path;
+}
+
+/* FAULT A4: told once, and of what. */
+static void
+it_is_full_and_has_room_again(void **state)
+{
+	struct destination mail = root;
+	struct held_options small = options;
 
 	(void)state;
-	scratch_mkdir("held/folder");
-	assert_int_equal(mkfifo("held/fifo", 0600), 0);
-	assert_int_equal(symlink("/dev/zero", "held/link"), 0);
-	scratch_touch("held/giant.body");
-	fd = open("held/giant", O_WRONLY | O_CREAT, 0600);
-	assert_int_equal(ftruncate(fd, (off_t)SEGMENT_MAX + 1), 0);
-	close(fd);
-	look(&pass);
-	assert_int_equal(scratch_count("held"), 0);
-	assert_int_equal(scratch_count("damaged"), 5);
+	jobs_free(&aside);
+	held_free(&held);
+	small.limit = 100000;
+	aside = jobs_new(&loop, 2);
+	held = held_new(&small, spool, aside);
+	scratch_mkdir("more");
+	for (unsigned i = 0; i < 8; i++) {
+		scratch_touch(box("mail", i));
+		scratch_touch(box("more", i));
+	}
+	assert_int_equal(hold(0, 8, 100000, EACCES), 0);
+	go_round();
+	assert_false(held_full(held));
+	root.text = strdup(scratch_path("more"));
+	assert_int_equal(hold(1, 8, 100000, EACCES), 0);
+	go_round();
+	go_round();
+	assert_true(held_full(held));
+	assert_int_equal(logged("held-full", "limit=100000 routes=0 root=/"),
+	    1);
+	assert_int_equal(logged("held-full", "mailboxes=8 help="), 1);
+	for (unsigned i = 0; i < 8; i++)
+		unlink(box("more", i));
+	go_round();
+	assert_false(held_full(held));
+	free((char *)(uintptr_t)root.text);
+	root = mail;
 }
 
-/* --- how much --- */
+/* --- what waits for routes --- */
 
-/* FAULT A4: one mailbox is a sixteenth of the limit, one root a half. */
+static unsigned looks, agains;
+
 static void
-nobody_uses_up_the_limit_alone(void **state)
+on_look(void *ctx, bool again)
 {
-	static char body[3 * LIMIT];
-	struct maildir_root second = {.path = strdup(scratch_path("more"))};
+	assert_ptr_equal(ctx, &looks);
+	looks++;
+	agains += again;
+}
+
+static void
+hold_for(const char *route, unsigned number, size_t size)
+{
+	const struct destination to = {.text = route};
+	struct message m;
+	int result = -1;
+
+	letter_init(&m, &root, number, 1, size);
+	m.copies[0].dest = &to;
+	m.copies[0].path = NULL;
+	m.copies[0].to = "x@example.net";
+	m.copies[0].error = EAGAIN;
+	held_hold(held, &m, on_held, &result);
+	clock_pass(0);
+	assert_int_equal(result, 0);
+	held_note(held, &m);
+	letter_free(&m);
+}
+
+/* It shuts no mailbox, and whoever sends it is told behind each look. */
+static void
+what_waits_for_a_route_is_told(void **state)
+{
+	(void)state;
+	looks = agains = 0;
+	held_on_look(held, on_look, &looks);
+	assert_null(held_routes(held));
+	hold_for("route:a", 0, 100);
+	assert_false(held_any(held));
+	go_round();
+	assert_int_equal(looks, 1);
+	assert_non_null(held_routes(held));
+	assert_int_equal(held_route_find(held_routes(held), "route:a")->n, 1);
+	assert_int_equal(shared_largest(counts.shared, SHARED_HELD), 1);
+	assert_false(held_any(held));
+	hold_for("route:a", 1, 100);
+	held_look(held);
+	held_look(held); /* behind the one that may have begun too early */
+	held_tick(held);
+	clock_pass(0);
+	assert_int_equal(looks, 3);
+	assert_int_equal(agains, 0);
+	scratch_touch("spool/held/" HELD_NOW);
+	assert_int_equal(held_route_find(held_routes(held), "route:a")->n, 2);
+	go_round();
+	assert_int_equal(agains, 1);
+}
+
+/* FAULT A4: one route, at its half, keeps no mail from all others. */
+static void
+a_route_is_full_before_the_others(void **state)
+{
+	struct held_options small = options;
 
 	(void)state;
-	memset(body, 'x', sizeof(body));
-	hold("A.1", &root, 1, EACCES, (struct span){body, sizeof(body)});
-	look(&pass);
-	assert_int_equal(pass.size, LIMIT / 16);
-	hold("A.2", &root, 16, EACCES, (struct span){body, sizeof(body)});
-	look(&pass);
-	assert_int_equal(HASH_COUNT(pass.boxes), 16);
-	assert_int_equal(pass.size, LIMIT / 2);
-	hold("A.3", &second, 3, EACCES, (struct span){body, sizeof(body)});
-	look(&pass);
-	assert_int_equal(pass.size, LIMIT / 2 + 3 * (LIMIT / 16));
-	hold("A.4", &second, 8, EACCES, (struct span){body, sizeof(body)});
-	look(&pass);
-	assert_int_equal(pass.size, LIMIT);
-	assert_int_equal(HASH_COUNT(pass.roots), 2);
-	free(second.path);
+	jobs_free(&aside);
+	held_free(&held);
+	small.limit = 100000;
+	aside = jobs_new(&loop, 2);
+	held = held_new(&small, spool, aside);
+	hold_for("route:a", 0, 20000);
+	go_round();
+	assert_false(held_route_full(held, "route:a"));
+	hold_for("route:a", 1, 90000);
+	go_round();
+	assert_true(held_route_full(held, "route:a"));
+	assert_false(held_route_full(held, "route:b"));
+	assert_false(held_full(held));
+	hold_for("route:b", 2, 90000);
+	go_round();
+	go_round();
+	assert_true(held_full(held));
+	assert_int_equal(logged("held-full", "limit=100000 routes=100000"), 1);
 }
 
-/* FAULT A4: what waits for several is each one's part. */
 static void
-octets_are_counted_once(void **state)
+why_it_cannot_be_held(void **state)
 {
-	static char body[30000];
+	struct rlimit was, none;
 
 	(void)state;
-	memset(body, 'x', sizeof(body));
-	hold("A.1", &root, 4, EACCES, (struct span){body, sizeof(body)});
-	look(&pass);
-	assert_true(pass.size > sizeof(body));
-	assert_true(pass.size < sizeof(body) + 12000);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = was;
+	none.rlim_cur = 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(hold(0, 1, 100, EDQUOT), EMFILE);
+	assert_false(held_any(held));
+	go_round();
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_int_equal(logged("held-failed", "Too many open files\n"), 1);
+	assert_int_equal(hold(0, 1, 100, EDQUOT), 0);
 }
 
-#define ROUND(f) cmocka_unit_test_setup_teardown(f, start, finish)
+static void
+without_its_folders_there_is_none(void **state)
+{
+	struct held *other;
+
+	(void)state;
+	assert_int_equal(rename("spool/damaged", "damaged"), 0);
+	scratch_touch("spool/damaged");
+	other = held_new(&options, spool, aside);
+	assert_null(other);
+	assert_int_equal(errno, ENOTDIR);
+	/* the first of two that it cannot have, not the last */
+	assert_int_equal(unlink("spool/damaged"), 0);
+	assert_int_equal(rename("spool/held", "held"), 0);
+	scratch_touch("spool/held");
+	other = held_new(&options, spool, aside);
+	assert_null(other);
+	assert_int_equal(errno, ENOTDIR);
+}
+
+static void
+what_a_client_hears(void **state)
+{
+	(void)state;
+	assert_string_equal(held_reply(EDQUOT)->text, "Mailbox full");
+	assert_string_equal(held_reply(ENOSPC)->text, "Mailbox full");
+	assert_int_equal(held_reply(EACCES)->code, 450);
+	assert_int_equal(held_reply(0)->code, 450);
+}
+
+#define HELD(f) cmocka_unit_test_setup_teardown(f, start, finish)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    ROUND(the_wall_clock_decides_nothing),
-	    ROUND(the_wait_grows_with_the_age),
-	    ROUND(a_new_boot_is_an_attempt_and_no_age),
-	    ROUND(it_is_given_up_at_its_age),
-	    ROUND(one_of_the_last_version_is_tried_at_once),
-	    ROUND(a_block_of_nonsense_is_none),
-	    ROUND(what_another_tried_is_known),
-	    ROUND(fewer_copies_keep_the_age),
-	    ROUND(half_made_files_go_when_nobody_makes_them),
-	    ROUND(things_that_are_no_mail),
-	    ROUND(nobody_uses_up_the_limit_alone),
-	    ROUND(octets_are_counted_once),
+	    HELD(a_mailbox_is_shut_until_it_took_its_mail),
+	    HELD(what_nobody_takes_has_failed),
+	    HELD(each_file_that_is_no_mail_is_named),
+	    HELD(it_is_full_and_has_room_again),
+	    HELD(what_waits_for_a_route_is_told),
+	    HELD(a_route_is_full_before_the_others),
+	    HELD(why_it_cannot_be_held),
+	    HELD(without_its_folders_there_is_none),
+	    cmocka_unit_test(what_a_client_hears),
 	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	log_forget();
+	return failed;
 }

@@ -26,6 +26,7 @@ static const struct smtp_config conf = {.hostname = "mx.example.org",
     .errors = 20};
 
 static struct recipients *r;
+static struct lookups lookups;
 static struct mail_domain *org;
 static struct envelope env;
 static struct smtp smtp;
@@ -64,8 +65,7 @@ say(const char *line)
 			continue;
 		assert_int_equal(step, SMTP_NEED_VERDICT);
 		if (smtp.ask == SMTP_ASK_RCPT)
-			lookup_start(r, NULL, NULL, &env, &smtp.rcpt, on_rcpt,
-			    NULL);
+			lookup_start(&lookups, &env, &smtp.rcpt, on_rcpt, NULL);
 		else
 			smtp_answer(&smtp, NULL, &out);
 	}
@@ -89,7 +89,9 @@ start(unsigned targets)
 	struct recipients_options o = {.fold = true, .targets = targets};
 
 	r = recipients_new(&o);
-	assert_null(recipients_add_domain(r, "example.org", "/m/%d/%u", &org));
+	lookups = (struct lookups){.recipients = r, .room = UINT64_MAX};
+	assert_null(
+	    recipients_add_domain(r, "example.org", "maildir:/m/%d/%u", &org));
 	smtp_init(&smtp, &conf, &env);
 	assert_int_equal(say("EHLO client.example.net\r\n"), 220);
 	assert_int_equal(say("MAIL FROM:<a@example.net>\r\n"), 250);
@@ -258,7 +260,8 @@ test_many_roots(void **state)
 			if (!round) {
 				char path[64];
 
-				snprintf(path, sizeof(path), "/m%d/%%u", i);
+				snprintf(path, sizeof(path), "maildir:/m%d/%%u",
+				    i);
 				assert_null(
 				    recipients_add_domain(r, line, path, &d));
 				assert_null(recipients_add_user(r, d, "a"));
@@ -269,8 +272,8 @@ test_many_roots(void **state)
 		}
 	}
 	assert_int_equal(env.targets->n, RCPTS / 2);
-	assert_string_equal(env.targets->first->root->path, "/m0");
-	assert_string_equal(env.targets->first->next->root->path, "/m1");
+	assert_string_equal(env.targets->first->dest->text, "/m0");
+	assert_string_equal(env.targets->first->next->dest->text, "/m1");
 }
 
 #define T(f) cmocka_unit_test_teardown(f, finish)

@@ -89,6 +89,36 @@ hmac(void **state)
 }
 
 /* The first 32 octets of RFC 7914 section 11. */
+/* Cut anywhere it is the same, with any key. */
+static void
+hmac_in_pieces(void **state)
+{
+	static const char data[] = "what do ya want for nothing?";
+	const struct span keys[] = {{NULL, 0}, SPAN_LIT("Jefe"),
+	    {(char[200]){0}, 200}};
+	uint8_t out[DIGEST_LEN], want[DIGEST_LEN];
+	struct evp_mac_ctx_st *h = NULL;
+
+	(void)state;
+	digest_hmac_end(&h, NULL);
+	for (size_t k = 0; k < 3; k++) {
+		digest_hmac(keys[k], SPAN_LIT(data), want);
+		for (size_t i = 0; i < sizeof(data); i++) {
+			h = digest_hmac_begin(keys[k]);
+			digest_hmac_add(h, (struct span){data, i});
+			digest_hmac_add(h, (struct span){NULL, 0});
+			digest_hmac_add(h,
+			    (struct span){data + i, sizeof(data) - 1 - i});
+			digest_hmac_end(&h, out);
+			assert_null(h);
+			assert_memory_equal(out, want, DIGEST_LEN);
+		}
+	}
+	h = digest_hmac_begin(keys[1]);
+	digest_hmac_end(&h, NULL);
+	assert_null(h);
+}
+
 static void
 pbkdf2(void **state)
 {
@@ -158,6 +188,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(sha256),
 	    cmocka_unit_test(hmac),
+	    cmocka_unit_test(hmac_in_pieces),
 	    cmocka_unit_test(pbkdf2),
 	    cmocka_unit_test(equal),
 	    cmocka_unit_test(random_octets),

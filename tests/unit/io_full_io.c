@@ -1,5 +1,5 @@
 /*
- * Syncs that say that all is well when it is not.
+ * Syncs that say that all is well when it is not, and closing after a fault.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -98,6 +98,38 @@ shut_down(void **state)
 	close(fd);
 }
 
+/* Also what close(2) has to say is nothing to who tells of a fault. */
+static void
+closed(void **state)
+{
+	int fd = open_dir(), gone = fd;
+
+	(void)state;
+	errno = ENOSPC;
+	assert_int_equal(-1, full_close(&fd));
+	assert_int_equal(-1, fd);
+	assert_int_equal(-1, fcntl(gone, F_GETFD));
+	errno = ENOSPC;
+	full_close(&fd);
+	full_close(&gone);
+	assert_int_equal(ENOSPC, errno);
+}
+
+static void
+unlinked(void **state)
+{
+	int fd = open_dir();
+
+	(void)state;
+	scratch_touch("name");
+	assert_int_equal(-1, full_unlink(fd, "name"));
+	assert_false(scratch_exists("name"));
+	errno = EIO;
+	assert_int_equal(-1, full_unlink(fd, "name"));
+	assert_int_equal(EIO, errno);
+	close(fd);
+}
+
 int
 main(void)
 {
@@ -107,6 +139,9 @@ main(void)
 	    cmocka_unit_test_setup_teardown(made_read_only_by_the_kernel,
 		scratch_setup, scratch_teardown),
 	    cmocka_unit_test_setup_teardown(shut_down, scratch_setup,
+		scratch_teardown),
+	    cmocka_unit_test(closed),
+	    cmocka_unit_test_setup_teardown(unlinked, scratch_setup,
 		scratch_teardown),
 	};
 

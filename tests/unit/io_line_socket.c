@@ -243,6 +243,14 @@ write_letters(struct world *w, size_t from, size_t n)
 	return line_socket_write(w->s, &b);
 }
 
+static int
+wants_room(const struct event_base *base, const struct event *e, void *ctx)
+{
+	(void)base;
+	(void)ctx;
+	return event_get_events(e) & EV_WRITE;
+}
+
 static void
 a_slow_reader_gets_all(void **state)
 {
@@ -263,6 +271,10 @@ a_slow_reader_gets_all(void **state)
 	turn(&w);
 	assert_int_equal(r.got, MANY);
 	loop_event_free(&e);
+	/* that it takes more is no news now: only reading is left */
+	assert_int_equal(event_base_foreach_event(w.loop.base, wants_room,
+			     NULL),
+	    0);
 	close_world(&w);
 }
 
@@ -283,6 +295,29 @@ one_that_never_reads_is_dropped(void **state)
 	assert_int_equal(w.downs, 1);
 	assert_int_equal(w.err, ENOBUFS);
 	close_world(&w);
+}
+
+/* What it said is heard, and its end once. */
+static void
+one_that_goes_with_output_unread(void **state)
+{
+	struct world w;
+
+	(void)state;
+	for (int speaks = 0; speaks < 2; speaks++) {
+		open_connected(&w);
+		while (!line_socket_unsent(w.s))
+			assert_true(write_letters(&w, 0, 100000));
+		if (speaks)
+			say(&w, "one\n", 4);
+		close(w.peer);
+		w.peer = -1;
+		while (!w.downs)
+			turn(&w);
+		said(&w, speaks ? "[one]" : "");
+		assert_int_equal(w.downs, 1);
+		close_world(&w);
+	}
 }
 
 /* --- going away, and coming back --- */
@@ -482,6 +517,7 @@ main(void)
 	    TEST(what_is_written_arrives),
 	    TEST(a_slow_reader_gets_all),
 	    TEST(one_that_never_reads_is_dropped),
+	    TEST(one_that_goes_with_output_unread),
 	    TEST(nobody_there),
 	    TEST(it_goes_and_comes_back),
 	    TEST(the_pause_grows_and_shrinks),

@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "io/clock.h"
 #include "io/stream.h"
 
 struct world {
@@ -195,13 +196,13 @@ a_deadline_moves(void **state)
 
 	(void)state;
 	open_world(&w);
-	stream_deadline(&w.s, loop_now(&w.loop) + 20);
-	stream_deadline(&w.s, loop_now(&w.loop) + 3600000);
+	stream_deadline(&w.s, clock_now() + 20);
+	stream_deadline(&w.s, clock_now() + 3600000);
 	turn(&w, 100);
 	assert_int_equal(w.seen[STREAM_DEADLINE], 0);
-	stream_deadline(&w.s, loop_now(&w.loop) + 1); /* earlier again */
+	stream_deadline(&w.s, clock_now() + 1); /* earlier again */
 	turn_until(&w, STREAM_DEADLINE, 1);
-	stream_deadline(&w.s, loop_now(&w.loop) + 1);
+	stream_deadline(&w.s, clock_now() + 1);
 	stream_deadline(&w.s, 0);
 	turn(&w, 50);
 	assert_int_equal(w.seen[STREAM_DEADLINE], 1);
@@ -217,8 +218,8 @@ a_deadline_comes_later(void **state)
 	(void)state;
 	open_world(&w);
 	for (unsigned i = 1; i <= 3; i++) {
-		stream_deadline(&w.s, loop_now(&w.loop) + 20);
-		stream_deadline(&w.s, loop_now(&w.loop) + 60);
+		stream_deadline(&w.s, clock_now() + 20);
+		stream_deadline(&w.s, clock_now() + 60);
 		turn_until(&w, STREAM_DEADLINE, i);
 	}
 	close_world(&w);
@@ -241,6 +242,41 @@ a_failed_write_is_final(void **state)
 		buf_append_str(&out, "250 OK\r\n");
 	while (stream_write(&w.s, &out));
 	assert_false(stream_write(&w.s, &out));
+	buf_free(&out);
+	close_world(&w);
+}
+
+/* Who hears nothing more, and still takes its time to say so: said once. */
+static void
+what_waits_fails_once(void **state)
+{
+	enum { SIZE = 4 << 20 };
+	struct buf out = {0};
+	char *octets = calloc(1, SIZE);
+	int pair[2];
+	struct world w;
+
+	(void)state;
+	open_world(&w);
+	stream_close(&w.s);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
+			     pair),
+	    0);
+	stream_init(&w.s, &w.pool, pair[0], on_stream, &w);
+	buf_append(&out, octets, SIZE);
+	assert_true(stream_write(&w.s, &out));
+	assert_true(stream_unsent(&w.s) > 0);
+	shutdown(pair[1], SHUT_RD);
+	while (recv(pair[1], octets, SIZE, 0) > 0)
+		;
+	turn(&w, 20);
+	assert_int_equal(w.seen[STREAM_FAILED], 1);
+	assert_int_equal(send(pair[1], "421 x\r\n", 7, 0), 7);
+	turn_until(&w, STREAM_READABLE, 1);
+	assert_int_equal(w.seen[STREAM_FAILED], 1);
+	assert_false(stream_write(&w.s, &out));
+	close(pair[1]);
+	free(octets);
 	buf_free(&out);
 	close_world(&w);
 }
@@ -309,7 +345,7 @@ the_deaf_cannot_hold_the_end(void **state)
 	assert_true(stream_unsent(&w.s) > 0);
 	stream_shutdown(&w.s);
 	assert_int_not_equal(w.s.deadline, 0);
-	stream_deadline(&w.s, loop_now(&w.loop) + 1); /* there and then */
+	stream_deadline(&w.s, clock_now() + 1); /* there and then */
 	turn_until(&w, STREAM_CLOSED, 1);
 	assert_int_equal(w.s.fd, -1);
 	buf_free(&out);
@@ -325,10 +361,10 @@ nothing_after_close(void **state)
 	(void)state;
 	open_world(&w);
 	say(&w, "x");
-	stream_deadline(&w.s, loop_now(&w.loop) + 1);
+	stream_deadline(&w.s, clock_now() + 1);
 	stream_close(&w.s);
 	stream_close(&w.s);
-	stream_deadline(&w.s, loop_now(&w.loop) + 1);
+	stream_deadline(&w.s, clock_now() + 1);
 	stream_resume(&w.s);
 	stream_shutdown(&w.s);
 	buf_append_str(&out, "x");
@@ -348,6 +384,7 @@ main(void)
 	    cmocka_unit_test(paused_means_silent),
 	    cmocka_unit_test(short_writes_go_on),
 	    cmocka_unit_test(a_failed_write_is_final),
+	    cmocka_unit_test(what_waits_fails_once),
 	    cmocka_unit_test(a_deadline_moves),
 	    cmocka_unit_test(a_deadline_comes_later),
 	    cmocka_unit_test(the_last_reply_survives_unread_input),

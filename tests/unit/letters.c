@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include "deliver/message_record.h"
+
 static char *
 make_body(unsigned n, size_t size)
 {
@@ -29,7 +31,7 @@ make_body(unsigned n, size_t size)
 }
 
 static void
-init_copy(struct message *m, struct maildir_root *root, unsigned i)
+init_copy(struct message *m, struct destination *root, unsigned i)
 {
 	struct message_copy *c = &m->copies[i];
 	char text[128];
@@ -41,8 +43,8 @@ init_copy(struct message *m, struct maildir_root *root, unsigned i)
 	c->path = arena_dup(&m->arena, span_str(text));
 	snprintf(text, sizeof(text), "u%u@example.org", i);
 	c->address = arena_dup(&m->arena, span_str(text));
-	c->root = root;
-	c->file.box = c->file.fd = -1;
+	c->dest = root;
+	c->note = "";
 	c->size = m->return_path.len + c->delivered_to.len + m->received.len +
 		  m->body.tail.len;
 	snprintf(text, sizeof(text), "1000.%s_%u.mx.example.org,S=%llu", m->id,
@@ -51,10 +53,15 @@ init_copy(struct message *m, struct maildir_root *root, unsigned i)
 }
 
 void
-letter_init(struct message *m, struct maildir_root *root, unsigned n,
+letter_init(struct message *m, struct destination *root, unsigned n,
     unsigned copies, size_t size)
 {
-	*m = (struct message){.when = 1000, .ncopies = copies};
+	*m = (struct message){.when = 1000,
+	    .sender = "s@example.com",
+	    .client = "192.0.2.1",
+	    .helo = "x",
+	    .login = "",
+	    .ncopies = copies};
 	snprintf(m->id, sizeof(m->id), "0123456789ABCDEF.%u", n);
 	buf_append_str(&m->return_path, "Return-Path: <s@example.com>\n");
 	buf_append_str(&m->received, "Received: from x\n\tby y;\n\tz\n");
@@ -79,7 +86,7 @@ letter_commit(struct segment *s, struct message *m)
 	struct buf record = {0};
 	struct segment_part part = {&record, m->body.tail, s->end};
 
-	record_encode(&record, m, NULL);
+	message_record_encode(&record, m, NULL);
 	assert_true(segment_fits(s, s->end,
 	    segment_next_commit(record.len + m->body.tail.len)));
 	assert_int_equal(segment_commit(s, &part, 1), 0);
@@ -110,7 +117,7 @@ assert_whole(int dir, const char *name, const struct message *m,
 }
 
 static unsigned
-count_in(const struct maildir_root *root, const struct message *m,
+count_in(const struct destination *root, const struct message *m,
     const struct message_copy *c, const char *folder)
 {
 	char path[512];
@@ -118,7 +125,7 @@ count_in(const struct maildir_root *root, const struct message *m,
 	unsigned n = 0;
 	DIR *d;
 
-	snprintf(path, sizeof(path), "%s/%s/%s", root->path, c->path, folder);
+	snprintf(path, sizeof(path), "%s/%s/%s", root->text, c->path, folder);
 	d = opendir(path);
 	if (!d)
 		return 0;
@@ -133,7 +140,7 @@ count_in(const struct maildir_root *root, const struct message *m,
 }
 
 unsigned
-letter_count(const struct maildir_root *root, struct message *m)
+letter_count(const struct destination *root, struct message *m)
 {
 	unsigned n = 0;
 

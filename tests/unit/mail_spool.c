@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "gate.h"
 #include "mail/spool.h"
 #include "scratch.h"
 
@@ -27,7 +27,7 @@ static struct {
 	unsigned fail_at; /* write calls that still succeed */
 	size_t most;      /* octets that one call takes; 0: all */
 	bool interrupt;   /* every other call is EINTR */
-	bool no_tmpfile;
+	int no_tmpfile;   /* errno of a file without a name, or 0 */
 	int open_error;
 	unsigned calls;
 } disk;
@@ -55,7 +55,7 @@ openat(int dir, const char *path, int flags, ...)
 	if (disk.open_error)
 		errno = disk.open_error;
 	else if (disk.no_tmpfile && (flags & O_TMPFILE) == O_TMPFILE)
-		errno = EOPNOTSUPP;
+		errno = disk.no_tmpfile;
 	else
 		return (int)syscall(SYS_openat, dir, path, flags, 0600);
 	return -1;
@@ -68,7 +68,6 @@ static struct jobs *jobs;
 static struct spool *spool;
 static int dir;
 static int rooms, readies;
-static sem_t gate;
 
 static int
 start(void **state)
@@ -78,7 +77,7 @@ start(void **state)
 	memset(&disk, 0, sizeof(disk));
 	rooms = readies = 0;
 	dir = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0 || loop_init(&loop) || sem_init(&gate, 0, 0))
+	if (dir < 0 || loop_init(&loop))
 		return -1;
 	jobs = jobs_new(&loop, 1);
 	return jobs ? 0 : -1;
@@ -91,7 +90,6 @@ finish(void **state)
 	spool_free(&spool); /* NULL is nothing */
 	jobs_free(&jobs);
 	loop_free(&loop);
-	sem_destroy(&gate);
 	close(dir);
 	return scratch_teardown(state);
 }
@@ -119,53 +117,12 @@ on_ready(void *ctx)
 	loop_stop(&loop);
 }
 
-static void
-gate_run(struct job *job)
-{
-	(void)job;
-	while (sem_wait(&gate) && errno == EINTR)
-		;
-}
-
-static void
-gate_free(struct job *job)
-{
-	free(job);
-}
-
-static void
-gate_done(struct job *job, void *ctx)
-{
-	(void)job;
-	(void)ctx;
-}
-
-static void
-stop_done(struct job *job, void *ctx)
-{
-	(void)job;
-	(void)ctx;
-	loop_stop(&loop);
-}
-
-/* Jobs behind it wait until one sem_post() each. */
-static void
-close_gate(jobs_done_fn *done)
-{
-	struct job *job = calloc(1, sizeof(*job));
-
-	assert_non_null(job);
-	job->run = gate_run;
-	job->free = gate_free;
-	jobs_submit(jobs, job, done, NULL);
-}
-
 /* Until every job before this has come back. */
 static void
 settle(void)
 {
-	close_gate(stop_done);
-	sem_post(&gate);
+	gate_close(jobs, &loop);
+	gate_open();
 	turn();
 }
 
@@ -200,6 +157,17 @@ end(void)
 	assert_int_equal(readies, 1);
 }
 
+/* With CRLF for LF, also behind the last line. */
+static size_t
+on_the_wire(const char *p, size_t n)
+{
+	size_t wire = n;
+
+	for (size_t i = 0; i < n; i++)
+		wire += p[i] == '\n';
+	return n && p[n - 1] != '\n' ? wire + 2 : wire;
+}
+
 static void
 assert_content(const char *expected, size_t n)
 {
@@ -210,6 +178,7 @@ assert_content(const char *expected, size_t n)
 	assert_int_equal(c.from, 0);
 	assert_int_equal(c.filed + c.tail.len, n);
 	assert_int_equal(c.fd < 0, c.filed == 0);
+	assert_int_equal(spool_wire(spool), on_the_wire(expected, n));
 	if (c.filed) {
 		assert_int_equal(pread(c.fd, buf_reserve(&got, c.filed),
 				     c.filed, 0),
@@ -391,7 +360,9 @@ test_unnamed(void **state)
 {
 	(void)state;
 	check_unnamed();
-	disk.no_tmpfile = true;
+	disk.no_tmpfile = EOPNOTSUPP;
+	check_unnamed();
+	disk.no_tmpfile = EISDIR; /* an old kernel's */
 	check_unnamed();
 }
 
@@ -439,17 +410,44 @@ test_error_at_the_end(void **state)
 {
 	(void)state;
 	disk.fail = EDQUOT;
-	close_gate(gate_done);
+	gate_close(jobs, NULL);
 	begin();
 	assert_true(spool_write(spool, SPAN_LIT("x")));
 	spool_write(spool, (struct span){(const char[65536]){0}, 65536});
 	spool_finish(spool, on_ready, &readies);
 	assert_int_equal(readies, 0);
-	sem_post(&gate);
+	gate_open();
 	turn();
 	assert_int_equal(readies, 1);
 	assert_int_equal(spool_error(spool), EDQUOT);
 	assert_int_equal(rooms, 0);
+}
+
+/* What has gathered when the body is complete is the tail, of any size. */
+static void
+test_finish_while_writing(void **state)
+{
+	char *text = malloc(SPOOL_MEMORY + 60000);
+
+	(void)state;
+	assert_non_null(text);
+	for (size_t i = 0; i < SPOOL_MEMORY + 60000; i++)
+		text[i] = (char)('a' + i % 23);
+	gate_close(jobs, NULL);
+	begin();
+	assert_true(spool_write(spool, (struct span){text, SPOOL_MEMORY}));
+	assert_true(spool_write(spool, (struct span){text + SPOOL_MEMORY, 1}));
+	assert_true(
+	    spool_write(spool, (struct span){text + SPOOL_MEMORY + 1, 59999}));
+	spool_finish(spool, on_ready, &readies);
+	assert_int_equal(readies, 0);
+	gate_open();
+	turn();
+	assert_int_equal(readies, 1);
+	assert_content(text, SPOOL_MEMORY + 60000);
+	assert_int_equal(spool_content(spool).tail.len, 59999);
+	assert_int_equal(disk.calls, 1);
+	free(text);
 }
 
 static void
@@ -471,7 +469,7 @@ test_back_pressure(void **state)
 	size_t taken = 0;
 
 	(void)state;
-	close_gate(gate_done);
+	gate_close(jobs, NULL);
 	begin();
 	do
 		taken += sizeof(block);
@@ -479,7 +477,7 @@ test_back_pressure(void **state)
 	assert_true(taken > SPOOL_MEMORY);
 	assert_true(taken <= 3 * SPOOL_MEMORY);
 	assert_int_equal(rooms, 0);
-	sem_post(&gate);
+	gate_open();
 	turn();
 	assert_int_equal(rooms, 1);
 	settle();
@@ -499,14 +497,14 @@ test_pressure(void **state)
 
 	(void)state;
 	for (int i = 0; i < 70; i++)
-		close_gate(gate_done);
+		gate_close(jobs, NULL);
 	begin();
 	do
 		taken += sizeof(block);
 	while (spool_write(spool, (struct span){block, sizeof(block)}));
 	assert_int_equal(taken, SPOOL_MEMORY + sizeof(block));
 	for (int i = 0; i < 70; i++)
-		sem_post(&gate);
+		gate_open();
 	turn();
 	assert_int_equal(rooms, 1);
 	end();
@@ -515,18 +513,101 @@ test_pressure(void **state)
 	    taken);
 }
 
+static size_t room_left;
+
+static bool
+has_room(void *ctx, size_t n)
+{
+	assert_ptr_equal(ctx, &room_left);
+	if (n > room_left)
+		return false;
+	room_left -= n;
+	return true;
+}
+
+/* FAULT A5: each block asks for its own room; without it is ENOSPC. */
+static void
+test_no_room(void **state)
+{
+	(void)state;
+	for (size_t room = 0; room <= 400000; room += 100000) {
+		memset(&disk, 0, sizeof(disk));
+		room_left = room;
+		spool_free(&spool);
+		spool = spool_new(&(struct spool_options){.jobs = jobs,
+		    .dirfd = dir,
+		    .memory = SPOOL_MEMORY,
+		    .room = has_room,
+		    .room_ctx = &room_left});
+		spool_on_room(spool, on_room, &rooms);
+		feed(300000);
+		end();
+		assert_int_equal(spool_error(spool),
+		    room < 300000 ? ENOSPC : 0);
+		if (!room)
+			assert_int_equal(disk.calls, 0);
+	}
+}
+
+static void
+put_head(struct buf *out, const struct envelope *e, const char *hostname,
+    int64_t when)
+{
+	assert_null(e);
+	assert_string_equal(hostname, "mx.example.org");
+	assert_int_equal(when, 7);
+	buf_append_str(out, "Lines:\n");
+}
+
+/* Lines of ours are on top of a file, once, and of a file only. */
+static void
+test_head(void **state)
+{
+	(void)state;
+	for (size_t n = 100; n <= 1000000; n *= 100) {
+		struct spool_content c;
+		struct buf all = {0};
+
+		spool_free(&spool);
+		spool = spool_new(&(struct spool_options){.jobs = jobs,
+		    .dirfd = dir,
+		    .memory = SPOOL_MEMORY,
+		    .when = 7,
+		    .head = put_head,
+		    .hostname = "mx.example.org"});
+		assert_int_equal(spool_when(spool), 7);
+		spool_on_room(spool, on_room, &rooms);
+		feed(n - 1);
+		put("x", 1);
+		end();
+		c = spool_content(spool);
+		assert_int_equal(c.from, n > SPOOL_MEMORY ? 7 : 0);
+		if (c.filed)
+			assert_int_equal(pread(c.fd, buf_reserve(&all, c.filed),
+					     c.filed, 0),
+			    c.filed);
+		all.len = c.filed;
+		buf_append_span(&all, c.tail);
+		assert_int_equal(all.len, c.from + n);
+		assert_memory_equal(all.data, "Lines:\n", c.from);
+		assert_int_equal(all.data[c.from], '\0');
+		assert_int_equal(all.data[all.len - 1], 'x');
+		buf_free(&all);
+	}
+}
+
 /* The client goes away while its block is on the way to the disk. */
 static void
 test_free_while_writing(void **state)
 {
 	(void)state;
-	close_gate(gate_done);
+	gate_close(jobs, NULL);
 	begin();
 	feed(SPOOL_MEMORY);
 	assert_true(spool_write(spool, SPAN_LIT("xx")));
 	spool_free(&spool);
 	assert_null(spool);
-	sem_post(&gate);
+	gate_open();
 	settle();
 	assert_int_equal(disk.calls, 1);
 	assert_int_equal(rooms, 0);
@@ -534,13 +615,13 @@ test_free_while_writing(void **state)
 	for (int after = 0; after < 2; after++) {
 		if (!jobs)
 			jobs = jobs_new(&loop, 1);
-		close_gate(gate_done);
+		gate_close(jobs, NULL);
 		begin();
 		feed(SPOOL_MEMORY);
 		assert_true(spool_write(spool, SPAN_LIT("xx")));
 		if (!after)
 			spool_free(&spool);
-		sem_post(&gate);
+		gate_open();
 		jobs_free(&jobs);
 		spool_free(&spool);
 	}
@@ -559,12 +640,12 @@ static void
 test_free_in_callbacks(void **state)
 {
 	(void)state;
-	close_gate(gate_done);
+	gate_close(jobs, NULL);
 	begin();
 	spool_on_room(spool, free_in_callback, NULL);
 	while (spool_write(spool, (struct span){(const char[65536]){0}, 65536}))
 		;
-	sem_post(&gate);
+	gate_open();
 	turn();
 	assert_null(spool);
 	begin();
@@ -592,9 +673,12 @@ main(void)
 	    T(test_partial_writes),
 	    T(test_errors),
 	    T(test_error_at_the_end),
+	    T(test_finish_while_writing),
 	    T(test_open_error),
 	    T(test_back_pressure),
 	    T(test_pressure),
+	    T(test_no_room),
+	    T(test_head),
 	    T(test_free_while_writing),
 	    T(test_free_in_callbacks),
 	};

@@ -1,6 +1,6 @@
 /*
  * A body's file gets its name: what is on disk when it has it, also where a
- * file that never had one must be copied.
+ * file that never had one must be copied; and what is left when it has not.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -8,80 +8,178 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "mail/spool.h"
 #include "scratch.h"
+#include "sys.h"
 
-/* --- what is synced: these stand before libc's --- */
+#define FILED 150000 /* more than is copied at once */
 
-static bool no_links;
-static ino_t synced[8];
-static unsigned nsynced;
+static int dir;
+static struct spool_content content;
+static struct buf whole;
 
-int
-fsync(int fd)
+static int
+start(void **state)
 {
-	struct stat st;
+	char *data;
 
-	assert_int_equal(fstat(fd, &st), 0);
-	assert_true(nsynced < 8);
-	synced[nsynced++] = st.st_ino;
-	return (int)syscall(SYS_fsync, fd);
-}
-
-int
-linkat(int from, const char *old, int to, const char *name, int flags)
-{
-	if (no_links) {
-		errno = EOPNOTSUPP;
+	if (scratch_setup(state))
 		return -1;
-	}
-	return (int)syscall(SYS_linkat, from, old, to, name, flags);
+	scratch_mkdir("j");
+	dir = open("j", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	data = buf_reserve(&whole, FILED + 4);
+	for (int i = 0; i < FILED; i++)
+		data[i] = (char)('a' + i % 23);
+	memcpy(data + FILED, "tail", 4);
+	whole.len = FILED + 4;
+	content =
+	    (struct spool_content){.fd = open(".",
+				       O_TMPFILE | O_RDWR | O_CLOEXEC, 0600),
+		.from = 10,
+		.filed = FILED,
+		.tail = {data + FILED, 4}};
+	assert_int_equal(pwrite(content.fd, data, FILED, 0), FILED);
+	sys_reset();
+	return 0;
 }
 
-/* FAULT F12: the file that has the name, and then the folder, each way. */
-static void
-both_ways(void **state)
+static int
+finish(void **state)
 {
-	int dir = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct stat file, folder;
+	sys_reset();
+	close(content.fd);
+	close(dir);
+	buf_free(&whole);
+	return scratch_teardown(state);
+}
+
+static void
+assert_sealed(const char *log)
+{
+	struct buf b = scratch_read("j/body");
+
+	assert_true(span_equal(buf_span(&b), buf_span(&whole)));
+	buf_free(&b);
+	assert_int_equal(scratch_mode("j/body"), 0600);
+	assert_int_equal(scratch_count("j"), 1);
+	assert_int_equal(content.from, 10);
+	assert_int_equal(content.filed, whole.len);
+	assert_int_equal(content.tail.len, 0);
+	assert_string_equal(sys_log(), log);
+}
+
+/* FAULT F12: the file that has the name, and then the folder. */
+static void
+test_named(void **state)
+{
+	(void)state;
+	assert_int_equal(spool_seal(&content, dir, "body"), 0);
+	assert_sealed("sync #\n"
+		      "link # j/body\n"
+		      "sync j\n");
+}
+
+/* FAULT F12: the same where it is another file that gets the name. */
+static void
+test_copied(void **state)
+{
+	(void)state;
+	sys_fail("linkat", 1, EOPNOTSUPP);
+	assert_int_equal(spool_seal(&content, dir, "body"), 0);
+	assert_sealed("sync #\n"
+		      "sync j/body\n"
+		      "sync j\n");
+}
+
+/* A file of that name is another body's, and stays that. */
+static void
+test_name_taken(void **state)
+{
+	(void)state;
+	scratch_touch("j/body");
+	assert_int_equal(spool_seal(&content, dir, "body"), -1);
+	assert_int_equal(errno, EEXIST);
+	sys_fail("linkat", 1, EXDEV);
+	assert_int_equal(spool_seal(&content, dir, "body"), -1);
+	assert_int_equal(errno, EEXIST);
+	assert_int_equal(scratch_mode("j/body") & 0700, 0600);
+	assert_int_equal(scratch_count("j"), 1);
+}
+
+/* What is not on disk has no name, and the error is the first. */
+static void
+test_errors(void **state)
+{
+	static const struct {
+		const char *call;
+		unsigned nth;
+		int error;
+	} all[] = {
+	    {"pwrite", 1, ENOSPC},
+	    {"fsync", 1, EIO},
+	};
 
 	(void)state;
-	assert_int_equal(fstat(dir, &folder), 0);
-	for (int i = 0; i < 2; i++) {
-		const char *name = i ? "copied" : "linked";
-		struct spool_content c = {.filed = 5, .tail = SPAN_LIT("tail")};
-		struct buf b;
-
-		no_links = i;
-		nsynced = 0;
-		c.fd = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-		assert_int_equal(pwrite(c.fd, "head ", 5, 0), 5);
-		assert_int_equal(spool_seal(&c, dir, name), 0);
-		assert_int_equal(stat(name, &file), 0);
-		assert_true(nsynced >= 2);
-		assert_int_equal(synced[nsynced - 2], file.st_ino);
-		assert_int_equal(synced[nsynced - 1], folder.st_ino);
-		b = scratch_read(name);
-		assert_true(span_equal(buf_span(&b), SPAN_LIT("head tail")));
-		buf_free(&b);
-		close(c.fd);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		sys_fail(all[i].call, all[i].nth, all[i].error);
+		assert_int_equal(spool_seal(&content, dir, "body"), -1);
+		assert_int_equal(errno, all[i].error);
+		assert_int_equal(scratch_count("j"), 0);
+		assert_int_equal(content.tail.len, 4);
 	}
-	close(dir);
+	sys_fail("fsync", 2, EIO); /* of the folder */
+	assert_int_equal(spool_seal(&content, dir, "body"), -1);
+	assert_int_equal(errno, EIO);
 }
+
+/* Half a copy is none: its name goes. */
+static void
+test_errors_of_a_copy(void **state)
+{
+	static const struct {
+		const char *call;
+		unsigned nth;
+		int error;
+	} all[] = {
+	    {"openat", 1, EDQUOT},
+	    {"pread", 1, EIO},
+	    {"pread", 3, EIO},
+	    {"pwrite", 2, ENOSPC}, /* the first is the tail's */
+	    {"pwrite", 4, ENOSPC},
+	    {"fsync", 2, EIO},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		struct spool_content c = content;
+
+		sys_reset();
+		sys_fail("linkat", 0, EXDEV);
+		sys_fail(all[i].call, all[i].nth, all[i].error);
+		assert_int_equal(spool_seal(&c, dir, "body"), -1);
+		assert_int_equal(errno, all[i].error);
+		assert_int_equal(scratch_count("j"), 0);
+	}
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, start, finish)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(both_ways, scratch_setup,
-		scratch_teardown),
+	    T(test_named),
+	    T(test_copied),
+	    T(test_name_taken),
+	    T(test_errors),
+	    T(test_errors_of_a_copy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

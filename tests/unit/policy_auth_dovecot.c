@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "fake_clock.h"
 #include "io/log.h"
 #include "policy/auth.h"
 #include "scratch.h"
@@ -32,30 +33,20 @@ struct said {
 	unsigned count;
 	enum auth_result result;
 	char data[512];
-	struct auth_exchange *x;
+	struct ask *x;
 };
 
-/* --- the loop, in steps --- */
-
-static void
-on_tick(void *ctx)
+static bool
+is_busy(void)
 {
-	(void)ctx;
-	loop_stop(&loop);
+	return jobs && jobs_pending(jobs);
 }
 
 /* Everything that is due happens. */
 static void
 settle(void)
 {
-	struct loop_event *tick = loop_timer(&loop, on_tick, NULL);
-
-	for (int i = 0; i < 4; i++) {
-		loop.stop = 0;
-		loop_timer_set(tick, 1);
-		assert_int_equal(loop_run(&loop), 0);
-	}
-	loop_event_free(&tick);
+	clock_pass(4);
 }
 
 /* --- the service --- */
@@ -130,8 +121,8 @@ take_next_connection(void)
 
 	close(peer);
 	setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &now, sizeof(now));
-	for (int i = 0; i < 5000 && fd < 0; i++) {
-		settle();
+	for (int i = 0; i < 500 && fd < 0; i++) {
+		clock_pass(100);
 		fd = accept(listener, NULL, NULL);
 	}
 	take(fd);
@@ -142,6 +133,7 @@ open_world(void **state)
 {
 	assert_int_equal(scratch_setup(state), 0);
 	log_open(LOG_TO_SYSLOG, LOG_TEXT, LOG_ERROR);
+	clock_stop(&loop, is_busy);
 	assert_int_equal(loop_init(&loop), 0);
 	shared = shared_new();
 	jobs = jobs_new(&loop, 1);
@@ -172,6 +164,7 @@ close_world(void **state)
 	jobs_free(&jobs);
 	auth_free(&auth);
 	loop_free(&loop);
+	clock_go();
 	close(peer);
 	close(listener);
 	return scratch_teardown(state);
@@ -187,6 +180,8 @@ on_result(void *ctx, const struct auth_outcome *o)
 
 	s->count++;
 	s->result = o->result;
+	if (o->result != AUTH_CHALLENGE)
+		s->x = NULL;
 	assert_true(data.len < sizeof(s->data));
 	if (data.len)
 		memcpy(s->data, data.ptr, data.len);
@@ -204,8 +199,8 @@ start(struct said *s, const char *mechanism, const char *message, size_t n)
 
 	c.client = ipaddr_v4(ip);
 	memset(s, 0, sizeof(*s));
-	auth_start(auth, span_str(mechanism), &c, (struct span){message, n},
-	    on_result, s, &s->x);
+	s->x = auth_start(auth, span_str(mechanism), &c,
+	    (struct span){message, n}, on_result, s);
 	assert_int_equal(s->count, 0);
 }
 
@@ -360,7 +355,7 @@ challenges(void **state)
 	say("CONT\t2\t\n");
 	answered(&s, 1, AUTH_CHALLENGE);
 	assert_string_equal(s.data, "");
-	auth_cancel(&s.x);
+	ask_cancel(&s.x, ASK_GO_ON);
 	hears("CANCEL\t2");
 }
 
@@ -417,7 +412,7 @@ more_than_it_takes(void **state)
 	say("OK\t1\tuser=u\n");
 	answered(&first, 1, AUTH_YES);
 	for (unsigned i = 0; i < MANY; i++)
-		auth_cancel(&s[i].x);
+		ask_cancel(&s[i].x, ASK_GO_ON);
 	/* it reads again: all is as it was */
 	while (recv(peer, buffer, sizeof(buffer), MSG_DONTWAIT) > 0)
 		settle();
@@ -527,7 +522,7 @@ cancelled(void **state)
 
 	(void)state;
 	start_plain(&s, 1); /* while it is asked */
-	auth_cancel(&s.x);
+	ask_cancel(&s.x, ASK_GO_ON);
 	assert_null(s.x);
 	hears("CANCEL\t1");
 	say("OK\t1\tuser=u\n");
@@ -535,7 +530,7 @@ cancelled(void **state)
 	assert_int_equal(s.count, 0);
 	start_plain(&s, 2); /* when the answer is there, and not told */
 	say("OK\t2\tuser=u\n");
-	auth_cancel(&s.x);
+	ask_cancel(&s.x, ASK_GO_ON);
 	settle();
 	assert_int_equal(s.count, 0);
 	hears("CANCEL\t2");
@@ -543,14 +538,14 @@ cancelled(void **state)
 	say("FAIL\t3\n");
 	settle();
 	assert_int_equal(s.count, 0);
-	auth_cancel(&s.x);
+	ask_cancel(&s.x, ASK_GO_ON);
 	settle();
 	hears_nothing();
 	start(&s, "LOGIN", NULL, 0); /* in the client's turn */
 	hears("AUTH\t4\tLOGIN\tservice=smtp\tnologin\tsecured\trip=192.0.2.0");
 	say("CONT\t4\tVXNlcm5hbWU6\n");
 	answered(&s, 1, AUTH_CHALLENGE);
-	auth_cancel(&s.x);
+	ask_cancel(&s.x, ASK_GO_ON);
 	hears("CANCEL\t4");
 	say("FAIL\t4\n");
 	settle();

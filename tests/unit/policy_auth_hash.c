@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "io/clock.h"
 #include "policy/auth.h"
 #include "policy/auth_delay.h"
 
@@ -33,7 +34,7 @@ struct said {
 	unsigned count;
 	unsigned turn; /* the how manieth answer it was */
 	enum auth_result result;
-	struct auth_exchange *x;
+	struct ask *x;
 };
 
 static unsigned answers, awaited;
@@ -45,6 +46,8 @@ on_result(void *ctx, const struct auth_outcome *o)
 
 	s->count++;
 	s->result = o->result;
+	if (o->result != AUTH_CHALLENGE)
+		s->x = NULL;
 	s->turn = ++answers;
 	if (answers == awaited)
 		loop_stop(&loop);
@@ -66,7 +69,7 @@ start_from(uint8_t host, struct said *s, const char *mechanism,
 	struct auth_channel c = {.client = ipaddr_v4(ip)};
 
 	*s = (struct said){.count = 0};
-	auth_start(auth, span_str(mechanism), &c, message, on_result, s, &s->x);
+	s->x = auth_start(auth, span_str(mechanism), &c, message, on_result, s);
 	assert_int_equal(s->count, 0);
 }
 
@@ -202,9 +205,9 @@ cancelling_makes_no_room(void **state)
 	for (int i = 0; i < 5; i++)
 		start(&s[i], "PLAIN", GOOD);
 	assert_int_equal(jobs_pending(jobs), 3);
-	auth_cancel(&s[0].x); /* submitted */
-	auth_cancel(&s[3].x); /* in the queue: the middle of it */
-	auth_cancel(&s[4].x); /* and its end */
+	ask_cancel(&s[0].x, ASK_GO_ON); /* submitted */
+	ask_cancel(&s[3].x, ASK_GO_ON); /* in the queue: the middle of it */
+	ask_cancel(&s[4].x, ASK_GO_ON); /* and its end */
 	assert_int_equal(jobs_pending(jobs), 3);
 	let_go();
 	await(3);
@@ -264,8 +267,8 @@ scram_costs_nothing(void **state)
 	assert_int_equal(known.result, AUTH_CHALLENGE);
 	assert_int_equal(unknown.result, AUTH_CHALLENGE);
 	assert_int_equal(jobs_pending(jobs), 1);
-	auth_cancel(&known.x);
-	auth_cancel(&unknown.x);
+	ask_cancel(&known.x, ASK_GO_ON);
+	ask_cancel(&unknown.x, ASK_GO_ON);
 	let_go();
 	await(1);
 }
@@ -281,7 +284,7 @@ left_in_the_middle(void **state)
 	for (int i = 0; i < 5; i++)
 		start(&s[i], "PLAIN", GOOD);
 	for (int i = 0; i < 5; i++)
-		auth_cancel(&s[i].x);
+		ask_cancel(&s[i].x, ASK_GO_ON);
 	let_go();
 	assert_int_equal(answers, 0);
 }
@@ -292,7 +295,7 @@ static struct said victim;
 static void
 on_result_cancel(void *ctx, const struct auth_outcome *o)
 {
-	auth_cancel(&victim.x);
+	ask_cancel(&victim.x, ASK_GO_ON);
 	on_result(ctx, o);
 }
 
@@ -304,8 +307,8 @@ cancelled_from_an_answer(void **state)
 
 	(void)state;
 	hold();
-	auth_start(auth, SPAN_LIT("PLAIN"), &c, GOOD, on_result_cancel, &s,
-	    &s.x);
+	s.x =
+	    auth_start(auth, SPAN_LIT("PLAIN"), &c, GOOD, on_result_cancel, &s);
 	start(&victim, "PLAIN", GOOD);
 	let_go();
 	await(2);
@@ -329,8 +332,8 @@ next_delay(const char *login)
 	struct auth_delay d;
 
 	auth_delay_init(&d, shared);
-	return login ? auth_delay_login(&d, span_str(login), loop_now(&loop))
-		     : auth_delay_address(&d, &a, loop_now(&loop));
+	return login ? auth_delay_login(&d, span_str(login), clock_now())
+		     : auth_delay_address(&d, &a, clock_now());
 }
 
 /* FAULT A9: two of an address at once, 16 behind them in order, no more; and
@@ -381,8 +384,8 @@ a_cancelled_one_keeps_its_turn(void **state)
 	hold();
 	for (int i = 0; i < 3; i++)
 		start_from(HOST, &s[i], "PLAIN", GOOD);
-	auth_cancel(&s[0].x);
-	auth_cancel(&s[1].x);
+	ask_cancel(&s[0].x, ASK_GO_ON);
+	ask_cancel(&s[1].x, ASK_GO_ON);
 	assert_int_equal(jobs_pending(jobs), 1 + 2);
 	let_go();
 	await(2);
@@ -401,12 +404,34 @@ leaving_the_line(void **state)
 	hold();
 	for (int i = 0; i < 5; i++)
 		start_from(HOST, &s[i], "PLAIN", GOOD);
-	auth_cancel(&s[2].x);
-	auth_cancel(&s[4].x);
+	ask_cancel(&s[2].x, ASK_GO_ON);
+	ask_cancel(&s[4].x, ASK_GO_ON);
 	let_go();
 	await(4);
 	assert_int_equal(s[3].result, AUTH_YES);
 	assert_int_equal(s[2].count + s[4].count, 0);
+}
+
+/* Whose place in the line another takes. */
+static void
+a_place_is_free_again(void **state)
+{
+	struct said s[18], next, last;
+
+	(void)state;
+	options.hashes = 100;
+	hold();
+	for (int i = 0; i < 18; i++)
+		start_from(HOST, &s[i], "PLAIN", GOOD);
+	ask_cancel(&s[9].x, ASK_GO_ON);
+	assert_int_equal(jobs_pending(jobs), 1 + 2);
+	start_from(HOST, &next, "PLAIN", GOOD);
+	start_from(HOST, &last, "PLAIN", GOOD);
+	await(1);
+	assert_int_equal(last.result, AUTH_BUSY);
+	let_go();
+	await(19);
+	assert_int_equal(next.result, AUTH_YES);
 }
 
 /* A client that does not answer holds up nobody of its address. */
@@ -425,7 +450,7 @@ a_challenge_takes_no_turn(void **state)
 	await(1);
 	assert_int_equal(last.result, AUTH_YES);
 	for (int i = 0; i < 40; i++)
-		auth_cancel(&s[i].x);
+		ask_cancel(&s[i].x, ASK_GO_ON);
 	assert_int_equal(next_delay(NULL), 4000); /* they were begun */
 }
 
@@ -443,11 +468,11 @@ workers_count_together(void **state)
 		start(&s, i < 5 ? "PLAIN" : "SCRAM-SHA-256",
 		    i < 5 ? SPAN_LIT("\0user\0wrong")
 			  : SPAN_LIT("n,,n=user,r=a"));
-		auth_cancel(&s.x);
+		ask_cancel(&s.x, ASK_GO_ON);
 		start(&s, i < 5 ? "PLAIN" : "SCRAM-SHA-256",
 		    i < 5 ? SPAN_LIT("\0nobody\0wrong")
 			  : SPAN_LIT("n,,n=nobody,r=a"));
-		auth_cancel(&s.x);
+		ask_cancel(&s.x, ASK_GO_ON);
 	}
 	for (int i = 0; i < 2; i++) {
 		auth = i ? theirs : mine;
@@ -482,6 +507,7 @@ main(void)
 	    TEST(two_at_a_time),
 	    TEST(a_cancelled_one_keeps_its_turn),
 	    TEST(leaving_the_line),
+	    TEST(a_place_is_free_again),
 	    TEST(a_challenge_takes_no_turn),
 	    TEST(workers_count_together),
 	};

@@ -1,6 +1,6 @@
 /*
- * Recipients: the order in which a name is looked up, case, details, live
- * directories, and that no address becomes a path it must not become.
+ * Recipients: the order in which a name is looked up, case, details, and that
+ * no address becomes a path it must not become.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,110 +8,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "rcpt/recipients.h"
-#include "scratch.h"
-
-static struct recipients *r;
-static struct mail_domain *org; /* example.org */
-static struct arena arena;
-static struct targets *list;
-static struct ipaddr server; /* that the client is connected to */
-
-static void
-start(bool fold, char delimiter, const char *template)
-{
-	struct recipients_options o = {.delimiter = delimiter,
-	    .fold = fold,
-	    .targets = 1000};
-
-	memcpy(o.key, "0123456789abcdef", sizeof(o.key));
-	r = recipients_new(&o);
-	assert_null(recipients_add_domain(r, "Example.ORG", template, &org));
-}
-
-static int
-finish(void **state)
-{
-	arena_reset(&arena);
-	list = NULL;
-	server = (struct ipaddr){0};
-	recipients_free(&r);
-	return scratch_teardown(state);
-}
-
-static void
-user(const char *name)
-{
-	assert_null(recipients_add_user(r, org, name));
-}
-
-static void
-alias(const char *line)
-{
-	assert_null(recipients_add_alias(r, org, line));
-}
-
-static struct smtp_path
-parse(const char *address)
-{
-	struct buf b = {0};
-	struct smtp_path p;
-
-	buf_printf(&b, "<%s>", address);
-	assert_int_equal(smtp_path_parse(buf_span(&b), SMTP_PATH_FORWARD,
-			     &arena, &p),
-	    0);
-	buf_free(&b);
-	return p;
-}
-
-static enum rcpt_result
-resolve(const char *address)
-{
-	struct smtp_path p = parse(address);
-	struct arena scratch = {0};
-	struct targets found = {0};
-	enum rcpt_result result =
-	    recipients_resolve(r, &p, &server, &scratch, &found);
-
-	if (result == RCPT_OK)
-		assert_true(targets_merge(r, &list, &found, &arena));
-	arena_reset(&scratch);
-	return result;
-}
-
-/* The list so far, as "path path"; and it is emptied. */
-static void
-assert_targets(const char *expected)
-{
-	char text[4096] = "";
-	size_t n = 0;
-
-	for (const struct target *t = list->first; t; t = t->next)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s",
-		    n ? " " : "", t->path);
-	assert_string_equal(text, expected);
-	list = NULL;
-}
-
-static void
-assert_goes(const char *address, const char *expected)
-{
-	assert_int_equal(resolve(address), RCPT_OK);
-	assert_targets(expected);
-}
-
-static void
-assert_result(const char *address, enum rcpt_result expected)
-{
-	assert_int_equal(resolve(address), expected);
-	assert_null(list);
-}
+#include "tables_rig.h"
 
 static void
 test_domains(void **state)
@@ -119,7 +19,7 @@ test_domains(void **state)
 	struct mail_domain *d = NULL;
 
 	(void)state;
-	start(true, '+', "/m/%d/%u");
+	tables_new(true, '+', "/m/%d/%u");
 	user("alice");
 	assert_goes("alice@example.org", "example.org/alice");
 	assert_goes("alice@EXAMPLE.org", "example.org/alice");
@@ -130,18 +30,23 @@ test_domains(void **state)
 	assert_ptr_equal(recipients_domain(r, "eXample.org"), org);
 	assert_null(recipients_domain(r, "example"));
 	assert_null(recipients_domain(r, ""));
+	assert_ptr_equal(recipients_next_domain(r, NULL), org);
+	assert_null(recipients_next_domain(r, org));
 	assert_string_equal(mail_domain_name(org), "example.org");
 	assert_int_equal(mail_domain_size(org), 0);
 	recipients_limit_size(org, 7);
 	assert_int_equal(mail_domain_size(org), 7);
-	assert_non_null(recipients_add_domain(r, "example.org", "/m/%u", &d));
-	assert_non_null(recipients_add_domain(r, "", "/m/%u", &d));
-	assert_non_null(recipients_add_domain(r, "a..b", "/m/%u", &d));
-	assert_non_null(recipients_add_domain(r, "[192.0.2.1]", "/m/%u", &d));
+	assert_non_null(
+	    recipients_add_domain(r, "example.org", "maildir:/m/%u", &d));
+	assert_non_null(recipients_add_domain(r, "", "maildir:/m/%u", &d));
+	assert_non_null(recipients_add_domain(r, "a..b", "maildir:/m/%u", &d));
+	assert_non_null(
+	    recipients_add_domain(r, "[192.0.2.1]", "maildir:/m/%u", &d));
 	assert_non_null(recipients_add_domain(r, "a.org", "m/%u", &d));
-	assert_non_null(recipients_add_domain(r, "tmp", "/m/%d/%u", &d));
+	assert_non_null(
+	    recipients_add_domain(r, "tmp", "maildir:/m/%d/%u", &d));
 	assert_null(d);
-	assert_null(recipients_add_domain(r, "tmp", "/m/%u", &d));
+	assert_null(recipients_add_domain(r, "tmp", "maildir:/m/%u", &d));
 }
 
 #define UMLAUT                                                                 \
@@ -174,19 +79,19 @@ test_spellings(void **state)
 	char text[128];
 
 	(void)state;
-	start(true, '+', "/m/%d/%u");
+	tables_new(true, '+', "/m/%d/%u");
 	for (int i = 0; i < 4; i++) {
 		struct mail_domain *d, *again = NULL;
 
-		recipients_free(&r);
-		start(true, '+', "/m/%d/%u");
-		assert_null(recipients_add_domain(r, all[i], "/m/%d/%u", &d));
+		tables_new(true, '+', "/m/%d/%u");
+		assert_null(
+		    recipients_add_domain(r, all[i], "maildir:/m/%d/%u", &d));
 		assert_null(recipients_add_user(r, d, "bob"));
 		snprintf(text, sizeof(text), "team: bob@%s", all[3 - i]);
 		alias(text);
 		for (int k = 0; k < 4; k++) {
 			assert_non_null(recipients_add_domain(r, all[k],
-			    "/m/%d/%u", &again));
+			    "maildir:/m/%d/%u", &again));
 			snprintf(text, sizeof(text), "bob@%s", all[k]);
 			assert_int_equal(resolve(text), RCPT_OK);
 			assert_string_equal(list->first->address, text);
@@ -203,9 +108,9 @@ test_spellings(void **state)
 		assert_null(again);
 	}
 	/* the mailboxes that are there do not move */
-	recipients_free(&r);
-	start(true, '+', "/m/%d/%u");
-	assert_null(recipients_add_domain(r, CAPITAL, "/m/%d/%u", &org));
+	tables_new(true, '+', "/m/%d/%u");
+	assert_null(
+	    recipients_add_domain(r, CAPITAL, "maildir:/m/%d/%u", &org));
 	assert_string_equal(mail_domain_name(org), "b\xc3\x9c"
 						   "cher.example");
 }
@@ -217,13 +122,13 @@ test_no_domain(void **state)
 	struct mail_domain *d = NULL;
 
 	(void)state;
-	start(true, '+', "/m/%d/%u");
+	tables_new(true, '+', "/m/%d/%u");
 	user("a");
 	assert_result("a@\xe2\x98\x83.example", RCPT_FOREIGN);
 	assert_false(owns("a", "a", "\xe2\x98\x83.example"));
 	assert_false(owns("a@\xe2\x98\x83.example", "a", "example.org"));
-	assert_non_null(
-	    recipients_add_domain(r, "\xe2\x98\x83.example", "/m/%u", &d));
+	assert_non_null(recipients_add_domain(r, "\xe2\x98\x83.example",
+	    "maildir:/m/%u", &d));
 	assert_null(d);
 	assert_non_null(
 	    recipients_add_alias(r, org, "x: a, a@\xe2\x98\x83.example"));
@@ -237,14 +142,14 @@ test_roots(void **state)
 	struct mail_domain *d;
 
 	(void)state;
-	start(true, '+', "/m/%d/%u");
-	assert_null(recipients_add_domain(r, "b.org", "//m/%u", &d));
-	assert_null(recipients_add_domain(r, "c.org", "/m/box", &d));
-	assert_null(recipients_add_domain(r, "d.org", "/m", &d));
-	assert_string_equal(recipients_root(r, 0)->path, "/m");
-	assert_int_equal(recipients_root(r, 0)->fd, -1);
-	assert_string_equal(recipients_root(r, 1)->path, "/m/box");
-	assert_null(recipients_root(r, 2));
+	tables_new(true, '+', "/m/%d/%u");
+	assert_null(recipients_add_domain(r, "b.org", "maildir://m/%u", &d));
+	assert_null(recipients_add_domain(r, "c.org", "maildir:/m/box", &d));
+	assert_null(recipients_add_domain(r, "d.org", "maildir:/m", &d));
+	assert_string_equal(recipients_place(r, 0)->root.path, "/m");
+	assert_int_equal(recipients_place(r, 0)->root.fd, -1);
+	assert_string_equal(recipients_place(r, 1)->root.path, "/m/box");
+	assert_null(recipients_place(r, 2));
 }
 
 static void
@@ -253,7 +158,7 @@ test_users(void **state)
 	char longer[202];
 
 	(void)state;
-	start(true, '+', "/m/%d/%u");
+	tables_new(true, '+', "/m/%d/%u");
 	user("a");
 	user("a"); /* in a list and a file as well */
 	user("\"x y\"");
@@ -280,7 +185,7 @@ static void
 test_one_mailbox(void **state)
 {
 	(void)state;
-	start(true, '+', "/m/box");
+	tables_new(true, '+', "/m/box");
 	user("a/b");
 	user("tmp");
 	assert_null(recipients_catch_all(r, org, "tmp"));
@@ -293,10 +198,9 @@ static void
 test_order(void **state)
 {
 	(void)state;
-	start(true, '+', "/m/%u");
+	tables_new(true, '+', "/m/%u");
 	for (int step = 0; step < 5; step++) {
-		recipients_free(&r);
-		start(true, '+', "/m/%u");
+		tables_new(true, '+', "/m/%u");
 		if (step < 1)
 			user("x+y");
 		if (step < 2)
@@ -322,7 +226,7 @@ static void
 test_detail(void **state)
 {
 	(void)state;
-	start(true, '+', "/m/%u");
+	tables_new(true, '+', "/m/%u");
 	user("a");
 	user("+b");
 	assert_goes("a+@example.org", "a");
@@ -333,16 +237,14 @@ test_detail(void **state)
 	assert_result("+a@example.org", RCPT_UNKNOWN);
 	assert_result("+@example.org", RCPT_UNKNOWN);
 	assert_result("a-x@example.org", RCPT_UNKNOWN);
-	recipients_free(&r);
-	start(true, '-', "/m/%u");
+	tables_new(true, '-', "/m/%u");
 	user("a");
 	user("a-b");
 	assert_goes("a-x-y@example.org", "a");
 	assert_goes("a-b@example.org", "a-b");
 	assert_goes("a-b-c@example.org", "a"); /* the first one counts */
 	assert_result("a+x@example.org", RCPT_UNKNOWN);
-	recipients_free(&r);
-	start(true, 0, "/m/%u");
+	tables_new(true, 0, "/m/%u");
 	user("a");
 	assert_result("a+x@example.org", RCPT_UNKNOWN);
 }
@@ -351,7 +253,7 @@ static void
 test_case(void **state)
 {
 	(void)state;
-	start(true, '+', "/m/%u");
+	tables_new(true, '+', "/m/%u");
 	user("Alice");
 	alias("Sales: ALICE");
 	assert_goes("aLICE@example.org", "alice");
@@ -360,8 +262,7 @@ test_case(void **state)
 	user("\xc3\x89");
 	assert_goes("\xc3\x89@example.org", "\xc3\x89");
 	assert_result("\xc3\xa9@example.org", RCPT_UNKNOWN);
-	recipients_free(&r);
-	start(false, '+', "/m/%u");
+	tables_new(false, '+', "/m/%u");
 	user("Alice");
 	user("alice");
 	assert_goes("Alice@example.org", "Alice");
@@ -375,8 +276,9 @@ test_postmaster(void **state)
 	struct mail_domain *two;
 
 	(void)state;
-	start(false, '+', "/m/%d/%u");
-	assert_null(recipients_add_domain(r, "two.org", "/m/%d/%u", &two));
+	tables_new(false, '+', "/m/%d/%u");
+	assert_null(
+	    recipients_add_domain(r, "two.org", "maildir:/m/%d/%u", &two));
 	user("alice");
 	assert_null(recipients_add_user(r, two, "root"));
 	assert_null(recipients_add_alias(r, two, "PostMaster: root"));
@@ -411,7 +313,7 @@ test_server(void **state)
 	char text[64];
 
 	(void)state;
-	start(true, '+', "/m/%d/%u");
+	tables_new(true, '+', "/m/%d/%u");
 	recipients_add_host(r, "mx.example.net");
 	recipients_add_host(r, "other.example.net");
 	recipients_add_host(r, "two.org");
@@ -437,7 +339,8 @@ test_server(void **state)
 		assert_result(text, RCPT_FOREIGN);
 	}
 	/* a name that is a domain has what its block says */
-	assert_null(recipients_add_domain(r, "two.org", "/m/%d/%u", &two));
+	assert_null(
+	    recipients_add_domain(r, "two.org", "maildir:/m/%d/%u", &two));
 	assert_null(recipients_add_user(r, two, "postmaster"));
 	assert_goes("postmaster@two.org", "two.org/postmaster");
 	assert_result("abuse@two.org", RCPT_UNKNOWN);
@@ -454,7 +357,7 @@ test_no_domains(void **state)
 	assert_result("postmaster", RCPT_FOREIGN);
 	assert_result("postmaster@mx.example.org", RCPT_FOREIGN);
 	assert_result("a@example.org", RCPT_FOREIGN);
-	assert_null(recipients_root(r, 0));
+	assert_null(recipients_place(r, 0));
 	recipients_free(&r);
 	assert_null(r);
 	recipients_free(&r);
@@ -464,7 +367,7 @@ static void
 test_addresses(void **state)
 {
 	(void)state;
-	start(true, '+', "/m/%u");
+	tables_new(true, '+', "/m/%u");
 	user("a");
 	user("b");
 	alias("all: a, b");
@@ -476,7 +379,7 @@ test_addresses(void **state)
 	assert_int_equal(resolve("A@example.org"), RCPT_OK);
 	assert_string_equal(list->first->address, "\"All+x y\"@EXAMPLE.org");
 	assert_ptr_equal(list->first->domain, org);
-	assert_ptr_equal(list->first->root, recipients_root(r, 0));
+	assert_ptr_equal(list->first->dest, recipients_place(r, 0));
 	assert_targets("a b");
 }
 
@@ -486,9 +389,10 @@ test_unique_by_mailbox(void **state)
 	struct mail_domain *two, *three;
 
 	(void)state;
-	start(true, '+', "/m/%u");
-	assert_null(recipients_add_domain(r, "two.org", "/m/%u", &two));
-	assert_null(recipients_add_domain(r, "three.org", "/n/%u", &three));
+	tables_new(true, '+', "/m/%u");
+	assert_null(recipients_add_domain(r, "two.org", "maildir:/m/%u", &two));
+	assert_null(
+	    recipients_add_domain(r, "three.org", "maildir:/n/%u", &three));
 	user("a");
 	assert_null(recipients_add_user(r, two, "a"));
 	assert_null(recipients_add_user(r, three, "a"));
@@ -506,7 +410,7 @@ static void
 test_all_or_nothing(void **state)
 {
 	(void)state;
-	start(true, '+', "/m/%u");
+	tables_new(true, '+', "/m/%u");
 	user("a");
 	user("b");
 	alias("broken: b, nobody");
@@ -524,7 +428,7 @@ test_unchecked_loop(void **state)
 	char line[64];
 
 	(void)state;
-	start(true, '+', "/m/%u");
+	tables_new(true, '+', "/m/%u");
 	alias("a: b");
 	alias("b: a");
 	alias("self: self+x");
@@ -549,8 +453,9 @@ test_catch_all(void **state)
 	struct mail_domain *two;
 
 	(void)state;
-	start(true, '+', "/m/%d/%u");
-	assert_null(recipients_add_domain(r, "two.org", "/m/%d/%u", &two));
+	tables_new(true, '+', "/m/%d/%u");
+	assert_null(
+	    recipients_add_domain(r, "two.org", "maildir:/m/%d/%u", &two));
 	assert_null(recipients_add_user(r, two, "rest"));
 	user("a");
 	alias("typo: nobody@two.org");
@@ -562,14 +467,43 @@ test_catch_all(void **state)
 	assert_null(recipients_catch_all(r, org, "rest@two.org"));
 	assert_goes("b+c@example.org", "two.org/rest");
 	assert_goes("a+c@example.org", "example.org/a");
-	assert_non_null(recipients_catch_all(r, org, "a"));
+	assert_null(recipients_catch_all(r, org, "a"));
+	assert_goes("b@example.org", "two.org/rest example.org/a");
+}
+
+/* The smallest that one of their domains has. */
+static void
+test_sizes(void **state)
+{
+	static const char *const names[] = {"any.org", "large.org", "small.org",
+	    "other.org"};
+	static const unsigned own[] = {0, 1000, 10, 100};
+	static const unsigned all[] = {0, 1000, 10, 10};
+
+	(void)state;
+	tables_new(true, '+', "/m/%d/%u");
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		struct mail_domain *d;
+		char address[32];
+
+		assert_null(
+		    recipients_add_domain(r, names[i], "maildir:/m/%d/%u", &d));
+		assert_null(recipients_add_user(r, d, "u"));
+		recipients_limit_size(d, own[i]);
+		snprintf(address, sizeof(address), "u@%s", names[i]);
+		assert_int_equal(resolve(address), RCPT_OK);
+		assert_int_equal(list->size, all[i]);
+	}
 }
 
 static void
 test_merge(void **state)
 {
+	struct targets *copy = NULL;
+	struct arena arena = {0};
+
 	(void)state;
-	start(true, '+', "/m/%u");
+	tables_new(true, '+', "/m/%u");
 	user("a");
 	user("b");
 	alias("all: b, a");
@@ -580,175 +514,16 @@ test_merge(void **state)
 	assert_string_equal(list->first->address, "a@example.org");
 	assert_string_equal(list->first->next->address, "all@example.org");
 	assert_ptr_equal(list->first->next, list->last);
+	/* and so does a set of several addresses */
+	assert_true(targets_merge(r, &copy, list, &arena));
+	assert_int_equal(copy->n, 2);
+	assert_string_equal(copy->first->address, "a@example.org");
+	assert_string_equal(copy->last->address, "all@example.org");
+	arena_reset(&arena);
 	assert_targets("a b");
 }
 
-/* --- what must be looked up in the file system --- */
-
-static void
-open_roots(void)
-{
-	struct maildir_root *root;
-
-	for (unsigned i = 0; (root = recipients_root(r, i)); i++) {
-		scratch_mkdirs(root->path);
-		assert_int_equal(maildir_root_open(root), 0);
-	}
-}
-
-static bool
-live(const char *address)
-{
-	struct smtp_path p = parse(address);
-
-	return recipients_live(r, &p, &server);
-}
-
-/* FAULT C10: a directory without cur/ is no folder, whatever its name. */
-static void
-test_folders(void **state)
-{
-	(void)state;
-	start(true, '+', scratch_path("mail/%d/%u/.%t"));
-	user("alice");
-	alias("sales: alice+list");
-	open_roots();
-	assert_goes("alice@example.org", "example.org/alice");
-	assert_goes("alice+list@example.org", "example.org/alice");
-	scratch_mkdir("mail/example.org");
-	scratch_mkdir("mail/example.org/alice");
-	scratch_mkdir("mail/example.org/alice/.list");
-	scratch_mkdir("mail/example.org/.list");
-	scratch_mkdir("mail/example.org/.list/cur");
-	assert_goes("alice+list@example.org", "example.org/alice");
-	scratch_touch("mail/example.org/alice/.list/cur");
-	assert_goes("alice+list@example.org", "example.org/alice");
-	assert_int_equal(unlink("mail/example.org/alice/.list/cur"), 0);
-	scratch_mkdir("mail/example.org/alice/.list/cur");
-	scratch_touch("mail/example.org/alice/.file");
-	assert_int_equal(symlink(".list", "mail/example.org/alice/.link"), 0);
-	assert_goes("alice+list@example.org", "example.org/alice/.list");
-	assert_goes("alice+other@example.org", "example.org/alice");
-	assert_goes("alice+@example.org", "example.org/alice");
-	assert_goes("alice+file@example.org", "example.org/alice");
-	assert_goes("alice+link@example.org", "example.org/alice");
-	assert_goes("alice+new@example.org", "example.org/alice");
-	assert_goes("\"alice+./../.list\"@example.org", "example.org/alice");
-	assert_goes("\"alice+list/../../.list\"@example.org",
-	    "example.org/alice");
-	/* an alias names the folder; the client's detail is not passed on */
-	assert_goes("sales@example.org", "example.org/alice/.list");
-	assert_goes("sales+other@example.org", "example.org/alice/.list");
-	assert_true(live("alice+list@example.org"));
-	assert_true(live("sales@example.org"));
-	assert_false(live("alice@example.org"));
-	assert_false(live("alice@example.com"));
-}
-
-static void
-test_longest_folder(void **state)
-{
-	char text[320];
-
-	(void)state;
-	start(true, '+', scratch_path("mail/%u/.%t"));
-	user("a");
-	open_roots();
-	snprintf(text, sizeof(text), "a+%0200d@example.org", 0);
-	assert_goes(text, "a");
-	snprintf(text, sizeof(text), "a+%0254d@example.org", 0);
-	assert_goes(text, "a");
-}
-
-static void
-test_users_from(void **state)
-{
-	(void)state;
-	start(true, '+', scratch_path("mail/%d/%u"));
-	assert_null(recipients_users_from(r, org, scratch_path("mail/%d")));
-	alias("carol: dave");
-	alias("dave: alice");
-	open_roots();
-	/* no such directory yet: nobody, and no failure */
-	assert_result("alice@example.org", RCPT_UNKNOWN);
-	scratch_mkdir("mail/example.org");
-	assert_result("alice@example.org", RCPT_UNKNOWN);
-	scratch_mkdir("mail/example.org/alice");
-	scratch_mkdir("mail/example.org/new");
-	scratch_mkdir("mail/example.org/.hidden");
-	scratch_touch("mail/example.org/file");
-	assert_int_equal(symlink("alice", "mail/example.org/link"), 0);
-	assert_goes("Alice@example.org", "example.org/alice");
-	assert_goes("alice+x@example.org", "example.org/alice");
-	assert_result("file@example.org", RCPT_UNKNOWN);
-	assert_result("link@example.org", RCPT_UNKNOWN);
-	assert_result("new@example.org", RCPT_UNKNOWN);
-	/* FAULT A4: what a file system makes is nobody's mailbox */
-	scratch_mkdir("mail/example.org/lost+found");
-	assert_result("lost+found@example.org", RCPT_UNKNOWN);
-	assert_result("\".hidden\"@example.org", RCPT_UNKNOWN);
-	assert_result("\"..\"@example.org", RCPT_UNKNOWN);
-	assert_result("\".\"@example.org", RCPT_UNKNOWN);
-	assert_result("\"../example.org\"@example.org", RCPT_UNKNOWN);
-	assert_result("\"alice/../alice\"@example.org", RCPT_UNKNOWN);
-	/* directories stand where users do: before aliases */
-	assert_goes("carol@example.org", "example.org/alice");
-	scratch_mkdir("mail/example.org/carol");
-	assert_goes("carol@example.org", "example.org/carol");
-	scratch_mkdir("mail/example.org/dave+x");
-	assert_goes("dave+x@example.org", "example.org/dave+x");
-	assert_true(live("alice@example.org"));
-	assert_true(live("carol@example.org"));
-	assert_false(live("carol@example.com"));
-}
-
-/* Longer than any name of a directory: unknown, not a failure. */
-static void
-test_users_from_longest(void **state)
-{
-	char text[320];
-
-	(void)state;
-	start(true, '+', scratch_path("mail/%u"));
-	assert_null(recipients_users_from(r, org, scratch_path("mail")));
-	open_roots();
-	for (int n = 199; n <= 256; n++) {
-		snprintf(text, sizeof(text), "%0*d@example.org", n, 0);
-		assert_result(text, RCPT_UNKNOWN);
-	}
-}
-
-static void
-test_users_from_again(void **state)
-{
-	(void)state;
-	start(true, '+', scratch_path("mail/%u"));
-	assert_null(recipients_users_from(r, org, scratch_path("from")));
-	alias("sales: alice");
-	open_roots();
-	assert_int_equal(symlink("from", "from"), 0);
-	assert_result("alice@example.org", RCPT_AGAIN);
-	/* whether it is a user is not known: no alias may answer instead */
-	assert_result("sales@example.org", RCPT_AGAIN);
-	user("sales");
-	assert_goes("sales@example.org", "sales");
-}
-
-static void
-test_users_from_faults(void **state)
-{
-	(void)state;
-	start(true, '+', "/m/%u");
-	assert_non_null(recipients_users_from(r, org, "m"));
-	assert_non_null(recipients_users_from(r, org, "/m/%u"));
-	assert_non_null(recipients_users_from(r, org, "/m/%t"));
-	assert_non_null(recipients_users_from(r, org, "/m/../x"));
-	assert_false(live("a@example.org"));
-	assert_null(recipients_users_from(r, org, "/m/%d/Maildir"));
-	assert_true(live("a@example.org"));
-}
-
-#define T(f) cmocka_unit_test_setup_teardown(f, scratch_setup, finish)
+#define T(f) cmocka_unit_test_teardown(f, tables_free)
 
 int
 main(void)
@@ -771,13 +546,8 @@ main(void)
 	    T(test_all_or_nothing),
 	    T(test_unchecked_loop),
 	    T(test_catch_all),
+	    T(test_sizes),
 	    T(test_merge),
-	    T(test_folders),
-	    T(test_longest_folder),
-	    T(test_users_from),
-	    T(test_users_from_longest),
-	    T(test_users_from_again),
-	    T(test_users_from_faults),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

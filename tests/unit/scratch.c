@@ -27,7 +27,7 @@ int
 scratch_setup(void **state)
 {
 	(void)state;
-	snprintf(top, sizeof(top), "/tmp/smtpd-unit-XXXXXX");
+	snprintf(top, sizeof(top), "/dev/shm/smtpd-unit-XXXXXX");
 	return mkdtemp(top) && !chdir(top) ? 0 : -1;
 }
 
@@ -56,6 +56,15 @@ scratch_path(const char *rel)
 
 	snprintf(p, PATH_SIZE, "%s/%s", top, rel);
 	return p;
+}
+
+const char *
+scratch_maildir(const char *rel)
+{
+	static char text[PATH_SIZE + sizeof("maildir:")];
+
+	snprintf(text, sizeof(text), "maildir:%s", scratch_path(rel));
+	return text;
 }
 
 void

@@ -11,12 +11,14 @@
 
 #include "base/buf.h"
 
-/* Fixtures for cmocka. */
+/* Fixtures for cmocka: in memory, where no disk is waited for. */
 int scratch_setup(void **state);
 int scratch_teardown(void **state);
 
 /* The absolute path of something in it; good until the next but eight. */
 const char *scratch_path(const char *rel);
+/* "maildir:" and that; good until the next. */
+const char *scratch_maildir(const char *rel);
 
 void scratch_mkdir(const char *path);
 /* And what is missing above it; it may be there. */

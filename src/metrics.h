@@ -1,0 +1,27 @@
+/*
+ * metrics: what all workers have counted, in the text format of Prometheus,
+ * version 0.0.4.
+ */
+#ifndef METRICS_H
+#define METRICS_H
+
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "io/sandbox.h"
+#include "io/shared.h"
+#include "io/tls.h"
+
+struct metrics_source {
+	const struct shared *shared;
+	const struct tls *tls;               /* NULL: no certificate */
+	const struct sandbox_state *sandbox; /* of whoever answers */
+};
+
+/* Appends every family. */
+void metrics_render(struct buf *out, const struct metrics_source *from);
+
+/* One line for each family: its name, type and help, with tabs between. */
+void metrics_list(FILE *f);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * liar: a resolver of the tests, by UDP and TCP on 127.0.0.1, on the loop of
+ * whoever asks it. What it says is in the first label of the name it is asked
+ * for: see liar.c. For a clock that stands still: liar_busy() says when
+ * something is on its way.
+ */
+#ifndef LIAR_H
+#define LIAR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "io/loop.h"
+
+struct liar;
+
+/* NULL: no port was free. */
+struct liar *liar_new(struct loop *l);
+void liar_free(struct liar **l);
+
+/* "127.0.0.1:5353" */
+const char *liar_server(const struct liar *l);
+
+/* Does it hear and say nothing? */
+void liar_mute(struct liar *l, bool mute);
+
+/* Questions that came since this was asked last; all, and those by TCP. */
+unsigned liar_asked(struct liar *l);
+unsigned liar_asked_tcp(struct liar *l);
+
+/* Is there more to the ids that it saw than counting? */
+bool liar_ids_jump(const struct liar *l);
+
+bool liar_busy(void);
+
+#endif
