@@ -218,12 +218,13 @@ NEED_BUILD = gcc libc-ares-dev libc6-dev libevent-dev libconfuse-dev \
 NEED_CHECK = $(NEED_BUILD) clang clang-format clang-tidy cppcheck curl \
 	e2fsprogs gsasl iproute2 libclang-rt-dev libcmocka-dev libnet-ssleay-perl \
 	mandoc mount msmtp nftables openssl procps python3 python3-jsonschema \
-	python3-pytest strace swaks util-linux xfsprogs $(PEERS:%=+%) \
+	python3-milter python3-pytest strace swaks util-linux xfsprogs $(PEERS:%=+%) \
 	$(BENCH_PEERS:%=+%)
 
 # Unpacked, not installed: they would start, and one be the system's mailer.
 # + is for the libraries that they need. Apart, since each has a sendmail.
-PEERS = postfix dovecot-core dovecot-lmtpd nginx nsd openssh-server prometheus
+PEERS = postfix dovecot-core dovecot-lmtpd haproxy nginx nsd opendkim opendmarc \
+	openssh-server prometheus redis-server rspamd
 BENCH_PEERS = opensmtpd exim4-daemon-light chasquid
 
 .PHONY: need-build need-check peers run check check-quick bench lint format
