@@ -99,6 +99,8 @@ enum counter_remote {
 	    "reason=\"sessions\"", "Connections that a limit sent away")       \
 	X(REFUSED_ADDRESS, COUNT, "smtpd_connections_refused_total",           \
 	    "reason=\"per-address\"", "")                                      \
+	X(REFUSED_NETWORK, COUNT, "smtpd_connections_refused_total",           \
+	    "reason=\"per-network\"", "")                                      \
 	X(REFUSED_RATE, COUNT, "smtpd_connections_refused_total",              \
 	    "reason=\"rate-connections\"", "")                                 \
 	/* in the order of enum limits_rate */                                 \

@@ -93,7 +93,8 @@ void shared_reply(struct shared *s, unsigned slot, unsigned code,
 unsigned shared_replies(const struct shared *s, struct shared_reply_count *r);
 
 /*
- * What of a level is this client address's (IPv6: its /64's). Enter returns
+ * What of a level is this client address's (IPv6: its /64's), or a wider
+ * network's: then `of` is a counter of its own. Enter returns
  * how many there are with this one, over all workers, and fills *cell for
  * shared_leave(); 0 when the table is full: the caller lets the client in.
  */

@@ -1,7 +1,7 @@
 /*
- * limits: how many sessions there may be, in all and per address; how many
- * of those who were refused may linger to hear it; how often a client may
- * come, and with what; and whether it is so full that deadlines shorten.
+ * limits: how many sessions there may be, in all, per address and per network;
+ * how many of those who were refused may linger to hear it; how often a client
+ * may come, and with what; and whether it is so full that deadlines shorten.
  */
 #ifndef POLICY_LIMITS_H
 #define POLICY_LIMITS_H
@@ -26,6 +26,7 @@ enum limits_rate {
 struct limits_config {
 	unsigned sessions;    /* over all workers */
 	unsigned per_address; /* an IPv6 client counts by its /64 */
+	unsigned per_network; /* IPv4 /24, IPv6 /48; 0: any number */
 	struct rate rates[LIMITS_RATES];
 	struct smtp_reply beyond[LIMITS_RATES]; /* see limits_say() */
 	bool observe; /* what is beyond a rate is told, not refused */
@@ -41,34 +42,43 @@ struct limits {
 struct limits_ask {
 	const struct ipaddr *client;
 	bool unlimited; /* all but the sessions in all */
+	bool proxied;   /* a proxy says so: loopback is nobody special */
 	int64_t now;    /* monotonic ms */
 	/* set: a no that it does not hear, because of observe */
 	const struct smtp_reply *observed;
 };
 
+#define LIMITS_CELLS 2 /* its address's, its network's */
+
 /* One client's place, inside or among the refused; zeroed: none. */
 struct limits_place {
 	bool held;
-	bool counted; /* in the table of addresses */
-	bool apart;   /* refused for what its address does, not for all */
+	bool apart; /* refused for what its address does, not for all */
 	enum shared_counter level;
-	uint32_t cell;
+	unsigned ncells;
+	uint32_t cells[LIMITS_CELLS];
 };
 
 /* Writes what is answered beyond the rates; the texts are in the arena. */
 void limits_say(struct limits_config *c, struct arena *a);
 
 /*
+ * One more in all: when it comes, whoever it is; and then, into the same place,
+ * one more of its address and network, and of the rate of connections.
+ *
  * NULL is yes. Whoever hears no has a place among the few who may linger, or
  * none: then it is told and closed at once. A place must be given back.
  */
 const struct smtp_reply *limits_enter(const struct limits *l,
+    const struct ipaddr *peer, struct limits_place *p);
+const struct smtp_reply *limits_client(const struct limits *l,
     struct limits_ask *a, struct limits_place *p);
 void limits_leave(const struct limits *l, struct limits_place *p);
 
 /*
  * One more: NULL is yes. Nobody on this machine has a rate, but for failed
- * logins: behind a tunnel everybody has its address.
+ * logins: behind a tunnel everybody has its address. The same holds for
+ * networks.
  */
 const struct smtp_reply *limits_take(const struct limits *l, enum limits_rate r,
     struct limits_ask *a);

@@ -35,7 +35,7 @@ struct policy {
 struct policy_subject {
 	const struct envelope *env;
 	struct limits_ask *ask;
-	struct limits_place *place; /* filled at POLICY_CONNECT */
+	struct limits_place *place; /* from limits_enter(), at POLICY_CONNECT */
 };
 
 /* NULL is yes. */

@@ -25,6 +25,7 @@ struct envelope {
 	/* the session's */
 	char session[IDENT_LEN + 1];
 	struct ipaddr client;
+	struct ipaddr via;    /* the proxy that named it, or none */
 	struct ipaddr server; /* the address that it is connected to */
 	uint16_t port;        /* the client's */
 	char *helo;           /* as given, owned; NULL before HELO */

@@ -15,7 +15,8 @@ static const struct config_key keys[] = {
 	.words = {"reject", "normalize"}, .gone = {"keep", "normalize"},
 	.help = "messages with a CR or LF that is not part of a CRLF"},
     {"limits", KEY_BOOL, AT(limits), .def = "yes",
-	.help = "no: no rates, and any number of sessions from one address"},
+	.help = "no: no rates, and any number of sessions from one address or "
+		"network"},
 };
 
 /* One of two blocks for the same network would never be reached. */

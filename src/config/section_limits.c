@@ -9,6 +9,9 @@ static const struct config_key keys[] = {
     {"per-address", KEY_NUMBER, ALL(pub.limits.per_address), .def = "50",
 	.min = 1, .max = 1000000,
 	.help = "sessions at once from one IPv4 address or IPv6 /64"},
+    {"per-network", KEY_NUMBER, ALL(pub.limits.per_network),
+	.doc = "a tenth of sessions", .max = 1000000,
+	.help = "sessions at once from one IPv4 /24 or IPv6 /48; 0: any"},
     {"rate-connections", KEY_RATE, ALL(pub.limits.rates[LIMITS_CONNECTIONS]),
 	.def = "120/m", .help = "connections of one address in a time"},
     {"rate-messages", KEY_RATE, ALL(pub.limits.rates[LIMITS_MESSAGES]),
@@ -43,9 +46,12 @@ static const struct config_key keys[] = {
 static void
 build(struct config_all *all, struct config_faults *f, struct config_block *b)
 {
+	struct limits_config *l = &all->pub.limits;
+
 	(void)f;
-	(void)b;
-	limits_say(&all->pub.limits, &all->arena);
+	if (!config_values(b, "per-network")->n)
+		l->per_network = l->sessions < 10 ? 1 : l->sessions / 10;
+	limits_say(l, &all->arena);
 }
 
 const struct config_section section_limits = {

@@ -19,7 +19,7 @@
 #include "io/neighbour_places.h"
 #include "io/shared_replies.h"
 
-#define CELLS   16384u /* a power of two; twice a busy server's sessions */
+#define CELLS   32768u /* a power of two; a busy server's sessions take half */
 #define PROBE   32u
 #define ORPHANS 32u
 #define SETS    2048u /* of a table: 16,384 keys in 128 KiB */

@@ -2,83 +2,109 @@
  * limits: counts a session in at its start and out at its end, and takes what
  * has a rate.
  *
- * Whoever is refused is counted apart: it takes nothing from those who are
- * let in, not even for a moment, however often it comes back.
+ * In all it is counted when it comes, by its address and network when those
+ * are known: behind a proxy that is later. Whoever is refused is counted
+ * apart: it takes nothing from those who are let in, however often it comes
+ * back.
  */
 #include "policy/limits.h"
-
-#include <limits.h>
 
 /* They linger for two seconds at most: 256 in all. */
 #define REFUSING_MAX         256
 #define REFUSING_PER_ADDRESS 8
 
-enum fit { FITS, TOO_MANY, TOO_MANY_HERE };
+/* What is counted as one network. */
+#define NETWORK_V4 24
+#define NETWORK_V6 48
 
-/* By address first: who has its share does not come near the total. */
-static enum fit
-take(const struct limits *l, const struct ipaddr *client,
-    struct limits_place *p, int64_t max, unsigned per_address)
+/* False: it is one too many. */
+static bool
+hold(const struct limits *l, struct limits_place *p, int64_t max)
 {
-	unsigned here =
-	    shared_enter(l->shared, l->slot, p->level, client, &p->cell);
-	enum fit fit = here > per_address ? TOO_MANY_HERE : FITS;
-
-	p->counted = here > 0;
-	if (fit == FITS && shared_total(l->shared, p->level) >= max)
-		fit = TOO_MANY;
-	if (fit == FITS) {
-		shared_add(l->shared, l->slot, p->level, 1);
-		p->held = true;
-		/* others may have come in the same moment */
-		if (shared_total(l->shared, p->level) > max)
-			fit = TOO_MANY;
-	}
-	if (fit != FITS)
-		limits_leave(l, p);
-	return fit;
+	if (shared_total(l->shared, p->level) >= max)
+		return false;
+	shared_add(l->shared, l->slot, p->level, 1);
+	p->held = true;
+	/* others may have come in the same moment */
+	return shared_total(l->shared, p->level) <= max;
 }
 
-static const struct smtp_reply *
-let_in(const struct limits *l, struct limits_ask *a, struct limits_place *p,
-    enum shared_counter *why)
+/* The same among those of one address or network. */
+static bool
+count(const struct limits *l, struct limits_place *p, enum shared_counter of,
+    const struct ipaddr *who, unsigned max)
 {
-	const struct smtp_reply *no;
+	unsigned here =
+	    shared_enter(l->shared, l->slot, of, who, &p->cells[p->ncells]);
 
-	*why = SHARED_REFUSED_ADDRESS;
-	switch (take(l, a->client, p, l->conf->sessions,
-	    a->unlimited ? UINT_MAX : l->conf->per_address)) {
-	case TOO_MANY:
-		*why = SHARED_REFUSED;
-		return SMTP_REPLY(421, "4.3.2", "Too many sessions");
-	case TOO_MANY_HERE:
-		return SMTP_REPLY(421, "4.7.0",
-		    "Too many sessions from your address");
-	case FITS:
-		break;
-	}
-	*why = SHARED_REFUSED_RATE;
-	no = limits_take(l, LIMITS_CONNECTIONS, a);
-	if (no)
+	p->ncells += here > 0;
+	return here <= max;
+}
+
+/* From those who are in to the few who may hear why they are not. */
+static const struct smtp_reply *
+turn_away(const struct limits *l, const struct ipaddr *client,
+    struct limits_place *p, enum shared_counter why,
+    const struct smtp_reply *no)
+{
+	limits_leave(l, p);
+	shared_add(l->shared, l->slot, why, 1);
+	p->level = SHARED_REFUSING;
+	if (!count(l, p, p->level, client, REFUSING_PER_ADDRESS) ||
+	    !hold(l, p, REFUSING_MAX))
 		limits_leave(l, p);
+	p->apart = why != SHARED_REFUSED;
 	return no;
 }
 
 const struct smtp_reply *
-limits_enter(const struct limits *l, struct limits_ask *a,
+limits_enter(const struct limits *l, const struct ipaddr *peer,
+    struct limits_place *p)
+{
+	*p = (struct limits_place){.level = SHARED_SESSIONS};
+	if (hold(l, p, l->conf->sessions))
+		return NULL;
+	return turn_away(l, peer, p, SHARED_REFUSED,
+	    SMTP_REPLY(421, "4.3.2", "Too many sessions"));
+}
+
+/* On this machine; what a proxy says is the network's. */
+static bool
+is_here(const struct limits_ask *a)
+{
+	return !a->proxied && ipaddr_is_loopback(a->client);
+}
+
+static bool
+fits_network(const struct limits *l, const struct limits_ask *a,
+    struct limits_place *p)
+{
+	unsigned bits = a->client->family == IP_V4 ? NETWORK_V4 : NETWORK_V6;
+	struct ipaddr net = ipnet_of(a->client, bits).addr;
+
+	return !l->conf->per_network || is_here(a) ||
+	       count(l, p, SHARED_REFUSED_NETWORK, &net, l->conf->per_network);
+}
+
+const struct smtp_reply *
+limits_client(const struct limits *l, struct limits_ask *a,
     struct limits_place *p)
 {
 	const struct smtp_reply *no;
-	enum shared_counter why;
 
-	*p = (struct limits_place){.level = SHARED_SESSIONS};
-	no = let_in(l, a, p, &why);
-	if (!no)
+	if (a->unlimited)
 		return NULL;
-	shared_add(l->shared, l->slot, why, 1);
-	p->level = SHARED_REFUSING;
-	take(l, a->client, p, REFUSING_MAX, REFUSING_PER_ADDRESS);
-	p->apart = why != SHARED_REFUSED;
+	if (!count(l, p, SHARED_SESSIONS, a->client, l->conf->per_address))
+		return turn_away(l, a->client, p, SHARED_REFUSED_ADDRESS,
+		    SMTP_REPLY(421, "4.7.0",
+			"Too many sessions from your address"));
+	if (!fits_network(l, a, p))
+		return turn_away(l, a->client, p, SHARED_REFUSED_NETWORK,
+		    SMTP_REPLY(421, "4.7.0",
+			"Too many sessions from your network"));
+	no = limits_take(l, LIMITS_CONNECTIONS, a);
+	if (no)
+		turn_away(l, a->client, p, SHARED_REFUSED_RATE, no);
 	return no;
 }
 
@@ -87,8 +113,8 @@ limits_leave(const struct limits *l, struct limits_place *p)
 {
 	if (p->held)
 		shared_add(l->shared, l->slot, p->level, -1);
-	if (p->counted)
-		shared_leave(l->shared, l->slot, p->cell);
+	while (p->ncells)
+		shared_leave(l->shared, l->slot, p->cells[--p->ncells]);
 	*p = (struct limits_place){0};
 }
 
@@ -96,7 +122,7 @@ static bool
 has_rate(const struct limits *l, enum limits_rate r, const struct limits_ask *a)
 {
 	return l->conf->rates[r].count && !a->unlimited &&
-	       (r == LIMITS_FAILED_LOGINS || !ipaddr_is_loopback(a->client));
+	       (r == LIMITS_FAILED_LOGINS || !is_here(a));
 }
 
 const struct smtp_reply *

@@ -13,7 +13,7 @@ typedef const struct smtp_reply *say_fn(const struct policy *p,
 static const struct smtp_reply *
 say_limits(const struct policy *p, const struct policy_subject *s)
 {
-	return limits_enter(&p->limits, s->ask, s->place);
+	return limits_client(&p->limits, s->ask, s->place);
 }
 
 /* A login's messages are its own business, wherever it is. */

@@ -309,16 +309,14 @@ draw(struct sessions *all)
 
 static void
 init(struct session *s, const struct config_listen *l,
-    const struct ipaddr *client, uint16_t port)
+    const struct ipaddr *peer)
 {
 	int64_t now = clock_now();
 
+	s->listen = l;
 	ident_format((uint64_t)clock_wall(), draw(s->all), s->env.session);
-	s->env.client = *client;
-	s->env.port = port;
 	smtp_init(&s->smtp, &l->smtp, &s->env);
-	s->client = config_client(s->all->conf, client);
-	s->smtp.normalize = s->client->normalize;
+	s->client = config_client(s->all->conf, peer);
 	if (s->all->draining)
 		smtp_drain(&s->smtp);
 	s->time = (struct deadline){.drain = s->all->draining,
@@ -327,10 +325,41 @@ init(struct session *s, const struct config_listen *l,
 	    .since = now};
 }
 
+/* The first octets are the greeting, or the handshake's. */
+static void
+begin(struct session *s)
+{
+	if (s->listen->tls != TLS_IMPLICIT)
+		session_run(s, (struct span){NULL, 0});
+	else if (s->refusal) /* not worth a handshake */
+		session_become(s, SESSION_GONE);
+	else
+		start_tls(s);
+}
+
+void
+session_meet(struct session *s, const struct ipaddr *client, uint16_t port)
+{
+	s->env.client = *client;
+	s->env.port = port;
+	s->client = config_client(s->all->conf, client);
+	s->smtp.normalize = s->client->normalize;
+	log_event(LOG_TRACE, "connect", LOG_STR("session", s->env.session),
+	    LOG_IP("client", client), LOG_UINT("port", port));
+	session_auth_offer(s);
+	if (!s->refusal)
+		s->refusal = session_policy(s, POLICY_CONNECT);
+	if (s->refusal)
+		session_log_turned_away(s);
+	begin(s);
+}
+
 struct session *
 session_new(struct sessions *all, const struct config_listen *l, int fd,
-    const struct ipaddr *client, uint16_t port)
+    const struct ipaddr *peer, uint16_t port)
 {
+	static const struct ipaddr nobody = {.family = IP_NONE};
+	const struct ipaddr *from = peer ? peer : &nobody;
 	struct session *s = calloc(1, sizeof(*s));
 
 	if (!s) {
@@ -338,23 +367,13 @@ session_new(struct sessions *all, const struct config_listen *l, int fd,
 		return NULL;
 	}
 	s->all = all;
-	s->listen = l;
 	DL_APPEND(all->list, s);
 	all->count++;
-	init(s, l, client, port);
-	log_event(LOG_TRACE, "connect", LOG_STR("session", s->env.session),
-	    LOG_IP("client", client), LOG_UINT("port", port));
+	init(s, l, from);
 	stream_init(&s->stream, all->pool, fd, on_stream, s);
-	session_auth_offer(s);
-	s->refusal = session_policy(s, POLICY_CONNECT);
-	if (s->refusal)
-		session_log_turned_away(s);
-	if (l->tls != TLS_IMPLICIT)
-		session_run(s, (struct span){NULL, 0});
-	else if (s->refusal) /* not worth a handshake */
-		session_become(s, SESSION_GONE);
-	else
-		start_tls(s);
+	s->refusal = limits_enter(&all->policy.limits, from, &s->place);
+	if (peer)
+		session_meet(s, peer, port);
 	return s;
 }
 

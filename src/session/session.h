@@ -54,10 +54,15 @@ struct session {
 
 /*
  * Takes fd over and puts the session on its list; greets or refuses. It frees
- * itself when it is gone. NULL: no memory, and fd is closed.
+ * itself when it is gone. NULL: no memory, and fd is closed. peer NULL: who it
+ * is will be said by session_meet(), and until then nothing happens.
  */
 struct session *session_new(struct sessions *all, const struct config_listen *l,
-    int fd, const struct ipaddr *client, uint16_t port);
+    int fd, const struct ipaddr *peer, uint16_t port);
+
+/* The client is known, once: it is let in and greeted, or refused. */
+void session_meet(struct session *s, const struct ipaddr *client,
+    uint16_t port);
 
 /* Something it waited for is there: runs on the kept input. */
 void session_continue(struct session *s);

@@ -49,6 +49,7 @@ defaults(void **state)
 	assert_int_equal(c->deadlines.data_rate, 100);
 	assert_int_equal(c->limits.sessions, 10000);
 	assert_int_equal(c->limits.per_address, 50);
+	assert_int_equal(c->limits.per_network, 1000);
 	assert_rate(c, LIMITS_CONNECTIONS, 120, 60000);
 	assert_rate(c, LIMITS_MESSAGES, 0, 0);
 	assert_rate(c, LIMITS_RECIPIENTS, 0, 0);
@@ -138,7 +139,8 @@ every_value(void **state)
 	    "user = mail group = \"mail\" spool = /srv/spool\r\n"
 	    "spool-volatile = yes workers = 31 threads = 1 // or more\n"
 	    "message-size = 1T local-part-case = keep drain = 0 sandbox = no\n"
-	    "limits { sessions = 1 per-address = 2 recipients = 100\n"
+	    "limits { sessions = 1 per-address = 2 per-network = 0\n"
+	    "recipients = 100\n"
 	    "errors = 1 line = 1000 idle = 100ms session = 7d handshake = 1s\n"
 	    "data-rate = 0 }\n"
 	    "journal { enabled = no reserve = 50 }\n"
@@ -158,6 +160,7 @@ every_value(void **state)
 	assert_int_equal(c->sandbox, SANDBOX_NO);
 	assert_int_equal(c->limits.sessions, 1);
 	assert_int_equal(c->limits.per_address, 2);
+	assert_int_equal(c->limits.per_network, 0);
 	assert_int_equal(c->deadlines.idle, 100);
 	assert_int_equal(c->deadlines.session, 7u * 24 * 60 * MINUTE);
 	assert_int_equal(c->deadlines.handshake, 1000);

@@ -37,12 +37,20 @@ slot(struct shared *s, unsigned n)
 }
 
 static const struct smtp_reply *
+enter_as(const struct limits *l, struct limits_ask *ask, struct limits_place *p)
+{
+	const struct smtp_reply *no = limits_enter(l, ask->client, p);
+
+	return no ? no : limits_client(l, ask, p);
+}
+
+static const struct smtp_reply *
 enter(const struct limits *l, const struct ipaddr *client,
     struct limits_place *p)
 {
 	struct limits_ask ask = {.client = client, .now = NOW};
 
-	return limits_enter(l, &ask, p);
+	return enter_as(l, &ask, p);
 }
 
 static void
@@ -209,7 +217,7 @@ a_full_table_lets_in(void **state)
 		struct ipaddr ip = ipaddr_v4(b);
 
 		assert_null(enter(&l, &ip, &p[i]));
-		uncounted += !p[i].counted;
+		uncounted += !p[i].ncells;
 	}
 	assert_true(uncounted > 0);
 	for (unsigned i = 0; i < MANY; i++)
@@ -220,11 +228,100 @@ a_full_table_lets_in(void **state)
 		struct ipaddr ip = ipaddr_v4(b);
 
 		assert_null(enter(&l, &ip, &p[0]));
-		assert_true(p[0].counted);
+		assert_int_equal(p[0].ncells, 1);
 		assert_non_null(enter(&l, &ip, &p[1]));
 		limits_leave(&l, &p[0]);
 		limits_leave(&l, &p[1]);
 	}
+}
+
+/* An IPv4 /24 and an IPv6 /48 are each one, over all slots. */
+static void
+per_network(void **state)
+{
+	static const struct limits_config c = {.sessions = 100,
+	    .per_address = 100,
+	    .per_network = 3};
+	struct shared *s = shared_new();
+	struct limits l[2] = {{&c, s, 0}, {&c, s, 63}};
+	struct limits_place p[9] = {{0}};
+	const struct smtp_reply *no;
+	const uint8_t next[4] = {192, 0, 3, 1};
+	struct ipaddr other = ipaddr_v4(next);
+
+	(void)state;
+	for (uint8_t i = 0; i < 3; i++) {
+		struct ipaddr a = v4(i), b = v6(i, i);
+
+		assert_null(enter(&l[i % 2], &a, &p[i]));
+		assert_null(enter(&l[i % 2], &b, &p[3 + i]));
+	}
+	struct ipaddr a = v4(77), b = v6(77, 1);
+
+	no = enter(&l[0], &a, &p[6]);
+	assert_int_equal(no->code, 421);
+	assert_string_equal(no->text, "Too many sessions from your network");
+	assert_true(p[6].apart);
+	assert_non_null(enter(&l[1], &b, &p[7]));
+	assert_null(enter(&l[1], &other, &p[8]));
+	assert_int_equal(shared_total(s, SHARED_REFUSED_NETWORK), 2);
+	assert_int_equal(shared_total(s, SHARED_SESSIONS), 7);
+	assert_int_equal(shared_total(s, SHARED_REFUSING), 2);
+	limits_leave(&l[0], &p[6]);
+	limits_leave(&l[0], &p[0]);
+	assert_null(enter(&l[0], &a, &p[0]));
+}
+
+/* Here, there are no networks; a proxy may say so of anybody. */
+static void
+loopback_is_no_network(void **state)
+{
+	static const struct limits_config c = {.sessions = 100,
+	    .per_address = 100,
+	    .per_network = 1,
+	    .rates = {[LIMITS_CONNECTIONS] = {1, 60000}}};
+	struct limits l = {&c, shared_new(), 0};
+	struct limits_place p[4] = {{0}};
+	const uint8_t b[4] = {127, 0, 0, 1};
+	struct ipaddr here = ipaddr_v4(b);
+	struct limits_ask ask = {.client = &here, .now = NOW};
+
+	(void)state;
+	assert_null(enter_as(&l, &ask, &p[0]));
+	assert_null(enter_as(&l, &ask, &p[1]));
+	ask.proxied = true;
+	assert_null(enter_as(&l, &ask, &p[2]));
+	assert_string_equal(enter_as(&l, &ask, &p[3])->text,
+	    "Too many sessions from your network");
+	limits_leave(&l, &p[3]);
+	limits_leave(&l, &p[2]);
+	assert_non_null(enter_as(&l, &ask, &p[2]));
+	assert_int_equal(shared_total(l.shared, SHARED_REFUSED_RATE), 1);
+}
+
+/* Known only later: until then it is one in all, and nothing else. */
+static void
+who_is_not_yet_known(void **state)
+{
+	struct shared *s = shared_new();
+	struct limits l = slot(s, 3);
+	struct limits_place p[10] = {{0}}, out = {0};
+	struct ipaddr proxy = v4(1), client = v4(2);
+	struct limits_ask ask = {.client = &client, .now = NOW};
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++)
+		assert_null(limits_enter(&l, &proxy, &p[i]));
+	assert_int_equal(limits_enter(&l, &proxy, &out)->code, 421);
+	limits_leave(&l, &out);
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(!limits_client(&l, &ask, &p[i]), i < 3);
+	assert_int_equal(shared_total(s, SHARED_SESSIONS), 3);
+	assert_int_equal(shared_total(s, SHARED_REFUSING), 7);
+	for (unsigned i = 0; i < 10; i++)
+		limits_leave(&l, &p[i]);
+	assert_int_equal(shared_total(s, SHARED_SESSIONS), 0);
+	assert_int_equal(shared_total(s, SHARED_REFUSING), 0);
 }
 
 /* It is let in from no address but those that are too many in all. */
@@ -233,6 +330,7 @@ without_limits(void **state)
 {
 	static const struct limits_config c = {.sessions = 10,
 	    .per_address = 1,
+	    .per_network = 1,
 	    .rates = {{1, 1000}, {1, 1000}, {1, 1000}, {1, 1000}}};
 	struct limits l = {.conf = &c, .shared = shared_new(), .slot = 1};
 	struct limits_place p[11] = {{0}};
@@ -241,11 +339,11 @@ without_limits(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 10; i++) {
-		assert_null(limits_enter(&l, &ask, &p[i]));
+		assert_null(enter_as(&l, &ask, &p[i]));
 		for (unsigned r = 0; r < LIMITS_RATES; r++)
 			assert_null(limits_take(&l, r, &ask));
 	}
-	assert_string_equal(limits_enter(&l, &ask, &p[10])->status, "4.3.2");
+	assert_string_equal(enter_as(&l, &ask, &p[10])->status, "4.3.2");
 	assert_false(p[10].apart);
 }
 
@@ -337,7 +435,7 @@ loopback_has_no_rates(void **state)
 
 		assert_int_equal(ipaddr_parse(span_str(here[h]), &ip), 0);
 		for (unsigned i = 0; i < 10; i++) {
-			assert_null(limits_enter(&l, &ask, &p));
+			assert_null(enter_as(&l, &ask, &p));
 			limits_leave(&l, &p);
 			assert_null(limits_take(&l, LIMITS_MESSAGES, &ask));
 			assert_int_equal(!limits_take(&l, LIMITS_FAILED_LOGINS,
@@ -417,6 +515,9 @@ main(void)
 	    cmocka_unit_test(the_refused_are_few),
 	    cmocka_unit_test(a_dead_slot_is_cleared),
 	    cmocka_unit_test(a_full_table_lets_in),
+	    cmocka_unit_test(per_network),
+	    cmocka_unit_test(loopback_is_no_network),
+	    cmocka_unit_test(who_is_not_yet_known),
 	    cmocka_unit_test(without_limits),
 	    cmocka_unit_test(a_rate_of_connections),
 	    cmocka_unit_test(the_refused_pay_nothing),

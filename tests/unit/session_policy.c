@@ -27,7 +27,7 @@ policy_ask(const struct policy *p, enum policy_stage stage,
 	asked[stage]++;
 	assert_ptr_equal(p, &sessions.policy);
 	if (stage == POLICY_CONNECT)
-		assert_null(limits_enter(&p->limits, s->ask, s->place));
+		assert_null(limits_client(&p->limits, s->ask, s->place));
 	if (stage >= POLICY_MAIL)
 		assert_string_equal(s->env->sender.local, "s");
 	if (stage == POLICY_MESSAGE)

@@ -82,7 +82,7 @@ pressure_on_who_leaves(void **state)
 	struct client *c;
 
 	(void)state;
-	sessions_open("limits { sessions = 6 }");
+	sessions_open("limits { sessions = 6  per-network = 0 }");
 	client_hello(c = client_new(PORT_MX, "192.0.2.1"));
 	asks(c, "QUIT", "221 ");
 	hears_end(c);
