@@ -52,7 +52,8 @@ struct check {
 	check_judge *judge;
 };
 
-check_judge access_client, access_mail, access_rcpt;
+check_judge access_client, access_login, access_helo, access_sender,
+    access_rcpt;
 check_judge pregreet_judge, helo_judge, fcrdns_judge, dnsbl_judge;
 check_judge sender_domain_judge, greylist_judge;
 
