@@ -17,6 +17,7 @@
 #include "deliver/deliver.h"
 #include "io/log.h"
 #include "io/tls.h"
+#include "policy/access.h"
 #include "policy/auth.h"
 #include "policy/deadline.h"
 #include "policy/limits.h"
@@ -78,6 +79,7 @@ struct config {
 	struct tls *tls;          /* NULL: no certificate */
 	struct auth_options auth; /* owns its users; NULL: no AUTH */
 	struct senders *senders;  /* NULL: no senders-file */
+	struct access *access;    /* NULL: no rules */
 	struct deadline_config deadlines;
 	struct limits_config limits;
 	struct deliver_options deliver; /* owns its recipients */

@@ -55,6 +55,7 @@ free_config(struct config_all *all)
 	tls_free(&all->pub.tls);
 	auth_users_free(&all->pub.auth.users);
 	senders_free(&all->pub.senders);
+	access_free(&all->pub.access);
 	free(all->cwd);
 	arena_reset(&all->arena);
 	free(all);

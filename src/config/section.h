@@ -94,6 +94,7 @@ struct config_section {
 	SECTION(route)                                                         \
 	SECTION(domain)                                                        \
 	SECTION(client)                                                        \
+	SECTION(access)                                                        \
 	SECTION(limits)                                                        \
 	SECTION(journal)                                                       \
 	SECTION(log)
