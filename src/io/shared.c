@@ -17,6 +17,7 @@
 #include "base/siphash.h"
 #include "io/clock.h"
 #include "io/neighbour_places.h"
+#include "io/shared_grey.h"
 #include "io/shared_replies.h"
 
 #define CELLS   32768u /* a power of two; a busy server's sessions take half */
@@ -60,6 +61,7 @@ struct shared {
 	_Atomic uint64_t left_out;
 	struct shared_set tables[SHARED_RATES][SETS], rates[RATES];
 	struct neighbour neighbours[NEIGHBOURS];
+	struct shared_grey grey;
 };
 
 struct shared *
@@ -70,7 +72,8 @@ shared_new(void)
 
 	if (s == MAP_FAILED)
 		return NULL;
-	if (getrandom(s->hash_key, sizeof(s->hash_key), 0) < 0) {
+	if (getrandom(s->hash_key, sizeof(s->hash_key), 0) < 0 ||
+	    getrandom(s->grey.hash_key, sizeof(s->grey.hash_key), 0) < 0) {
 		munmap(s, sizeof(*s));
 		return NULL;
 	}
@@ -152,8 +155,11 @@ is_level(enum counter_kind k)
 void
 shared_clear_slot(struct shared *s, unsigned slot)
 {
+	uint32_t saver = slot + 1;
+
 	leave_orphan(s, &s->slots[slot]);
 	s->slots[slot].journal[0] = 0;
+	atomic_compare_exchange_strong(&s->grey.saver, &saver, 0);
 	for (const struct counter *c = counters; c->family; c++)
 		if (is_level(c->kind))
 			s->slots[slot].counter[c->at] = 0;
@@ -405,6 +411,12 @@ shared_cells_of(struct shared *s, enum shared_table t)
 	return (struct shared_cells){.hash_key = s->hash_key,
 	    .sets = rates ? s->rates : s->tables[t],
 	    .nsets = rates ? RATES : SETS};
+}
+
+struct shared_grey *
+shared_grey(struct shared *s)
+{
+	return &s->grey;
 }
 
 struct neighbour *
