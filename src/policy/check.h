@@ -49,6 +49,8 @@ struct check {
 	struct check_action (*action)(const struct door_config *c);
 	/* mask of enum fact, or 0; NULL: none */
 	unsigned (*needs)(const struct check_case *c);
+	/* mask of what is gathered for it as well, and never waited for */
+	unsigned wants;
 	check_judge *judge;
 };
 
