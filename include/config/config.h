@@ -20,6 +20,7 @@
 #include "policy/access.h"
 #include "policy/auth.h"
 #include "policy/deadline.h"
+#include "policy/door.h"
 #include "policy/limits.h"
 #include "policy/senders.h"
 #include "proto/smtp.h"
@@ -82,6 +83,7 @@ struct config {
 	struct access *access;    /* NULL: no rules */
 	struct deadline_config deadlines;
 	struct limits_config limits;
+	struct door_config door;
 	struct deliver_options deliver; /* owns its recipients */
 	const uint16_t *ports; /* TCP: of the routes' servers, each maybe twice;
 				  and 53 if DNS knows where one of them is */

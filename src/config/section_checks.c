@@ -1,0 +1,84 @@
+/*
+ * section_checks: which checks of the door are on, and what each is to do
+ * when it finds something. Each remembers the line that says so, for the log.
+ */
+#include <string.h>
+
+#include "config/section.h"
+
+_Static_assert(sizeof(enum action) == sizeof(unsigned), "a KEY_WORD is stored");
+
+/* One check, whose object is a struct check_action. */
+#define CHECK(name_, member, def_, help_)                                      \
+	{                                                                      \
+		.name = (name_), .type = KEY_WORD,                             \
+		.offset = ALL(pub.door.member.act), .def = (def_),             \
+		.words = {"off", "observe", "defer", "reject"},                \
+		.help = (help_)                                                \
+	}
+
+static const struct config_key keys[] = {
+    CHECK("helo", helo, "off", "a client that says that it is this server"),
+};
+
+static bool
+is_check(const struct config_key *k)
+{
+	return k->type == KEY_WORD;
+}
+
+static struct where
+place_of(const struct config_block *b, const char *key)
+{
+	struct config_item at = config_where(b, key);
+
+	return at.text ? (struct where){at.file, at.line}
+		       : (struct where){NULL, 0};
+}
+
+static void
+build(struct config_all *all, struct config_faults *f, struct config_block *b)
+{
+	(void)f;
+	for (unsigned i = 0; i < b->section->nkeys; i++) {
+		const struct config_key *k = &b->section->keys[i];
+		void *act = (char *)all + k->offset;
+
+		if (is_check(k))
+			((struct check_action *)act)->at = place_of(b, k->name);
+	}
+}
+
+static bool
+serves(const void *ctx, struct span domain)
+{
+	char name[256];
+
+	if (domain.len >= sizeof(name))
+		return false;
+	memcpy(name, domain.ptr, domain.len);
+	name[domain.len] = '\0';
+	return recipients_domain(ctx, name) != NULL;
+}
+
+/* What the checks look things up in. */
+static void
+check(struct config_all *all, struct config_faults *f)
+{
+	struct door_config *door = &all->pub.door;
+
+	(void)f;
+	door->hostname = all->pub.hostname;
+	door->serves = serves;
+	door->serves_ctx = config_tables(all);
+	if (!door->dns_timeout)
+		door->dns_timeout = 3 * SECOND;
+}
+
+const struct config_section section_checks = {
+    .name = "checks",
+    .help = "who may speak, and what is asked of others about it",
+    KEYS(keys),
+    .build = build,
+    .check = check,
+};
