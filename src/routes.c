@@ -24,7 +24,7 @@ int
 routes_begin(struct routes *r, const struct config *c, struct loop *loop)
 {
 	const struct deliver_options *o = &c->deliver;
-	const struct resolve_options resolvers = {.servers = NULL};
+	const struct resolve_options resolvers = {.servers = c->dns_servers};
 	bool http = false;
 
 	errno = 0;

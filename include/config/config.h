@@ -85,10 +85,13 @@ struct config {
 	struct limits_config limits;
 	struct door_config door;
 	struct deliver_options deliver; /* owns its recipients */
+	struct door_config door;
 	const uint16_t *ports; /* TCP: of the routes' servers, each maybe twice;
-				  and 53 if DNS knows where one of them is */
+				  and of the resolvers, if any is asked */
 	unsigned nports;
-	bool dns; /* it is to be asked */
+	bool dns;                /* it is to be asked */
+	const char *dns_servers; /* as resolve_options has them; NULL: those of
+				    the system */
 	enum log_to log_to;
 	enum log_format log_format;
 	enum log_level log_level;

@@ -15,7 +15,6 @@
 
 #define NAME_MAX_LEN 64
 #define ETC_HOSTS    "/etc/hosts"
-#define DNS_PORT     53
 
 #define AT(member) offsetof(struct route_block, member)
 
@@ -344,8 +343,8 @@ build_smarthost(struct config_all *all, struct config_faults *f)
 static void
 note_ports(struct config_all *all, unsigned n)
 {
-	uint16_t *ports = arena_alloc(&all->arena,
-	    (n * ROUTE_PLACES_MAX + 1) * sizeof(*ports));
+	uint16_t *ports =
+	    arena_alloc(&all->arena, n * ROUTE_PLACES_MAX * sizeof(*ports));
 	struct config *c = &all->pub;
 
 	for (unsigned i = 0; i < c->deliver.nroutes; i++) {
@@ -357,8 +356,6 @@ note_ports(struct config_all *all, unsigned n)
 			c->dns |= r->to[k].host && !r->to[k].naddrs;
 		}
 	}
-	if (c->dns)
-		ports[c->nports++] = DNS_PORT;
 	c->ports = ports;
 }
 
