@@ -16,6 +16,7 @@
 #include "base/ipaddr.h"
 #include "io/counters.h"
 #include "io/shared_cells.h"
+#include "io/shared_places.h"
 
 #define SHARED_SLOTS 64
 /* Each half of the others is a generation's workers. */
@@ -112,5 +113,6 @@ bool shared_may_log(struct shared *s, const struct ipaddr *a, int64_t now,
     uint64_t *left_out);
 
 struct shared_cells shared_cells_of(struct shared *s, enum shared_table t);
+struct shared_place *shared_places(struct shared *s); /* SHARED_PLACES */
 
 #endif

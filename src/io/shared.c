@@ -62,6 +62,7 @@ struct shared {
 	struct shared_set tables[SHARED_RATES][SETS], rates[RATES];
 	struct neighbour neighbours[NEIGHBOURS];
 	struct shared_grey grey;
+	struct shared_place places[SHARED_PLACES];
 };
 
 struct shared *
@@ -423,6 +424,12 @@ struct neighbour *
 shared_neighbours(struct shared *s)
 {
 	return s->neighbours;
+}
+
+struct shared_place *
+shared_places(struct shared *s)
+{
+	return s->places;
 }
 
 uint64_t
