@@ -12,8 +12,8 @@
 #include "base/siphash.h"
 #include "io/shared_cells.h"
 
-#define SHARED_GREY_SETS 131072u /* a power of two: 1,048,576 words in 8 MiB   \
-				  */
+/* A power of two: 1,048,576 words in 8 MiB. */
+#define SHARED_GREY_SETS 131072u
 
 struct shared_grey {
 	/* Drawn with the mapping, or the file's: written before any worker

@@ -54,9 +54,9 @@ ip(const char *text)
 static inline struct greylist_key
 key(const char *client, const char *sender, const char *rcpt)
 {
-	struct envelope_rcpt r = {.path = {"a", rcpt}};
+	struct envelope_rcpt r = {.path = {.local = "a", .domain = rcpt}};
 	struct envelope e = {.client = ip(client),
-	    .sender = {"b", sender},
+	    .sender = {.local = "b", .domain = sender},
 	    .nrcpts = 1,
 	    .rcpts = &r};
 	struct greylist_key k;

@@ -320,9 +320,10 @@ judge(struct check_case *c, const char *name, int64_t wall, struct verdict *v)
 static void
 verdicts(void **state)
 {
-	struct envelope_rcpt r = {.path = {"a", "example.org"}};
+	struct envelope_rcpt r = {
+	    .path = {.local = "a", .domain = "example.org"}};
 	struct envelope e = {.client = ip("40.107.22.71"),
-	    .sender = {"b", "example.com"},
+	    .sender = {.local = "b", .domain = "example.com"},
 	    .nrcpts = 1,
 	    .rcpts = &r};
 	const struct door_subject s = {.env = &e};
