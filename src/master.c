@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "detach.h"
+#include "grey.h"
 #include "io/clock.h"
 #include "io/log.h"
 #include "master_state.h"
@@ -279,6 +280,8 @@ setup(struct master *m, struct config *c, struct sockets *sockets)
 		log_event(LOG_ERROR, "start", LOG_ERRNO(errno));
 		status = EXIT_FAILED;
 	}
+	if (!status)
+		grey_read(m->all.shared, c->spool, true);
 	return status;
 }
 
@@ -286,6 +289,7 @@ static int
 finish(struct master *m, const sigset_t *set)
 {
 	run(m, set);
+	grey_write(m->all.shared, m->current->conf->spool, &m->identity);
 	log_event(LOG_INFO, "stopped", LOG_INT("status", m->result));
 	generation_free(m->current, NULL);
 	sandbox_dirs_free(&m->all.dirs);

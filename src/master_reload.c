@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "grey.h"
 #include "io/clock.h"
 #include "io/log.h"
 #include "master_state.h"
@@ -174,10 +175,13 @@ master_take_over(struct master *m)
 	m->why[0] = '\0';
 	if (!wrong && setup_identity(m->current->conf, &m->identity) != 0)
 		wrong = "its user is missing: the log says why";
-	if (wrong)
+	if (wrong) {
 		failed(m, wrong);
-	else
+	} else {
+		/* as those write it who serve until then */
+		grey_read(m->all.shared, m->current->conf->spool, false);
 		try(m);
+	}
 	if (m->why[0]) {
 		m->delay = m->delay ? 2 * m->delay : 1000;
 		if (m->delay > TRY_MAX)
@@ -231,6 +235,8 @@ master_tried(struct master *m, int status)
 	if (!wrong && !upgrade_same(&m->all.trial, &u))
 		wrong = "the file was replaced during its trial: try again";
 	if (!wrong) {
+		grey_write(m->all.shared, m->current->conf->spool,
+		    &m->identity);
 		upgrade_run(&u, m->options->argv);
 		wrong = strerror(errno);
 	}

@@ -24,6 +24,7 @@
 #include "io/loop.h"
 #include "io/stream.h"
 #include "metrics_http.h"
+#include "policy/greylist_saver.h"
 #include "rcpt/recipients.h"
 #include "routes.h"
 #include "sandbox_rules.h"
@@ -50,6 +51,7 @@ struct worker {
 	struct sessions sessions;
 	struct metrics_http metrics;
 	struct routes routes;
+	struct greylist_saver saver;
 	struct listener **listeners;
 	struct loop_event *alive;
 	struct loop_event *term;
@@ -126,6 +128,7 @@ drain(struct worker *w)
 	log_event(LOG_INFO, "draining", LOG_UINT("slot", w->start->slot),
 	    LOG_UINT("sessions", w->sessions.count));
 	stop_accepting(w);
+	greylist_saver_leave(&w->saver);
 	deliver_drain(w->sessions.deliver, false);
 	sessions_drain(&w->sessions);
 	loop_timer_set(w->patience, w->start->conf->drain);
@@ -227,6 +230,7 @@ on_pulse(void *ctx)
 	struct worker *w = ctx;
 
 	shared_turned(w->start->shared, w->start->shared_slot, clock_now());
+	greylist_saver_look(&w->saver, clock_now());
 	loop_timer_set(w->pulse, PULSE_MS);
 }
 
@@ -304,6 +308,8 @@ open_services(struct worker *w)
 	w->jobs = jobs_new(&w->loop, st->conf->threads);
 	if (!w->jobs)
 		return fail("threads");
+	greylist_saver_init(&w->saver, st->shared, st->shared_slot, w->jobs,
+	    st->conf->spool);
 	w->sessions.deliver =
 	    deliver_new(&st->conf->deliver, &w->loop, w->jobs, &what);
 	if (!w->sessions.deliver)
