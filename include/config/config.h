@@ -21,6 +21,7 @@
 #include "policy/auth.h"
 #include "policy/deadline.h"
 #include "policy/door.h"
+#include "policy/greylist.h"
 #include "policy/limits.h"
 #include "policy/senders.h"
 #include "proto/smtp.h"
@@ -84,6 +85,7 @@ struct config {
 	struct deadline_config deadlines;
 	struct limits_config limits;
 	struct door_config door;
+	struct greylist greylist;       /* whether: checks */
 	struct deliver_options deliver; /* owns its recipients */
 	struct door_config door;
 	const uint16_t *ports; /* TCP: of the routes' servers, each maybe twice;

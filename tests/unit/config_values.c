@@ -55,6 +55,10 @@ defaults(void **state)
 	assert_rate(c, LIMITS_RECIPIENTS, 0, 0);
 	assert_rate(c, LIMITS_FAILED_LOGINS, 20, 60000);
 	assert_false(c->limits.observe);
+	assert_int_equal(c->greylist.delay, MINUTE);
+	assert_int_equal(c->greylist.window, 2 * 24 * 60 * MINUTE);
+	assert_int_equal(c->greylist.keep, UINT64_C(36) * 24 * 60 * MINUTE);
+	assert_int_equal(c->greylist.after, 5);
 	assert_int_equal(c->deliver.reserve, 5);
 	assert_string_equal(c->deliver.hostname, "mx.example.org");
 	assert_string_equal(c->deliver.spool, "/var/spool/smtpd");
