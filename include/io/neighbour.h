@@ -18,7 +18,7 @@
 
 #define NEIGHBOURS 64
 
-enum neighbour_kind { NEIGHBOUR_ROUTE = 1 };
+enum neighbour_kind { NEIGHBOUR_ROUTE = 1, NEIGHBOUR_MILTER };
 
 enum neighbour_state { NEIGHBOUR_CLOSED, NEIGHBOUR_UP, NEIGHBOUR_DOWN };
 

@@ -32,7 +32,8 @@ struct envelope {
 	bool esmtp;           /* it was EHLO */
 	bool tls;
 	const char *tls_version, *tls_cipher; /* constants of the library */
-	char *login;     /* authenticated, owned; NULL: nobody */
+	char *login;           /* authenticated, owned; NULL: nobody */
+	const char *mechanism; /* by which; constant */
 	unsigned serial; /* transactions begun; <session>.<serial> is the id */
 
 	/* the transaction's */

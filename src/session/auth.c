@@ -73,6 +73,7 @@ on_auth(void *ctx, const struct auth_outcome *o)
 		break;
 	case AUTH_YES:
 		envelope_set_login(&s->env, o->login.ptr);
+		s->env.mechanism = o->mechanism;
 		log_event(LOG_INFO, "logged-in",
 		    LOG_STR("session", s->env.session),
 		    LOG_IP("client", &s->env.client),
