@@ -87,7 +87,6 @@ struct config {
 	struct door_config door;
 	struct greylist greylist;       /* whether: checks */
 	struct deliver_options deliver; /* owns its recipients */
-	struct door_config door;
 	const uint16_t *ports; /* TCP: of the routes' servers, each maybe twice;
 				  and of the resolvers, if any is asked */
 	unsigned nports;

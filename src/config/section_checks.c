@@ -71,8 +71,6 @@ check(struct config_all *all, struct config_faults *f)
 	door->hostname = all->pub.hostname;
 	door->serves = serves;
 	door->serves_ctx = config_tables(all);
-	if (!door->dns_timeout)
-		door->dns_timeout = 3 * SECOND;
 }
 
 const struct config_section section_checks = {
