@@ -160,7 +160,7 @@ pressure(void **state)
 	struct client *c[7];
 
 	(void)state;
-	sessions_open("limits { sessions = 5 }");
+	sessions_open("limits { sessions = 5  per-network = 0 }");
 	for (unsigned i = 0; i < 4; i++)
 		client_hello(c[i] = client_new(PORT_MX, "192.0.2.1"));
 	rig_pass(20 * SECOND);
@@ -196,7 +196,7 @@ pressure_from_the_beginning(void **state)
 	struct client *c[7];
 
 	(void)state;
-	sessions_open("limits { sessions = 6 }");
+	sessions_open("limits { sessions = 6  per-network = 0 }");
 	for (unsigned i = 0; i < 6; i++)
 		client_hello(c[i] = client_new(PORT_MX, "192.0.2.1"));
 	assert_int_equal(counted(SHARED_PRESSURED), 5);
