@@ -50,6 +50,9 @@ struct question {
 	unsigned flags, type;
 	char name[256];
 	bool tcp, edns;
+	bool scripted; /* then these are what is said */
+	int says;
+	uint8_t octets[4];
 };
 
 struct conn {
@@ -69,6 +72,8 @@ struct liar {
 	bool mute, jumps;
 	unsigned asked, asked_tcp;
 	uint16_t last_id;
+	liar_fn *script;
+	void *ctx;
 	char server[32];
 };
 
@@ -182,7 +187,9 @@ put_records(struct buf *b, const struct question *q)
 				 "\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\2";
 	unsigned n = 1;
 
-	if (is(q, "chain")) {
+	if (q->scripted) {
+		put(b, q->name, DNS_A, (const char *)q->octets, 4);
+	} else if (is(q, "chain")) {
 		put_name(b, q->name, DNS_CNAME, "link.test");
 		put_name(b, "link.test", DNS_CNAME, "end.test");
 		put_addresses(b, "end.test", 1);
@@ -221,6 +228,8 @@ code_of(const struct question *q)
 	} codes[] = {{"formerr", 1}, {"servfail", 2}, {"nx", 3},
 	    {"refused", 5}};
 
+	if (q->scripted)
+		return q->says ? 0 : 3;
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 		if (is(q, codes[i].label))
 			return codes[i].code;
@@ -336,6 +345,11 @@ read_question(struct liar *l, const uint8_t *p, size_t n, struct question *q)
 	l->last_id = q->id;
 	l->asked++;
 	l->asked_tcp += q->tcp;
+	if (l->script) {
+		q->scripted = true;
+		q->says = l->script(l->ctx, q->name, q->octets);
+		return !l->mute && q->says >= 0;
+	}
 	return !l->mute && !is(q, "silent");
 }
 
@@ -462,6 +476,13 @@ const char *
 liar_server(const struct liar *l)
 {
 	return l->server;
+}
+
+void
+liar_script(struct liar *l, liar_fn *fn, void *ctx)
+{
+	l->script = fn;
+	l->ctx = ctx;
 }
 
 void

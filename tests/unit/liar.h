@@ -21,6 +21,13 @@ void liar_free(struct liar **l);
 /* "127.0.0.1:5353" */
 const char *liar_server(const struct liar *l);
 
+/*
+ * Whatever it is asked for, fn says what it answers: 1, an A of these octets;
+ * 0, there is no such name; -1, nothing.
+ */
+typedef int liar_fn(void *ctx, const char *name, uint8_t octets[4]);
+void liar_script(struct liar *l, liar_fn *fn, void *ctx);
+
 /* Does it hear and say nothing? */
 void liar_mute(struct liar *l, bool mute);
 
