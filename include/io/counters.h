@@ -131,6 +131,8 @@ enum counter_remote {
 	COUNTERS_AUTH(X, SCRAM_PLUS, "SCRAM-SHA-256-PLUS")                     \
 	X(AUTH_UNKNOWN, COUNT, "smtpd_auth_total",                             \
 	    "mechanism=\"other\",result=\"unknown\"", "")                      \
+	X(DNSBL_CODES, COUNT, "smtpd_dnsbl_unknown_codes_total", "",           \
+	    "Answers of lists that no code of their blocks is")                \
 	/* mail */                                                             \
 	X(MESSAGES, COUNT, "smtpd_messages_total", "result=\"accepted\"",      \
 	    "Messages that came whole, by what was answered")                  \

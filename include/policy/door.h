@@ -22,8 +22,9 @@
 #include "policy/verdict.h"
 #include "proto/envelope.h"
 
-struct access;   /* policy/access.h: rules */
-struct dnsbl;    /* policy/dnsbl.h: lists and their weights */
+struct access; /* policy/access.h: rules */
+struct dnsbl;  /* policy/dnsbl.h: lists and their weights */
+struct dnsbl_watch;
 struct greylist; /* policy/greylist.h: times */
 struct loop;
 struct redis; /* policy/redis.h: a worker's connection */
@@ -62,6 +63,7 @@ struct doors {
 	struct shared *shared;
 	unsigned slot;
 	struct redis *redis;
+	struct dnsbl_watch *lists; /* tests them */
 };
 
 /* A session's, as it is while a question is open: all of it outlives that. */
