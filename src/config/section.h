@@ -98,6 +98,7 @@ struct config_section {
 	SECTION(limits)                                                        \
 	SECTION(dns)                                                           \
 	SECTION(checks)                                                        \
+	SECTION(dnsbl)                                                         \
 	SECTION(greylist)                                                      \
 	SECTION(journal)                                                       \
 	SECTION(log)

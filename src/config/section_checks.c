@@ -19,6 +19,12 @@ _Static_assert(sizeof(enum action) == sizeof(unsigned), "a KEY_WORD is stored");
 
 static const struct config_key keys[] = {
     CHECK("helo", helo, "off", "a client that says that it is this server"),
+    CHECK("dnsbl", dnsbl, "off", "a client that lists speak against"),
+    {"refuse-at", KEY_NUMBER, ALL(pub.door.refuse_at), .def = "5", .min = 1,
+	.max = 1000, .help = "what listings must come to for that"},
+    {"vouch-at", KEY_NUMBER, ALL(pub.door.vouch_at), .def = "3", .min = 1,
+	.max = 1000,
+	.help = "so far below 0 a client is asked nothing of the kind"},
 };
 
 static bool

@@ -26,17 +26,31 @@
 	}
 
 ACTION_OF(helo)
+ACTION_OF(dnsbl)
+
+static unsigned
+needs_lists(const struct check_case *c)
+{
+	return c->conf->lists ? FACT_LISTS : 0;
+}
 
 static const struct check checks[] = {
     {"helo", POLICY_RCPT, .reputation = true, .once = true, .defer = 451,
 	.action = action_helo, .judge = helo_judge},
+    {"dnsbl", POLICY_RCPT, SCOPE_SESSION, .reputation = true, .once = true,
+	.defer = 451, .action = action_dnsbl, .needs = needs_lists,
+	.judge = dnsbl_judge},
+};
+
+static const struct door_fact facts[] = {
+    {FACT_LISTS, fact_lists_ask, POLICY_CONNECT},
 };
 
 static const struct door_tables tables = {
     .checks = checks,
     .nchecks = sizeof(checks) / sizeof(checks[0]),
-    .facts = NULL,
-    .nfacts = 0,
+    .facts = facts,
+    .nfacts = sizeof(facts) / sizeof(facts[0]),
 };
 
 /* --- the door --- */

@@ -1,0 +1,209 @@
+/*
+ * section_dnsbl: lists in the DNS, and what their answers weigh. Behind
+ * checks, which says whether any of them is asked.
+ */
+#include <string.h>
+
+#include "base/ascii.h"
+#include "config/section.h"
+#include "policy/dnsbl.h"
+#include "proto/smtp_addr.h"
+
+struct dnsbl_block {
+	enum dnsbl_family family;
+	bool test;
+	struct dnsbl_code *codes;
+	unsigned ncodes;
+};
+
+#define AT(member) offsetof(struct dnsbl_block, member)
+
+static const struct config_key keys[] = {
+    {"codes", KEY_LIST, .doc = "must be given",
+	.help = "what its answers weigh: \"127.0.0.2-3: 5\""},
+    {"family", KEY_WORD, AT(family), .def = "both",
+	.words = {"both", "ipv4", "ipv6"}, .help = "the clients it knows"},
+    {"test", KEY_BOOL, AT(test), .def = "yes",
+	.help = "no: it has no test entries, so it is trusted untested"},
+};
+
+static struct config_block *
+first_block(const struct config_all *all)
+{
+	return config_block_first(all, &section_dnsbl);
+}
+
+static bool
+is_named_before(const struct config_all *all, struct config_faults *f,
+    const struct config_block *b)
+{
+	const struct config_block *o = first_block(all);
+
+	while (o != b && !ascii_equal_str(span_str(o->title), b->title))
+		o = config_block_next(o);
+	if (o != b)
+		config_error(f, b->file, b->line,
+		    "dnsbl \"%.80s\" is there already, in line %u of %s: join "
+		    "them",
+		    b->title, o->line, o->file);
+	return o != b;
+}
+
+static void
+check_name(const struct config_all *all, struct config_faults *f,
+    const struct config_block *b)
+{
+	struct span name = span_str(b->title);
+
+	if (is_named_before(all, f, b))
+		return;
+	if (!smtp_domain_valid(name) || !memchr(name.ptr, '.', name.len) ||
+	    name.len > DNSBL_ZONE_MAX)
+		config_error(f, b->file, b->line,
+		    "dnsbl \"%.80s\": write the name of its zone, such as "
+		    "\"zen.spamhaus.org\", of at most %d characters",
+		    b->title, DNSBL_ZONE_MAX);
+}
+
+/* Nobody would know which of them counts. */
+static void
+check_twins(struct config_faults *f, const struct dnsbl_block *d,
+    const struct config_list *l, const struct config_item *item,
+    const struct dnsbl_code *code)
+{
+	for (unsigned i = 0; i < d->ncodes; i++)
+		if (dnsbl_codes_meet(&d->codes[i], code)) {
+			config_error(f, item->file, item->line,
+			    "codes \"%.80s\": some of these are in \"%.80s\", "
+			    "too: write each once",
+			    item->text, l->items[i].text);
+			return;
+		}
+}
+
+static void
+build(struct config_all *all, struct config_faults *f, struct config_block *b)
+{
+	const struct config_list *l = config_values(b, "codes");
+	struct dnsbl_block *d = b->data;
+
+	check_name(all, f, b);
+	if (!l->n)
+		config_error(f, b->file, b->line,
+		    "dnsbl \"%.80s\": codes is missing: write what its answers "
+		    "weigh, such as codes = { \"127.0.0.2-11: 5\" }",
+		    b->title);
+	for (unsigned i = 0; i < l->n; i++) {
+		struct dnsbl_code code = {.weight = 0};
+		const char *why =
+		    dnsbl_code_parse(span_str(l->items[i].text), &code);
+
+		config_fault_item(f, "codes", &l->items[i], why);
+		if (!why)
+			check_twins(f, d, l, &l->items[i], &code);
+		d->codes = config_array_add(&all->arena, d->codes, &d->ncodes,
+		    &code, sizeof(code));
+	}
+}
+
+/* --- all of them --- */
+
+static struct dnsbl_zone
+zone_of(struct config_all *all, const struct config_block *b)
+{
+	const struct dnsbl_block *d = b->data;
+	char *name = arena_dup(&all->arena, span_str(b->title));
+
+	ascii_fold(name, strlen(name));
+	return (struct dnsbl_zone){.name = name,
+	    .at = {b->file, b->line},
+	    .family = d->family,
+	    .untested = !d->test,
+	    .codes = d->codes,
+	    .ncodes = d->ncodes};
+}
+
+static void
+add_all(struct config_all *all, struct config_faults *f, struct dnsbl *r)
+{
+	const struct config_block *b = first_block(all);
+	struct dnsbl_zone *zones = NULL, z;
+
+	for (; b; b = config_block_next(b)) {
+		if (r->n == DNSBL_MAX) {
+			config_error(f, b->file, b->line,
+			    "dnsbl \"%.80s\": this is one more than the %d "
+			    "that may be asked",
+			    b->title, DNSBL_MAX);
+			break;
+		}
+		z = zone_of(all, b);
+		zones =
+		    config_array_add(&all->arena, zones, &r->n, &z, sizeof(z));
+	}
+	r->zones = zones;
+}
+
+/* The line that says so, or where else it should be said. */
+static struct config_item
+where(const struct config_all *all, const char *key)
+{
+	struct config_item at =
+	    config_where(config_block_first(all, &section_checks), key);
+	const struct config_block *b = first_block(all);
+
+	if (!at.text && b)
+		at = (struct config_item){NULL, b->file, b->line};
+	return at;
+}
+
+/* That nobody is ever refused is meant only where all lists are kind. */
+static void
+check_reach(const struct config_all *all, struct config_faults *f,
+    const struct dnsbl *lists)
+{
+	unsigned refuse_at = all->pub.door.refuse_at;
+	struct config_item at = where(all, "refuse-at");
+	int most = 0;
+
+	for (unsigned i = 0; i < lists->n; i++)
+		most += dnsbl_most(&lists->zones[i]);
+	if (most && most < (int)refuse_at)
+		config_error(f, at.file, at.line,
+		    "refuse-at = %u is never reached: all dnsbl together come "
+		    "to %d: write refuse-at = %d, or larger weights",
+		    refuse_at, most, most);
+}
+
+static void
+check(struct config_all *all, struct config_faults *f)
+{
+	struct config_item at = where(all, "dnsbl");
+	struct door_config *door = &all->pub.door;
+	struct dnsbl *lists = arena_alloc(&all->arena, sizeof(*lists));
+
+	add_all(all, f, lists);
+	check_reach(all, f, lists);
+	if (lists->n && !door->dnsbl.act)
+		config_warn(f, at.file, at.line,
+		    "dnsbl: no list is asked without checks { dnsbl = reject "
+		    "}, or observe or defer");
+	else if (!lists->n && door->dnsbl.act)
+		config_warn(f, at.file, at.line,
+		    "dnsbl = %s: there is no list to ask: write a block such "
+		    "as dnsbl \"zen.spamhaus.org\" { codes = { "
+		    "\"127.0.0.2-11: 5\" } }",
+		    at.text);
+	else if (lists->n)
+		door->lists = lists;
+}
+
+const struct config_section section_dnsbl = {
+    .name = "dnsbl",
+    .title = "ZONE",
+    .help = "a list of clients in the DNS, to block or to allow",
+    KEYS(keys),
+    .size = sizeof(struct dnsbl_block),
+    .build = build,
+    .check = check,
+};
