@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/quote.h"
+#include "policy/dnsbl.h"
 #include "version.h"
 
 #define NAME_MAX_SHOWN 253 /* of a host's name */
@@ -173,6 +174,18 @@ put_sandbox(struct buf *out, const struct metrics_source *from,
 	    from->sandbox->no_seccomp ? "no" : "yes", from->sandbox->landlock);
 }
 
+static void
+put_dnsbl(struct buf *out, const struct metrics_source *from,
+    const char *family)
+{
+	for (unsigned i = 0; from->lists && i < from->lists->n; i++) {
+		const struct dnsbl_zone *z = &from->lists->zones[i];
+
+		buf_printf(out, "%s{zone=\"%s\"} %d\n", family, z->name,
+		    dnsbl_look(from->shared, z).state == DNSBL_GOOD);
+	}
+}
+
 static const struct {
 	const char *family, *type, *help;
 	void (*put)(struct buf *out, const struct metrics_source *from,
@@ -184,6 +197,8 @@ static const struct {
 	"When a certificate ends, in seconds since 1970", put_certificates},
     {"smtpd_sandbox_info", "gauge", "1, with what holds the workers",
 	put_sandbox},
+    {"smtpd_dnsbl_good", "gauge", "1: this list is asked; 0: it is not well",
+	put_dnsbl},
 };
 #define OTHERS (sizeof(others) / sizeof(others[0]))
 

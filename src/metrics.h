@@ -12,10 +12,13 @@
 #include "io/shared.h"
 #include "io/tls.h"
 
+struct dnsbl;
+
 struct metrics_source {
-	const struct shared *shared;
+	struct shared *shared;
 	const struct tls *tls;               /* NULL: no certificate */
 	const struct sandbox_state *sandbox; /* of whoever answers */
+	const struct dnsbl *lists;           /* NULL: none is asked */
 };
 
 /* Appends every family. */

@@ -22,6 +22,7 @@
 #include "io/log.h"
 #include "io/neighbour.h"
 #include "io/tls.h"
+#include "policy/dnsbl.h"
 #include "version.h"
 
 #define STRAY   "status."
@@ -302,6 +303,31 @@ put_routes(struct report *r)
 }
 
 static void
+put_dnsbl(struct report *r)
+{
+	const struct dnsbl *lists = r->now->conf->door.lists;
+	int64_t now = clock_now();
+
+	if (!r->now->conf->door.dnsbl.act)
+		return;
+	for (unsigned i = 0; lists && i < lists->n; i++) {
+		const struct dnsbl_zone *z = &lists->zones[i];
+		struct dnsbl_view v = dnsbl_look(r->all->shared, z);
+
+		buf_printf(&r->out, "dnsbl %s ", z->name);
+		if (v.state == DNSBL_OFF)
+			buf_printf(&r->out,
+			    "off %lld s: %s\n"
+			    "fault a dnsbl is off: the log says why\n",
+			    (long long)(now - v.since) / 1000,
+			    dnsbl_faults[v.fault].reason);
+		else
+			buf_printf(&r->out, "%s\n",
+			    v.state == DNSBL_GOOD ? "good" : "untested");
+	}
+}
+
+static void
 put_all(struct report *r)
 {
 	struct shared *shared = r->all->shared;
@@ -330,6 +356,7 @@ put_all(struct report *r)
 	    (long long)shared_total(shared, SHARED_MESSAGES_REFUSED),
 	    (long long)shared_total(shared, SHARED_MESSAGES_DEFERRED));
 	put_routes(r);
+	put_dnsbl(r);
 	put_mail(r);
 	put_certificates(r);
 }

@@ -17,8 +17,8 @@ is(struct span key, const char *name)
 }
 
 /* Those that may come again; always there. */
-static const char *const lists[] = {"worker", "route", "neighbour", "disk",
-    "certificate", "fault"};
+static const char *const lists[] = {"worker", "route", "neighbour", "dnsbl",
+    "disk", "certificate", "fault"};
 #define NLISTS (sizeof(lists) / sizeof(lists[0]))
 
 static bool

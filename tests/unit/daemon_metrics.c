@@ -16,15 +16,21 @@
 #include <cmocka.h>
 
 #include "certify.h"
+#include "policy/dnsbl.h"
 
 static struct buf out;
 
 /* Renders, with a NUL behind it. */
 static void
-render(const struct shared *s, const struct tls *tls)
+render(struct shared *s, const struct tls *tls)
 {
 	static const struct sandbox_state seven = {.landlock = 7};
-	const struct metrics_source from = {s, tls, &seven};
+	static const struct dnsbl_zone zones[] = {
+	    {.name = "bl.test", .untested = true},
+	    {.name = "wl.test"},
+	};
+	static const struct dnsbl two = {zones, 2};
+	const struct metrics_source from = {s, tls, &seven, &two};
 
 	out.len = 0;
 	metrics_render(&out, &from);
@@ -212,6 +218,18 @@ families(void **state)
 	free(list);
 }
 
+/* One that nobody tests is good, one that nobody has tested yet is not. */
+static void
+lists(void **state)
+{
+	struct shared *s = shared_new();
+
+	(void)state;
+	render(s, NULL);
+	assert_int_equal(lines("smtpd_dnsbl_good{zone=\"bl.test\"} 1\n"), 1);
+	assert_int_equal(lines("smtpd_dnsbl_good{zone=\"wl.test\"} 0\n"), 1);
+}
+
 int
 main(void)
 {
@@ -221,6 +239,7 @@ main(void)
 	    cmocka_unit_test(replies),
 	    cmocka_unit_test(certificates),
 	    cmocka_unit_test(families),
+	    cmocka_unit_test(lists),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
