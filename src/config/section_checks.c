@@ -25,6 +25,9 @@ static const struct config_key keys[] = {
     {"vouch-at", KEY_NUMBER, ALL(pub.door.vouch_at), .def = "3", .min = 1,
 	.max = 1000,
 	.help = "so far below 0 a client is asked nothing of the kind"},
+    {"greylist", KEY_WORD, ALL(pub.door.greylist.act), .def = "off",
+	.words = {"off", "observe", "defer"},
+	.help = "who writes for the first time: it has to come again"},
 };
 
 static bool
@@ -74,6 +77,7 @@ check(struct config_all *all, struct config_faults *f)
 	struct door_config *door = &all->pub.door;
 
 	(void)f;
+	door->grey = door->greylist.act ? &all->pub.greylist : NULL;
 	door->hostname = all->pub.hostname;
 	door->serves = serves;
 	door->serves_ctx = config_tables(all);

@@ -27,6 +27,7 @@
 
 ACTION_OF(helo)
 ACTION_OF(dnsbl)
+ACTION_OF(greylist)
 
 static unsigned
 needs_lists(const struct check_case *c)
@@ -40,6 +41,8 @@ static const struct check checks[] = {
     {"dnsbl", POLICY_RCPT, SCOPE_SESSION, .reputation = true, .once = true,
 	.defer = 451, .action = action_dnsbl, .needs = needs_lists,
 	.judge = dnsbl_judge},
+    {"greylist", POLICY_DATA, .reputation = true, .wants = FACT_NAME,
+	.action = action_greylist, .judge = greylist_judge},
 };
 
 static const struct door_fact facts[] = {

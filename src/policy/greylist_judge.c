@@ -1,6 +1,7 @@
 /*
  * greylist_judge: the check, at DATA: by then whoever only asks whether there
  * is such an address has gone, and so has whoever asks for one that is not.
+ * Programs on this machine do not come again.
  */
 #include <stdio.h>
 
@@ -23,6 +24,12 @@ name_of(const struct facts *f)
 		   : NULL;
 }
 
+static bool
+is_here(const struct envelope *e)
+{
+	return ipaddr_is_loopback(&e->client) && e->via.family == IP_NONE;
+}
+
 void
 greylist_judge(const struct check_case *c, struct verdict *v)
 {
@@ -32,7 +39,7 @@ greylist_judge(const struct check_case *c, struct verdict *v)
 	struct shared_grey *table;
 
 	if (!c->conf->grey || !c->all->shared || !e->rcpts ||
-	    e->client.family == IP_NONE)
+	    e->client.family == IP_NONE || is_here(e))
 		return;
 	table = shared_grey(c->all->shared);
 	greylist_key_of(e, name_of(c->facts), &key);

@@ -74,6 +74,27 @@ domains_and_names_are_known(void **state)
 }
 
 static void
+a_greylist_is_on_or_off(void **state)
+{
+	struct loaded l;
+	const struct door_config *d = door(&l, "");
+
+	(void)state;
+	assert_int_equal(d->greylist.act, ACTION_OFF);
+	assert_null(d->grey);
+	config_free(&l.config);
+	d = door(&l,
+	    "checks {\n greylist = observe }\ngreylist { delay = 2m }\n");
+	assert_int_equal(d->greylist.act, ACTION_OBSERVE);
+	assert_int_equal(d->greylist.at.line, 4);
+	assert_int_equal(d->grey->delay, 120000);
+	assert_true(door_config_is_on(d));
+	config_free(&l.config);
+	load_text(&l, HOST DOMAIN "checks {\ngreylist = reject\n}\n");
+	assert_only(&l, 4, "off, observe, defer");
+}
+
+static void
 any_other_word_is_a_fault(void **state)
 {
 	struct loaded l;
@@ -91,6 +112,7 @@ main(void)
 	    cmocka_unit_test(a_check_has_its_line),
 	    cmocka_unit_test(a_default_has_no_line),
 	    cmocka_unit_test(domains_and_names_are_known),
+	    cmocka_unit_test(a_greylist_is_on_or_off),
 	    cmocka_unit_test(any_other_word_is_a_fault),
 	};
 

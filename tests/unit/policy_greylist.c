@@ -354,6 +354,14 @@ verdicts(void **state)
 	judge(&c, "mail-bn8.outbound.protection.outlook.com", NOW, &v);
 	assert_string_equal(v.value,
 	    "outbound.protection.outlook.com passed before");
+	/* here, unless a proxy says so of somebody */
+	e.client = ip("127.0.0.1");
+	judge(&c, NULL, NOW, &v);
+	assert_int_equal(v.kind, VERDICT_PASS);
+	e.via = ip("192.0.2.1");
+	judge(&c, NULL, NOW, &v);
+	assert_int_equal(v.kind, VERDICT_DEFER);
+	e.client = ip("192.0.2.2");
 	e.rcpts = NULL;
 	judge(&c, NULL, NOW, &v);
 	assert_int_equal(v.kind, VERDICT_PASS);
