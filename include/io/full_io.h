@@ -31,6 +31,8 @@ int full_same(const char *path, int fd);
 /* Each: 0, or -1 with errno. A file that ends before n octets is EIO. */
 int full_pread(int fd, char *to, size_t n, uint64_t at);
 int full_pwrite(int fd, struct span s, uint64_t at);
+/* n octets of another file, which the file system may copy. */
+int full_copy(int from, uint64_t at, int to, uint64_t to_at, uint64_t n);
 
 /* iov is used up. At most IOV_MAX parts. */
 int full_writev(int fd, struct iovec *iov, int parts);

@@ -10,6 +10,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#define CHUNK 65536
+
 int
 full_open(int dir, const char *name, int flags, uint64_t max)
 {
@@ -100,6 +102,48 @@ full_pwrite(int fd, struct span s, uint64_t at)
 		}
 		span_skip(&s, (size_t)n);
 		at += (uint64_t)n;
+	}
+	return 0;
+}
+
+static int
+copy_chunks(int from, uint64_t at, int to, uint64_t to_at, uint64_t left)
+{
+	char chunk[CHUNK];
+
+	while (left) {
+		size_t n = left < CHUNK ? (size_t)left : CHUNK;
+
+		if (full_pread(from, chunk, n, at) < 0 ||
+		    full_pwrite(to, (struct span){chunk, n}, to_at) < 0)
+			return -1;
+		at += n;
+		to_at += n;
+		left -= n;
+	}
+	return 0;
+}
+
+int
+full_copy(int from, uint64_t at, int to, uint64_t to_at, uint64_t left)
+{
+	while (left) {
+		off_t in = (off_t)at, out = (off_t)to_at;
+		ssize_t n =
+		    copy_file_range(from, &in, to, &out, (size_t)left, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EXDEV || errno == ENOSYS ||
+				 errno == EOPNOTSUPP || errno == EINVAL))
+			return copy_chunks(from, at, to, to_at, left);
+		if (n <= 0) {
+			errno = n ? errno : EIO;
+			return -1;
+		}
+		at += (uint64_t)n;
+		to_at += (uint64_t)n;
+		left -= (uint64_t)n;
 	}
 	return 0;
 }

@@ -12,8 +12,6 @@
 #include "io/full_io.h"
 #include "mail/spool.h"
 
-#define CHUNK 65536
-
 /* /proc stands in for AT_EMPTY_PATH, which asks for a capability. */
 static int
 name_it(int fd, int dirfd, const char *name)
@@ -22,22 +20,6 @@ name_it(int fd, int dirfd, const char *name)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	return linkat(AT_FDCWD, path, dirfd, name, AT_SYMLINK_FOLLOW);
-}
-
-static int
-copy(int from, int to, uint64_t size)
-{
-	char chunk[CHUNK];
-
-	for (uint64_t at = 0; at < size;) {
-		size_t n = size - at < CHUNK ? (size_t)(size - at) : CHUNK;
-
-		if (full_pread(from, chunk, n, at) < 0 ||
-		    full_pwrite(to, (struct span){chunk, n}, at) < 0)
-			return -1;
-		at += n;
-	}
-	return fsync(to);
 }
 
 /* Where a file that never had a name cannot be given one. */
@@ -50,7 +32,7 @@ copy_it(int fd, uint64_t size, int dirfd, const char *name)
 
 	if (to < 0)
 		return -1;
-	r = copy(fd, to, size);
+	r = full_copy(fd, 0, to, 0, size) < 0 ? -1 : fsync(to);
 	full_close(&to);
 	return r < 0 ? full_unlink(dirfd, name) : 0;
 }

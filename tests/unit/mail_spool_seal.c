@@ -21,6 +21,17 @@
 
 #define FILED 150000 /* more than is copied at once */
 
+static int copy_error; /* of every call, or 0 */
+
+ssize_t
+copy_file_range(int from, off_t *in, int to, off_t *out, size_t n, unsigned f)
+{
+	errno = copy_error;
+	return copy_error
+		   ? -1
+		   : syscall(SYS_copy_file_range, from, in, to, out, n, f);
+}
+
 static int dir;
 static struct spool_content content;
 static struct buf whole;
@@ -148,12 +159,10 @@ test_errors_of_a_copy(void **state)
 		unsigned nth;
 		int error;
 	} all[] = {
-	    {"openat", 1, EDQUOT},
-	    {"pread", 1, EIO},
-	    {"pread", 3, EIO},
+	    {"openat", 1, EDQUOT}, {"pread", 1, EIO}, {"pread", 3, EIO},
 	    {"pwrite", 2, ENOSPC}, /* the first is the tail's */
-	    {"pwrite", 4, ENOSPC},
-	    {"fsync", 2, EIO},
+	    {"pwrite", 4, ENOSPC}, {"fsync", 2, EIO},
+	    {"", 1, EIO}, /* the kernel's own copy */
 	};
 
 	(void)state;
@@ -161,12 +170,14 @@ test_errors_of_a_copy(void **state)
 		struct spool_content c = content;
 
 		sys_reset();
+		copy_error = *all[i].call ? EXDEV : all[i].error;
 		sys_fail("linkat", 0, EXDEV);
 		sys_fail(all[i].call, all[i].nth, all[i].error);
 		assert_int_equal(spool_seal(&c, dir, "body"), -1);
 		assert_int_equal(errno, all[i].error);
 		assert_int_equal(scratch_count("j"), 0);
 	}
+	copy_error = 0;
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, start, finish)
