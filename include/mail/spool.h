@@ -42,6 +42,8 @@ struct spool_options {
 	spool_head_fn *head;
 	const struct envelope *env;
 	const char *hostname;
+	/* spool_edit() is to follow: its file need not reach the disk */
+	bool edited;
 };
 
 /* On a thread: such a file, to be read and written, or -1 with errno. */
@@ -74,6 +76,17 @@ int64_t spool_when(const struct spool *s);
  * last one if that has none. Dots are not doubled.
  */
 uint64_t spool_wire(const struct spool *s);
+
+/*
+ * Of one that is finished, and nobody reads: header takes the place of the
+ * first skip octets of what it holds, with an empty line behind it if what
+ * follows does not begin with one. ours is what stands on top if it is in a
+ * file. Both are lines, each with its end, and are copied. done(ctx) is called
+ * when spool_content() is the new one, perhaps at once, or spool_error() says
+ * why not.
+ */
+void spool_edit(struct spool *s, struct span ours, struct span header,
+    uint64_t skip, void (*done)(void *ctx), void *ctx);
 
 /*
  * The content: what the file fd holds between from and filed (fd -1, 0 and 0:

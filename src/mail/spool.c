@@ -11,8 +11,6 @@
  * the spool and its jobs share it, so that either may go first. Never blocks
  * the loop, never interprets what it holds but for CRLF and its first octet.
  */
-#include "mail/spool.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,44 +22,19 @@
 
 #include "base/mem.h"
 #include "io/full_io.h"
+#include "mail/spool_state.h"
 
 #define BLOCK_MIN    32768 /* octets worth a job of their own */
 #define PRESSURE_MIN 64    /* jobs that wait: take less */
 #define STRETCH      ((uint64_t)1 << 20)
 
-struct spool_file {
-	int dirfd;
-	int fd; /* -1 until the first job has opened it */
-	unsigned refs;
-};
-
 struct write_job {
-	struct job job;
-	struct spool *spool; /* NULL: it was freed meanwhile */
+	struct spool_job up;
 	struct spool_file *file;
 	struct buf block;
 	uint64_t offset;
+	bool begin; /* the disk is to begin with it */
 	int error;
-};
-
-struct spool {
-	struct spool_options o;
-	struct spool_file *file; /* NULL: all in memory so far */
-	struct buf block;        /* gathering */
-	uint64_t from;           /* octets of head in the file */
-	uint64_t filed;          /* octets given to jobs, with head */
-	uint64_t wire;           /* of what it holds, with CRLF */
-	struct write_job *write; /* under way, or NULL */
-	uint64_t write_id;       /* its id */
-	void (*room)(void *);
-	void *room_ctx;
-	void (*ready)(void *);
-	void *ready_ctx;
-	int error;
-	bool inside;  /* of a line */
-	bool cr;      /* the last octet was a CR, not stored yet */
-	bool refused; /* spool_write() said false */
-	bool finished;
 };
 
 struct spool *
@@ -73,8 +46,8 @@ spool_new(const struct spool_options *o)
 	return s;
 }
 
-static struct spool_file *
-file_new(int dirfd)
+struct spool_file *
+spool_file_new(int dirfd)
 {
 	struct spool_file *f = mem_new(sizeof(*f));
 
@@ -84,8 +57,8 @@ file_new(int dirfd)
 	return f;
 }
 
-static void
-file_release(struct spool_file *f)
+void
+spool_file_release(struct spool_file *f)
 {
 	if (--f->refs)
 		return;
@@ -122,23 +95,28 @@ spool_unnamed(int dirfd)
 	return fd;
 }
 
+int
+spool_file_open(struct spool_file *f)
+{
+	if (f->fd < 0)
+		f->fd = spool_unnamed(f->dirfd);
+	return f->fd < 0 ? errno : 0;
+}
+
 /*
  * The disk begins with each stretch that is whole, so that less is left for
  * the fsync at the end. Not with each block: the page that two of them share
  * would be written twice, and wait for itself.
  */
-static int
-put(int fd, struct span s, uint64_t at)
+static void
+begin_stretches(const struct write_job *w)
 {
-	uint64_t from = at / STRETCH * STRETCH;
-	uint64_t to = (at + s.len) / STRETCH * STRETCH;
+	uint64_t from = w->offset / STRETCH * STRETCH;
+	uint64_t to = (w->offset + w->block.len) / STRETCH * STRETCH;
 
-	if (full_pwrite(fd, s, at) < 0)
-		return errno;
 	if (from < to)
-		sync_file_range(fd, (off_t)from, (off_t)(to - from),
+		sync_file_range(w->file->fd, (off_t)from, (off_t)(to - from),
 		    SYNC_FILE_RANGE_WRITE);
-	return 0;
 }
 
 /* On a thread. */
@@ -147,12 +125,13 @@ write_run(struct job *job)
 {
 	struct write_job *w = (struct write_job *)job;
 
-	if (w->file->fd < 0)
-		w->file->fd = spool_unnamed(w->file->dirfd);
-	if (w->file->fd < 0)
+	w->error = spool_file_open(w->file);
+	if (w->error)
+		return;
+	if (full_pwrite(w->file->fd, buf_span(&w->block), w->offset) < 0)
 		w->error = errno;
-	else
-		w->error = put(w->file->fd, buf_span(&w->block), w->offset);
+	else if (w->begin)
+		begin_stretches(w);
 }
 
 /* Without write_done() before it, the jobs are being freed. */
@@ -161,18 +140,18 @@ write_free(struct job *job)
 {
 	struct write_job *w = (struct write_job *)job;
 
-	if (w->spool)
-		w->spool->write = NULL;
+	if (w->up.spool)
+		w->up.spool->work = NULL;
 	buf_free(&w->block);
-	file_release(w->file);
+	spool_file_release(w->file);
 	free(w);
 }
 
 static bool
 has_room(const struct spool *s)
 {
-	return !s->write || (s->block.len < SPOOL_MEMORY &&
-				jobs_pending(s->o.jobs) < PRESSURE_MIN);
+	return !s->work || (s->block.len < SPOOL_MEMORY &&
+			       jobs_pending(s->o.jobs) < PRESSURE_MIN);
 }
 
 /* What has gathered stands behind the head. */
@@ -181,7 +160,7 @@ begin_file(struct spool *s)
 {
 	struct buf all = {0};
 
-	s->file = file_new(s->o.dirfd);
+	s->file = spool_file_new(s->o.dirfd);
 	if (!s->o.head)
 		return;
 	s->o.head(&all, s->o.env, s->o.hostname, s->o.when);
@@ -191,8 +170,8 @@ begin_file(struct spool *s)
 	s->block = all;
 }
 
-static void
-fail(struct spool *s, int error)
+void
+spool_fail(struct spool *s, int error)
 {
 	s->error = error;
 	s->cr = false;
@@ -208,23 +187,24 @@ submit(struct spool *s)
 	struct write_job *w;
 
 	if (s->o.room && !s->o.room(s->o.room_ctx, s->block.len)) {
-		fail(s, ENOSPC);
+		spool_fail(s, ENOSPC);
 		return;
 	}
 	w = mem_new(sizeof(*w));
 	if (!s->file)
 		begin_file(s);
 	s->file->refs++;
-	w->job.run = write_run;
-	w->job.free = write_free;
+	w->up.job.run = write_run;
+	w->up.job.free = write_free;
 	w->file = s->file;
 	w->offset = s->filed;
+	w->begin = !s->o.edited;
 	w->block = s->block;
 	s->filed += s->block.len;
 	s->block = (struct buf){0};
-	w->spool = s;
-	s->write = w;
-	s->write_id = jobs_submit(s->o.jobs, &w->job, write_done, s);
+	w->up.spool = s;
+	s->work = &w->up;
+	s->work_id = jobs_submit(s->o.jobs, &w->up.job, write_done, s);
 }
 
 static void
@@ -232,7 +212,7 @@ submit_if_worth(struct spool *s)
 {
 	size_t enough = s->file ? BLOCK_MIN : s->o.memory + 1;
 
-	if (!s->write && !s->finished && s->block.len >= enough)
+	if (!s->work && !s->finished && s->block.len >= enough)
 		submit(s);
 }
 
@@ -243,10 +223,10 @@ write_done(struct job *job, void *ctx)
 	struct write_job *w = (struct write_job *)job;
 	struct spool *s = ctx;
 
-	w->spool = NULL;
-	s->write = NULL;
+	w->up.spool = NULL;
+	s->work = NULL;
 	if (w->error)
-		fail(s, w->error);
+		spool_fail(s, w->error);
 	submit_if_worth(s);
 	if (s->finished) {
 		s->ready(s->ready_ctx);
@@ -256,20 +236,27 @@ write_done(struct job *job, void *ctx)
 	}
 }
 
-/* From here to the end of the block is new. */
-static void
-count(struct spool *s, size_t from)
+uint64_t
+spool_octets(struct span lines)
+{
+	uint64_t n = lines.len;
+	const char *lf;
+
+	for (; lines.len && (lf = memchr(lines.ptr, '\n', lines.len)); n++)
+		span_skip(&lines, (size_t)(lf + 1 - lines.ptr));
+	return n;
+}
+
+void
+spool_count(struct spool *s, size_t from)
 {
 	struct span new = buf_span(&s->block);
-	const char *lf;
 
 	span_skip(&new, from);
 	if (!new.len)
 		return;
 	s->inside = new.ptr[new.len - 1] != '\n';
-	for (s->wire += new.len; (lf = memchr(new.ptr, '\n', new.len));
-	     s->wire++)
-		span_skip(&new, (size_t)(lf + 1 - new.ptr));
+	s->wire += spool_octets(new);
 }
 
 /* Behind the lines on top, with one more octet at the seam to them. */
@@ -306,7 +293,7 @@ append(struct spool *s, struct span in)
 		span_skip(&in, n + s->cr);
 	}
 	s->block.len = (size_t)(out - s->block.data);
-	count(s, before);
+	spool_count(s, before);
 }
 
 bool
@@ -338,13 +325,13 @@ spool_finish(struct spool *s, void (*ready)(void *ctx), void *ctx)
 
 		out = put_run(s, out, SPAN_LIT("\r"));
 		s->block.len = (size_t)(out - s->block.data);
-		count(s, before);
+		spool_count(s, before);
 	}
 	s->cr = false;
 	s->finished = true;
 	s->ready = ready;
 	s->ready_ctx = ctx;
-	if (!s->write)
+	if (!s->work)
 		ready(ctx);
 }
 
@@ -369,7 +356,7 @@ spool_when(const struct spool *s)
 struct spool_content
 spool_content(const struct spool *s)
 {
-	assert(s->finished && !s->write);
+	assert(s->finished && !s->work);
 	return (struct spool_content){
 	    .fd = s->file ? s->file->fd : -1,
 	    .from = s->from,
@@ -386,12 +373,12 @@ spool_free(struct spool **p)
 	*p = NULL;
 	if (!s)
 		return;
-	if (s->write) {
-		s->write->spool = NULL;
-		jobs_cancel(s->o.jobs, &s->write_id);
+	if (s->work) {
+		s->work->spool = NULL;
+		jobs_cancel(s->o.jobs, &s->work_id);
 	}
 	buf_free(&s->block);
 	if (s->file)
-		file_release(s->file);
+		spool_file_release(s->file);
 	free(s);
 }
