@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/ipaddr.h"
+#include "base/where.h"
 #include "io/shared.h"
 #include "policy/rate.h"
 #include "proto/smtp_reply.h"
@@ -23,6 +24,17 @@ enum limits_rate {
 	LIMITS_RATES
 };
 
+/* The keys of the section that can say no: the rates, and these. */
+enum limits_key {
+	LIMITS_SESSIONS = LIMITS_RATES,
+	LIMITS_PER_ADDRESS,
+	LIMITS_PER_NETWORK,
+	LIMITS_KEYS
+};
+
+/* As they are written. */
+extern const char *const limits_keys[LIMITS_KEYS];
+
 struct limits_config {
 	unsigned sessions;    /* over all workers */
 	unsigned per_address; /* an IPv6 client counts by its /64 */
@@ -30,6 +42,7 @@ struct limits_config {
 	struct rate rates[LIMITS_RATES];
 	struct smtp_reply beyond[LIMITS_RATES]; /* see limits_say() */
 	bool observe; /* what is beyond a rate is told, not refused */
+	struct where at[LIMITS_KEYS];
 };
 
 struct limits {
@@ -46,6 +59,7 @@ struct limits_ask {
 	int64_t now;    /* monotonic ms */
 	/* set: a no that it does not hear, because of observe */
 	const struct smtp_reply *observed;
+	enum limits_key key; /* set with either no: whose it is */
 };
 
 #define LIMITS_CELLS 2 /* its address's, its network's */

@@ -36,15 +36,6 @@ is_check(const struct config_key *k)
 	return k->type == KEY_WORD;
 }
 
-static struct where
-place_of(const struct config_block *b, const char *key)
-{
-	struct config_item at = config_where(b, key);
-
-	return at.text ? (struct where){at.file, at.line}
-		       : (struct where){NULL, 0};
-}
-
 static void
 build(struct config_all *all, struct config_faults *f, struct config_block *b)
 {
@@ -54,7 +45,8 @@ build(struct config_all *all, struct config_faults *f, struct config_block *b)
 		void *act = (char *)all + k->offset;
 
 		if (is_check(k))
-			((struct check_action *)act)->at = place_of(b, k->name);
+			((struct check_action *)act)->at =
+			    config_place(b, k->name);
 	}
 }
 

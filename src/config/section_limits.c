@@ -49,6 +49,8 @@ build(struct config_all *all, struct config_faults *f, struct config_block *b)
 	struct limits_config *l = &all->pub.limits;
 
 	(void)f;
+	for (unsigned i = 0; i < LIMITS_KEYS; i++)
+		l->at[i] = config_place(b, limits_keys[i]);
 	if (!config_values(b, "per-network")->n)
 		l->per_network = l->sessions < 10 ? 1 : l->sessions / 10;
 	limits_say(l, &all->arena);

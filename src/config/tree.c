@@ -61,6 +61,15 @@ config_where(const struct config_block *b, const char *key)
 	return (struct config_item){NULL, b->file, b->line};
 }
 
+struct where
+config_place(const struct config_block *b, const char *key)
+{
+	struct config_item at = config_where(b, key);
+
+	return at.text ? (struct where){at.file, at.line}
+		       : (struct where){NULL, 0};
+}
+
 void
 config_list_add(struct arena *a, struct config_list *l, struct config_item item)
 {

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/where.h"
 #include "config/config.h"
 
 struct config_section;
@@ -68,6 +69,8 @@ struct config_list *config_values(const struct config_block *b,
     const char *key);
 /* Where the key is set; where the block is, without text, when it is not. */
 struct config_item config_where(const struct config_block *b, const char *key);
+/* The same for what is decided by it: a default has no place. */
+struct where config_place(const struct config_block *b, const char *key);
 void config_list_add(struct arena *a, struct config_list *l,
     struct config_item item);
 

@@ -17,6 +17,16 @@
 #define NETWORK_V4 24
 #define NETWORK_V6 48
 
+const char *const limits_keys[LIMITS_KEYS] = {
+    [LIMITS_CONNECTIONS] = "rate-connections",
+    [LIMITS_MESSAGES] = "rate-messages",
+    [LIMITS_RECIPIENTS] = "rate-recipients",
+    [LIMITS_FAILED_LOGINS] = "rate-failed-logins",
+    [LIMITS_SESSIONS] = "sessions",
+    [LIMITS_PER_ADDRESS] = "per-address",
+    [LIMITS_PER_NETWORK] = "per-network",
+};
+
 /* False: it is one too many. */
 static bool
 hold(const struct limits *l, struct limits_place *p, int64_t max)
@@ -94,10 +104,12 @@ limits_client(const struct limits *l, struct limits_ask *a,
 
 	if (a->unlimited)
 		return NULL;
+	a->key = LIMITS_PER_ADDRESS;
 	if (!count(l, p, SHARED_SESSIONS, a->client, l->conf->per_address))
 		return turn_away(l, a->client, p, SHARED_REFUSED_ADDRESS,
 		    SMTP_REPLY(421, "4.7.0",
 			"Too many sessions from your address"));
+	a->key = LIMITS_PER_NETWORK;
 	if (!fits_network(l, a, p))
 		return turn_away(l, a->client, p, SHARED_REFUSED_NETWORK,
 		    SMTP_REPLY(421, "4.7.0",
@@ -138,6 +150,7 @@ limits_take(const struct limits *l, enum limits_rate r, struct limits_ask *a)
 		a->now))
 		return NULL;
 	shared_add(l->shared, l->slot, SHARED_EXCEEDED + r, 1);
+	a->key = (enum limits_key)r;
 	if (!c->observe)
 		return &c->beyond[r];
 	a->observed = &c->beyond[r];

@@ -59,6 +59,8 @@ defaults(void **state)
 	assert_int_equal(c->greylist.window, 2 * 24 * 60 * MINUTE);
 	assert_int_equal(c->greylist.keep, UINT64_C(36) * 24 * 60 * MINUTE);
 	assert_int_equal(c->greylist.after, 5);
+	for (unsigned i = 0; i < LIMITS_KEYS; i++)
+		assert_null(c->limits.at[i].file);
 	assert_int_equal(c->deliver.reserve, 5);
 	assert_string_equal(c->deliver.hostname, "mx.example.org");
 	assert_string_equal(c->deliver.spool, "/var/spool/smtpd");
