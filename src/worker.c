@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "deliver/deliver.h"
+#include "doors.h"
 #include "io/clock.h"
 #include "io/digest.h"
 #include "io/jobs.h"
@@ -52,6 +53,7 @@ struct worker {
 	struct metrics_http metrics;
 	struct routes routes;
 	struct greylist_saver saver;
+	struct doors doors;
 	struct listener **listeners;
 	struct loop_event *alive;
 	struct loop_event *term;
@@ -319,6 +321,8 @@ open_services(struct worker *w)
 	deliver_on_outgrown(w->sessions.deliver, on_outgrown, w);
 	if (open_routes(w) < 0)
 		return -1;
+	w->sessions.doors =
+	    doors_open(&w->doors, st, &w->loop, w->routes.services.resolve);
 	if (!st->conf->auth.users && !st->conf->auth.dovecot)
 		return 0;
 	w->sessions.auth =

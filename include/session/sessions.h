@@ -14,6 +14,7 @@
 #include "io/shared.h"
 #include "io/stream.h"
 #include "policy/auth.h"
+#include "policy/door.h"
 #include "policy/policy.h"
 
 struct session;
@@ -28,6 +29,7 @@ struct sessions {
 	struct deliver *deliver;
 	struct auth *auth; /* NULL: nobody can log in */
 	struct policy policy;
+	const struct doors *doors; /* NULL: no check is on */
 	struct shared *shared;
 	unsigned slot;  /* in it */
 	struct buf out; /* the replies of the session that runs */

@@ -4,11 +4,14 @@
  */
 #include "session/ask.h"
 
+#include <assert.h>
+
 #include "io/clock.h"
 #include "io/listen.h"
 #include "mail/spool.h"
 #include "session/auth.h"
 #include "session/count.h"
+#include "session/door.h"
 #include "session/log.h"
 
 struct limits_ask
@@ -17,20 +20,35 @@ session_limits(const struct session *s)
 	return (struct limits_ask){.client = &s->env.client,
 	    .unlimited = s->client->unlimited,
 	    .proxied = s->env.via.family != IP_NONE,
-	    .now = clock_now()};
+	    .now = clock_now(),
+	    .key = LIMITS_KEYS};
+}
+
+struct session_why
+session_limit(const struct session *s, enum limits_key k)
+{
+	if (k == LIMITS_KEYS) /* none's */
+		return (struct session_why){NULL, NULL, {NULL, 0}};
+	return (struct session_why){limits_keys[k], NULL,
+	    s->all->conf->limits.at[k]};
 }
 
 const struct smtp_reply *
 session_policy(struct session *s, enum policy_stage stage)
 {
 	struct limits_ask ask = session_limits(s);
+	struct session_why why;
 	const struct smtp_reply *no = policy_ask(&s->all->policy, stage,
 	    &(struct policy_subject){.env = &s->env,
 		.ask = &ask,
 		.place = &s->place});
 
+	assert(!s->settled);
+	why = session_limit(s, ask.key);
 	if (ask.observed)
-		session_log_observed(s, ask.observed);
+		session_log_observed(s, ask.observed, &why);
+	if (no)
+		s->why = why;
 	return no;
 }
 
@@ -38,7 +56,7 @@ void
 session_answer(struct session *s, const struct smtp_reply *reply)
 {
 	s->ask = NULL;
-	s->asking = false;
+	s->asking = s->settled = false;
 	smtp_answer(&s->smtp, reply, &s->all->out);
 	if (!s->running)
 		session_continue(s);
@@ -54,6 +72,8 @@ on_rcpt(void *ctx, const struct smtp_reply *reply, const char *error)
 		smtp_limit_size(&s->smtp, max);
 	if (!reply)
 		session_count_rcpt(s);
+	if (!reply && s->door)
+		door_took_rcpt(s->door);
 	s->error = error;
 	session_answer(s, reply);
 }
@@ -87,46 +107,71 @@ session_release(struct session *s)
 	s->reserved = 0;
 }
 
+/* Policy, then the checks; then it goes on to delivery. */
 static void
-ask_mail(struct session *s)
+ask_before(struct session *s, enum policy_stage stage,
+    void (*then)(struct session *s))
+{
+	const struct smtp_reply *no = session_policy(s, stage);
+
+	if (no)
+		session_answer(s, no);
+	else
+		session_door_ask(s, stage, then);
+}
+
+static void
+take_mail(struct session *s)
 {
 	uint64_t size =
 	    s->env.size ? s->env.size : deliver_size_unknown(s->all->deliver);
-	const struct smtp_reply *no = session_policy(s, POLICY_MAIL);
+	const struct smtp_reply *no = deliver_reserve(s->all->deliver, size);
 
-	session_release(s);
-	if (!no)
-		no = deliver_reserve(s->all->deliver, size);
 	if (!no)
 		s->reserved = size;
 	session_answer(s, no);
 }
 
 static void
-ask_rcpt(struct session *s)
+ask_mail(struct session *s)
 {
-	const struct smtp_reply *no = session_policy(s, POLICY_RCPT);
+	session_release(s);
+	ask_before(s, POLICY_MAIL, take_mail);
+}
 
-	if (no) {
-		session_answer(s, no);
-		return;
-	}
+/*
+ * The last to be asked: its yes makes the targets part of the transaction, and
+ * a no behind that would take the memory from under them.
+ */
+static void
+take_rcpt(struct session *s)
+{
 	/* seldom needed: not a system call for every client */
 	if (s->smtp.rcpt.literal && s->env.server.family == IP_NONE)
 		listen_local(s->stream.fd, &s->env.server);
+	s->settled = true;
 	s->ask =
 	    deliver_rcpt(s->all->deliver, &s->env, &s->smtp.rcpt, on_rcpt, s);
 }
 
 static void
+ask_rcpt(struct session *s)
+{
+	ask_before(s, POLICY_RCPT, take_rcpt);
+}
+
+static void
+take_data(struct session *s)
+{
+	s->spool = deliver_spool(s->all->deliver, &s->env);
+	session_answer(s, NULL);
+}
+
+static void
 ask_data(struct session *s)
 {
-	const struct smtp_reply *no = session_policy(s, POLICY_DATA);
-
 	spool_free(&s->spool); /* of a BDAT that RSET has forgotten */
-	if (!no)
-		s->spool = deliver_spool(s->all->deliver, &s->env);
-	session_answer(s, no);
+	ask_before(s, POLICY_DATA, take_data);
 }
 
 /* Nothing of the body is still on its way to a file. */
@@ -166,6 +211,8 @@ session_ask(struct session *s)
 		session_auth_tidy(s);
 		s->asking = true;
 		s->error = NULL;
+		if (s->smtp.ask != SMTP_ASK_CONNECT)
+			s->why = session_limit(s, LIMITS_KEYS);
 		asks[s->smtp.ask](s);
 	}
 	return s->smtp.ask == SMTP_ASK_NONE;

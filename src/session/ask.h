@@ -14,6 +14,9 @@ bool session_ask(struct session *s);
 /* What limits are asked with, now. */
 struct limits_ask session_limits(const struct session *s);
 
+/* Whose no it is. */
+struct session_why session_limit(const struct session *s, enum limits_key k);
+
 /* NULL, or policy's no at this stage. */
 const struct smtp_reply *session_policy(struct session *s,
     enum policy_stage stage);

@@ -96,8 +96,12 @@ take_guess(struct session *s)
 	const struct smtp_reply *no =
 	    limits_take(&s->all->policy.limits, LIMITS_FAILED_LOGINS, &ask);
 
+	const struct session_why why = session_limit(s, ask.key);
+
 	if (ask.observed)
-		session_log_observed(s, ask.observed);
+		session_log_observed(s, ask.observed, &why);
+	if (no)
+		s->why = why;
 	return no;
 }
 

@@ -8,7 +8,7 @@
 #include "io/clock.h"
 #include "io/log.h"
 
-/* In a row, each with a line of its own. */
+/* In a row, each with a line of its own; and so many that are only found. */
 #define REFUSALS_LOGGED 10
 /* No refusal for so long: the flood is over. */
 #define QUIET_MS 1000
@@ -40,13 +40,14 @@ first_rcpt(const struct session *s)
 	return s->env.rcpts ? &s->env.rcpts->path : NULL;
 }
 
-/* The one that was refused, or else the first one. */
+/* The one that is asked about or was refused, or else the first one. */
 static const struct smtp_path *
-refused_rcpt(const struct session *s)
+asked_rcpt(const struct session *s)
 {
-	return s->smtp.asked == SMTP_ASK_RCPT && s->smtp.rcpt.local
-		   ? &s->smtp.rcpt
-		   : first_rcpt(s);
+	enum smtp_ask about = s->smtp.ask ? s->smtp.ask : s->smtp.asked;
+
+	return about == SMTP_ASK_RCPT && s->smtp.rcpt.local ? &s->smtp.rcpt
+							    : first_rcpt(s);
 }
 
 static uint64_t
@@ -95,10 +96,22 @@ help_with_nat(const struct ipaddr *client, struct buf *out)
 		    text, text);
 }
 
-static void
-log_limit(const struct session *s, const struct smtp_reply *no, bool observed)
+/* "/etc/smtpd/smtpd.conf:42", or "default"; absent when it has no name. */
+static struct span
+show_place(const struct session_why *why, struct buf *text)
 {
-	struct buf reply = {0}, help = {0};
+	if (why->check && why->at.file)
+		buf_printf(text, "%s:%u", why->at.file, why->at.line);
+	else if (why->check)
+		buf_append_str(text, "default");
+	return buf_span(text);
+}
+
+static void
+log_limit(const struct session *s, const struct smtp_reply *no,
+    const struct session_why *why, bool observed)
+{
+	struct buf reply = {0}, help = {0}, at = {0};
 	uint64_t n;
 
 	if (!may_log(s->all, &s->env.client, &n))
@@ -110,8 +123,10 @@ log_limit(const struct session *s, const struct smtp_reply *no, bool observed)
 	log_event(LOG_INFO, observed ? "observed" : "refused",
 	    LOG_STR("session", s->env.session),
 	    LOG_IP("client", &s->env.client),
-	    LOG_SPAN("reply", buf_span(&reply)), LOG_UINT("suppressed", n),
-	    LOG_SPAN("help", buf_span(&help)));
+	    LOG_SPAN("reply", buf_span(&reply)), LOG_STR("check", why->check),
+	    LOG_STR("value", why->value), LOG_SPAN("at", show_place(why, &at)),
+	    LOG_UINT("suppressed", n), LOG_SPAN("help", buf_span(&help)));
+	buf_free(&at);
 	buf_free(&help);
 	buf_free(&reply);
 }
@@ -119,13 +134,56 @@ log_limit(const struct session *s, const struct smtp_reply *no, bool observed)
 void
 session_log_turned_away(const struct session *s)
 {
-	log_limit(s, s->refusal, false);
+	log_limit(s, s->refusal, &s->why, false);
 }
 
 void
-session_log_observed(const struct session *s, const struct smtp_reply *no)
+session_log_observed(const struct session *s, const struct smtp_reply *no,
+    const struct session_why *why)
 {
-	log_limit(s, no, true);
+	log_limit(s, no, why, true);
+}
+
+void
+session_log_found(struct session *s, const struct smtp_reply *no,
+    const struct session_why *why)
+{
+	struct buf reply = {0}, at = {0}, from = {0}, rcpt = {0};
+
+	if (++s->found > REFUSALS_LOGGED)
+		return;
+	if (no->code) {
+		smtp_reply_write(&reply, no, s->env.session);
+		reply.len -= 2;
+	}
+	log_event(LOG_INFO, "observed", LOG_STR("session", s->env.session),
+	    LOG_IP("client", &s->env.client),
+	    LOG_SPAN("reply", buf_span(&reply)), LOG_STR("check", why->check),
+	    LOG_STR("value", why->value), LOG_SPAN("at", show_place(why, &at)),
+	    LOG_STR("helo", s->env.helo),
+	    LOG_SPAN("from", show(&s->env.sender, &from)),
+	    LOG_SPAN("rcpt", show(asked_rcpt(s), &rcpt)));
+	buf_free(&rcpt);
+	buf_free(&from);
+	buf_free(&at);
+	buf_free(&reply);
+}
+
+/* All that the checks have said, in one line. */
+static void
+log_trail(const struct session *s)
+{
+	struct buf trail = {0};
+
+	if (!s->door || log_level() < LOG_TRACE)
+		return;
+	door_trail(s->door, &trail);
+	for (size_t i = 0; i < trail.len; i++)
+		if (trail.data[i] == '\n')
+			trail.data[i] = ';';
+	log_event(LOG_TRACE, "passed", LOG_STR("session", s->env.session),
+	    LOG_SPAN("checks", buf_span(&trail)));
+	buf_free(&trail);
 }
 
 void
@@ -133,9 +191,10 @@ session_log_refused(struct session *s)
 {
 	struct span reply = buf_span(&s->all->out);
 	struct span command = s->smtp.line;
-	struct buf from = {0}, rcpt = {0};
+	struct buf from = {0}, rcpt = {0}, at = {0};
 	bool mail = s->env.sender.local != NULL;
 	struct auth_outcome login = {.mechanism = NULL};
+	struct session_why why = {.check = NULL};
 
 	/* the last one ends the session: why, must be known */
 	if (s->smtp.state != SMTP_STATE_CLOSED && ++s->in_row > REFUSALS_LOGGED)
@@ -144,20 +203,25 @@ session_log_refused(struct session *s)
 	reply.len -= 2;
 	if (s->denied && s->smtp.asked == SMTP_ASK_AUTH)
 		login = *s->denied;
+	if (s->smtp.asked)
+		why = s->why;
 	log_event(LOG_INFO, "refused", LOG_STR("session", s->env.session),
 	    LOG_IP("client", &s->env.client), LOG_SPAN("reply", reply),
 	    LOG_SPAN("command", command),
 	    LOG_UINT(!command.ptr && command.len ? "length" : NULL,
 		command.len),
-	    LOG_STR("helo", s->env.helo),
+	    LOG_STR("check", why.check), LOG_STR("value", why.value),
+	    LOG_SPAN("at", show_place(&why, &at)), LOG_STR("helo", s->env.helo),
 	    LOG_SPAN("from", show(&s->env.sender, &from)),
-	    LOG_SPAN("rcpt", show(refused_rcpt(s), &rcpt)),
+	    LOG_SPAN("rcpt", show(asked_rcpt(s), &rcpt)),
 	    LOG_UINT(mail ? "recipients" : NULL, s->env.nrcpts),
 	    LOG_UINT(mail ? "size" : NULL, size(s)),
 	    LOG_STR("mechanism", login.mechanism),
 	    LOG_SPAN("login", login.login),
 	    LOG_STR("reason", smtp_foreign_name(s->smtp.foreign)),
 	    LOG_STR("error", s->smtp.asked ? s->error : NULL));
+	log_trail(s);
+	buf_free(&at);
 	buf_free(&rcpt);
 	buf_free(&from);
 }
@@ -172,7 +236,7 @@ log_suppressed(struct session *s)
 		    LOG_IP("client", &s->env.client),
 		    LOG_STR("helo", s->env.helo),
 		    LOG_UINT("suppressed", s->in_row - REFUSALS_LOGGED));
-	s->in_row = 0;
+	s->in_row = s->found = 0;
 }
 
 void
@@ -193,6 +257,7 @@ session_log_accepted(struct session *s)
 	    LOG_INT("ms", (clock_ns() - s->ended) / MS),
 	    LOG_STR("tls", s->env.tls_version),
 	    LOG_UINT("quirks", s->smtp.quirks));
+	log_trail(s);
 	buf_free(&rcpt);
 	buf_free(&from);
 }

@@ -10,7 +10,13 @@
 void session_log_turned_away(const struct session *s);
 
 /* This would have been said, were it not for limits' observe. */
-void session_log_observed(const struct session *s, const struct smtp_reply *no);
+void session_log_observed(const struct session *s, const struct smtp_reply *no,
+    const struct session_why *why);
+
+/* A check has found something, which is only told; no->code 0: it would say
+ * nothing. */
+void session_log_found(struct session *s, const struct smtp_reply *no,
+    const struct session_why *why);
 
 /*
  * With SMTP_REFUSED: the reply in all->out, and what earned it. Of many in a

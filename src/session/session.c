@@ -22,6 +22,7 @@
 #include "session/ask.h"
 #include "session/auth.h"
 #include "session/count.h"
+#include "session/door.h"
 #include "session/log.h"
 #include "session/time.h"
 #include "session/tls.h"
@@ -33,6 +34,8 @@ static void
 let_go(struct session *s)
 {
 	ask_cancel(&s->ask, ASK_GO_ON);
+	if (s->door)
+		door_reset(s->door);
 	spool_free(&s->spool);
 	session_release(s);
 }
@@ -45,6 +48,7 @@ leave_list(void *arg)
 
 	DL_DELETE(all->list, s);
 	all->count--;
+	door_free(&s->door);
 	envelope_free(&s->env);
 	smtp_free(&s->smtp);
 	free(s);
@@ -176,6 +180,8 @@ session_run(struct session *s, struct span in)
 	if (!smtp_in_transaction(&s->smtp))
 		session_release(s);
 	session_auth_tidy(s);
+	if (s->door)
+		session_door_turn(s);
 	if (!session_blocked(s))
 		stream_resume(&s->stream);
 	session_time_update(s);
@@ -349,6 +355,8 @@ session_meet(struct session *s, const struct ipaddr *client, uint16_t port)
 	session_auth_offer(s);
 	if (!s->refusal)
 		s->refusal = session_policy(s, POLICY_CONNECT);
+	if (!s->refusal)
+		s->refusal = session_door_open(s);
 	if (s->refusal)
 		session_log_turned_away(s);
 	begin(s);
@@ -372,6 +380,8 @@ session_new(struct sessions *all, const struct config_listen *l, int fd,
 	init(s, l, from);
 	stream_init(&s->stream, all->pool, fd, on_stream, s);
 	s->refusal = limits_enter(&all->policy.limits, from, &s->place);
+	if (s->refusal)
+		s->why = session_limit(s, LIMITS_SESSIONS);
 	if (peer)
 		session_meet(s, peer, port);
 	return s;

@@ -13,6 +13,7 @@
 #include "io/ask.h"
 #include "io/stream.h"
 #include "policy/deadline.h"
+#include "policy/door.h"
 #include "policy/limits.h"
 #include "proto/envelope.h"
 #include "proto/smtp.h"
@@ -22,6 +23,13 @@ enum session_state {
 	SESSION_OPEN,
 	SESSION_CLOSING, /* our last words are said, the stream lingers */
 	SESSION_GONE,    /* to be freed at the end of this turn */
+};
+
+/* Who says no, for the log; check NULL: it has no name. */
+struct session_why {
+	const char *check;
+	const char *value; /* or NULL */
+	struct where at;
 };
 
 struct session {
@@ -41,12 +49,18 @@ struct session {
 	unsigned in_row;   /* those since the last accepted message */
 	const struct config_listen *listen;
 	const struct config_client *client;
-	const struct smtp_reply *refusal;  /* of the connection; constant */
+	const struct smtp_reply *refusal;  /* of the connection */
 	const struct auth_outcome *denied; /* while that no is being said */
 	const char *error; /* behind the last answer, for the log; constant */
+	struct door *door; /* NULL: no check is on */
+	void (*then)(struct session *s); /* behind the yes of its checks */
+	struct smtp_reply said; /* their last no, until the next question */
+	struct session_why why; /* behind the last answer, or refusal */
+	unsigned found;         /* observed since the last accepted message */
 	enum session_state state;
 	bool handshaking; /* TLS: the stream will tell */
 	bool asking;      /* the open question was passed on */
+	bool settled;     /* delivery was asked: the next is the answer */
 	bool running;     /* inside session_run() */
 	bool full;        /* the spool takes no more now */
 	bool stalled;     /* was behind; until all replies are out */

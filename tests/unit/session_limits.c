@@ -50,6 +50,7 @@ connections(void **state)
 	assert_int_equal(counted(SHARED_REFUSED_RATE), 1);
 	assert_int_equal(logged("refused", "reply=421 4.7.0 Too many conn"), 1);
 	assert_int_equal(logged("refused", "help="), 0);
+	assert_int_equal(logged("refused", "] check=rate-connections at=/"), 1);
 	come_and_go("192.0.2.2", "220 ");
 	rig_pass(30 * SECOND);
 	come_and_go("192.0.2.1", "220 ");
@@ -114,6 +115,13 @@ messages_and_recipients(void **state)
 	assert_int_equal(counted(SHARED_EXCEEDED_MESSAGES), 2);
 	assert_int_equal(counted(SHARED_EXCEEDED_RECIPIENTS), 2);
 	assert_int_equal(logged("refused", "reply=451 4.7.0 "), 4);
+	assert_int_equal(logged("refused", "check=rate-messages at=/"), 2);
+	assert_int_equal(logged("refused", "check=rate-recipients at=/"), 2);
+	/* whatever comes behind it */
+	asks(other, "RCPT TO:<nobody@example.org>", "451 ");
+	rig_pass(20 * SECOND);
+	asks(other, "RCPT TO:<nobody@example.org>", "550 ");
+	assert_int_equal(logged("refused", "check="), 5);
 }
 
 static void
@@ -156,6 +164,7 @@ observed(void **state)
 	assert_int_equal(logged("observed",
 			     "client=192.0.2.1 reply=421 4.7.0 Too many conn"),
 	    1);
+	assert_int_equal(logged("observed", "check=rate-connections at=/"), 1);
 	assert_int_equal(counted(SHARED_EXCEEDED), 3);
 	assert_int_equal(counted(SHARED_REFUSED_RATE), 0);
 	rig_pass(2 * SECOND);
@@ -189,6 +198,7 @@ a_private_address_among_many(void **state)
 	hears(client_new(PORT_MX, "172.17.0.1"), "220 ");
 	hears(client_new(PORT_MX, "172.17.0.1"), "421 4.3.2 ");
 	assert_int_equal(logged("refused", "client=172.17.0.1"), 1);
+	assert_int_equal(logged("refused", "check=sessions at=/"), 1);
 	assert_int_equal(logged("refused", "help="), 0);
 }
 

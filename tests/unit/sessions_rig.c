@@ -29,6 +29,7 @@ struct sessions sessions;
 unsigned emptied;
 
 static struct config *conf;
+static struct doors doors;
 static struct stream_pool pool;
 static struct client clients[CLIENTS];
 static unsigned nclients;
@@ -129,6 +130,12 @@ sessions_open(const char *more)
 	    .shared = rig.shared,
 	    .slot = RIG_SLOT,
 	    .on_empty = on_empty};
+	doors = (struct doors){.conf = &conf->door,
+	    .loop = &rig.loop,
+	    .shared = rig.shared,
+	    .slot = RIG_SLOT};
+	if (door_config_is_on(&conf->door))
+		sessions.doors = &doors;
 	rig_pass(0);
 }
 

@@ -1,0 +1,18 @@
+/*
+ * doors: brings together what others own.
+ */
+#include "doors.h"
+
+#include <stddef.h>
+
+const struct doors *
+doors_open(struct doors *d, const struct worker_start *st, struct loop *loop,
+    struct resolve *resolve)
+{
+	*d = (struct doors){.conf = &st->conf->door,
+	    .loop = loop,
+	    .resolve = resolve,
+	    .shared = st->shared,
+	    .slot = st->shared_slot};
+	return door_config_is_on(d->conf) ? d : NULL;
+}

@@ -1,0 +1,26 @@
+/*
+ * session_door: a session at the door: which of its questions the checks are
+ * asked, and what becomes of what they say.
+ */
+#ifndef SESSION_DOOR_H
+#define SESSION_DOOR_H
+
+#include "session/session.h"
+
+/*
+ * The client is known: NULL is yes. Without checks, the session has no door
+ * and every question is yes.
+ */
+const struct smtp_reply *session_door_open(struct session *s);
+
+/*
+ * Yes: then(s), now or later, answers; no: it is answered already. It is the
+ * session's question while it is open.
+ */
+void session_door_ask(struct session *s, enum policy_stage stage,
+    void (*then)(struct session *s));
+
+/* After every run: it may have said who it is, or ended a transaction. */
+void session_door_turn(struct session *s);
+
+#endif
