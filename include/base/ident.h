@@ -9,8 +9,13 @@
 
 #include <stdint.h>
 
+#include "base/buf.h"
+
 #define IDENT_LEN 16
 
 void ident_format(uint64_t wall_ms, uint32_t random, char out[IDENT_LEN + 1]);
+
+/* When it was made. 0, or -1: this is none. */
+int ident_time(struct span id, uint64_t *wall_ms);
 
 #endif

@@ -3,12 +3,14 @@
  */
 #include "base/ident.h"
 
+#include <string.h>
+
+static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUV";
+
 /* The lowest count digits of n. */
 static void
 base32(uint64_t n, unsigned count, char *out)
 {
-	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUV";
-
 	while (count--) {
 		out[count] = digits[n & 31];
 		n >>= 5;
@@ -25,4 +27,24 @@ ident_format(uint64_t wall_ms, uint32_t random, char out[IDENT_LEN + 1])
 	base32(high, IDENT_LEN / 2, out);
 	base32(low, IDENT_LEN / 2, out + IDENT_LEN / 2);
 	out[IDENT_LEN] = '\0';
+}
+
+/* 48 bits in nine digits and three of the five bits of the tenth. */
+int
+ident_time(struct span id, uint64_t *wall_ms)
+{
+	uint64_t n = 0;
+
+	if (id.len != IDENT_LEN)
+		return -1;
+	for (size_t i = 0; i < IDENT_LEN; i++) {
+		const char *d = memchr(digits, id.ptr[i], 32);
+
+		if (!d)
+			return -1;
+		if (i < 10)
+			n = n << 5 | (uint64_t)(d - digits);
+	}
+	*wall_ms = n >> 2;
+	return 0;
 }

@@ -71,6 +71,31 @@ sorts_by_time(void **state)
 	}
 }
 
+static void
+tells_its_time(void **state)
+{
+	static const uint64_t times[] = {0, 1, 3, 4, 255, 256, 1795507916789,
+	    WALL_MAX};
+	static const char *const bad[] = {"", "06H0P74FUNFARFN",
+	    "06H0P74FUNFARFNF0", "06h0P74FUNFARFNF", "06H0P74FUNFARFNW",
+	    "06H0P74FUN ARFNF"};
+	char id[IDENT_LEN + 1];
+	uint64_t ms;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		ident_format(times[i], UINT32_MAX, id);
+		assert_int_equal(ident_time(span_str(id), &ms), 0);
+		assert_int_equal(ms, times[i]);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(ident_time(span_str(bad[i]), &ms), -1);
+	assert_int_equal(ident_time((struct span){"06H0P74FUN\0ARFNF",
+					IDENT_LEN},
+			     &ms),
+	    -1);
+}
+
 int
 main(void)
 {
@@ -78,6 +103,7 @@ main(void)
 	    cmocka_unit_test(known_values),
 	    cmocka_unit_test(time_is_cut_to_48_bits),
 	    cmocka_unit_test(sorts_by_time),
+	    cmocka_unit_test(tells_its_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
