@@ -305,6 +305,8 @@ open_services(struct worker *w)
 	const struct worker_start *st = w->start;
 	const char *what;
 
+	log_keep(st->conf->spool, st->slot, st->conf->workers,
+	    st->conf->log_keep);
 	if (stream_pool_init(&w->pool, &w->loop) < 0)
 		return fail("buffers");
 	w->jobs = jobs_new(&w->loop, st->conf->threads);

@@ -96,6 +96,7 @@ struct config {
 	enum log_to log_to;
 	enum log_format log_format;
 	enum log_level log_level;
+	uint64_t log_keep; /* octets */
 };
 
 /* One fault, ready to be shown: "file:line: error: text". */

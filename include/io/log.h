@@ -23,6 +23,9 @@ enum log_level {
 	LOG_WARN,  /* somebody should look */
 	LOG_INFO,  /* what happened to mail */
 	LOG_TRACE, /* -v: each session's steps */
+
+	/* with one of them: kept for smtpd why, also where it is not logged */
+	LOG_KEEP = 8,
 };
 
 enum log_to { LOG_TO_STDERR, LOG_TO_SYSLOG };
@@ -124,6 +127,14 @@ void log_gather(bool on);
 bool log_flush(int *fd);
 
 /*
+ * Lines with LOG_KEEP are kept from now on, in the format of the log and always
+ * with their time; see why_open(). If they cannot be, that is logged. spool
+ * NULL: no more.
+ */
+void log_keep(const char *spool, unsigned slot, unsigned slots,
+    uint64_t octets);
+
+/*
  * By the thread of the loop alone. fields ends with LOG_END. errno is kept. A
  * line is at most 4 KiB, a value about 1: one that is longer ends in "...".
  * Where a line has no room for all fields it ends with cut=1.
@@ -134,7 +145,7 @@ void log_write(enum log_level level, const char *event,
 /* At least one field. */
 #define log_event(level, event, ...)                                           \
 	do {                                                                   \
-		if ((level) <= log_level())                                    \
+		if ((level) >= LOG_KEEP || (level) <= log_level())             \
 			log_write((level), (event),                            \
 			    (const struct log_field[]){__VA_ARGS__, LOG_END}); \
 	} while (0)

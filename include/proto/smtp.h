@@ -112,6 +112,7 @@ struct smtp {
 	bool whole;          /* with SMTP_REFUSED: a message that has come */
 	unsigned quirks;     /* of this message: enum smtp_quirk */
 	enum smtp_foreign foreign; /* what it spoke instead, and was closed */
+	bool quit;                 /* it has said so */
 
 	/* the engine's own */
 	enum smtp_state state;

@@ -11,6 +11,9 @@ static const struct config_key keys[] = {
     {"level", KEY_WORD, ALL(pub.log_level), .def = "info",
 	.words = {"error", "warn", "info", "trace"},
 	.help = "least important event that is logged"},
+    {"keep", KEY_SIZE, ALL(pub.log_keep), .def = "16M", .min = 0,
+	.max = 1024 * MIB,
+	.help = "what smtpd why keeps in the spool; 0: nothing"},
 };
 
 const struct config_section section_log = {

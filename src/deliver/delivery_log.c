@@ -204,10 +204,11 @@ delivery_log_refused(const struct delivery *v)
 	if (!v->error)
 		return; /* it was said of each copy, or will be again */
 	if (v->error == ECANCELED && atomic_load(&m->abandoned))
-		log_event(LOG_INFO, "abandoned", LOG_STR("message", m->id));
+		log_event(LOG_INFO | LOG_KEEP, "abandoned",
+		    LOG_STR("message", m->id));
 	else
-		log_event(full ? LOG_WARN : LOG_ERROR, "undelivered",
-		    LOG_STR("message", m->id),
+		log_event((full ? LOG_WARN : LOG_ERROR) | LOG_KEEP,
+		    "undelivered", LOG_STR("message", m->id),
 		    LOG_STR("root", c ? c->dest->text : NULL),
 		    LOG_STR("mailbox", c ? c->path : NULL),
 		    LOG_STR("spool", c ? NULL : v->d->options->spool),

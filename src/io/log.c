@@ -23,6 +23,7 @@
 #include "io/clock.h"
 #include "io/log_out.h"
 #include "io/log_sink.h"
+#include "io/why.h"
 
 #define TAIL_MAX  128  /* what may follow the octet at which a line is cut */
 #define VALUE_MAX 1024 /* a long value must not push others off the line */
@@ -32,7 +33,10 @@ static struct {
 	enum log_format format;
 	enum log_level level;
 	bool journal; /* stderr is the journal: it has its own clock */
-} sink = {LOG_TO_STDERR, LOG_TEXT, LOG_INFO, false};
+	struct why *why;
+	struct buf kept;
+	bool why_lost; /* it was said */
+} sink = {.to = LOG_TO_STDERR, .format = LOG_TEXT, .level = LOG_INFO};
 
 static const char *const level_names[] = {"error", "warn", "info", "trace"};
 static const int severities[] = {3, 4, 6, 7};
@@ -238,12 +242,45 @@ log_open(enum log_to to, enum log_format format, enum log_level level)
 }
 
 void
+log_keep(const char *spool, unsigned slot, unsigned slots, uint64_t octets)
+{
+	why_free(&sink.why);
+	buf_free(&sink.kept);
+	errno = 0;
+	if (spool)
+		sink.why = why_open(spool, slot, slots, octets);
+	if (!sink.why && errno)
+		log_event(LOG_WARN, "why-lost", LOG_ERRNO(errno));
+	sink.why_lost = false;
+}
+
+/* That it fails is said once, until it does not. */
+static void
+keep(enum log_level level, const char *event, const struct log_field *fields)
+{
+	bool lost;
+
+	sink.kept.len = 0;
+	log_render(&sink.kept, sink.format, clock_wall(), level, event, fields);
+	buf_append(&sink.kept, "\n", 1);
+	lost = why_put(sink.why, buf_span(&sink.kept)) < 0;
+	if (lost && !sink.why_lost)
+		log_event(LOG_WARN, "why-lost", LOG_ERRNO(errno));
+	sink.why_lost = lost;
+}
+
+void
 log_write(enum log_level level, const char *event,
     const struct log_field *fields)
 {
+	enum log_level plain = level & (LOG_KEEP - 1);
 	int err = errno;
 
-	put_line(log_sink_line(), level, event, fields);
-	log_sink_put();
+	if (plain <= sink.level) {
+		put_line(log_sink_line(), plain, event, fields);
+		log_sink_put();
+	}
+	if (plain != level && sink.why)
+		keep(plain, event, fields);
 	errno = err;
 }

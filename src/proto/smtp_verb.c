@@ -256,6 +256,7 @@ static void
 run_quit(struct smtp *s, struct span args, struct buf *out)
 {
 	(void)args;
+	s->quit = true;
 	smtp_say(s, SMTP_REPLY(221, "2.0.0", "Bye"), out);
 	smtp_end_transaction(s);
 	s->state = SMTP_STATE_CLOSED;

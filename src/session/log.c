@@ -5,6 +5,8 @@
  */
 #include "session/log.h"
 
+#include <string.h>
+
 #include "io/clock.h"
 #include "io/log.h"
 
@@ -13,6 +15,8 @@
 /* No refusal for so long: the flood is over. */
 #define QUIET_MS 1000
 #define MS       1000000 /* ns */
+/* Octets of a trail in one value: longer ones end in "...". */
+#define TRAIL_VALUE 1000
 
 static const char *const phases[] = {
     [PHASE_COMMAND] = "command",
@@ -107,6 +111,45 @@ show_place(const struct session_why *why, struct buf *text)
 	return buf_span(text);
 }
 
+/* The lines of a trail that one value has room for; they begin at *at. */
+static struct span
+cut_trail(struct buf *trail, size_t *at)
+{
+	struct span s = {trail->data + *at, trail->len - *at};
+
+	if (!s.len)
+		return (struct span){NULL, 0};
+	if (s.len > TRAIL_VALUE) {
+		const char *lf = memrchr(s.ptr, '\n', TRAIL_VALUE);
+
+		s.len = lf ? (size_t)(lf - s.ptr) : TRAIL_VALUE;
+	}
+	for (size_t i = 0; i < s.len; i++)
+		if (s.ptr[i] == '\n')
+			trail->data[*at + i] = ';';
+	*at += s.len + (*at + s.len < trail->len);
+	return s;
+}
+
+/* All that the checks have said, in one line. */
+static void
+log_trail(const struct session *s, bool keep)
+{
+	struct span part[3];
+	struct buf trail = {0};
+	size_t at = 0;
+
+	if (!s->door || (!keep && log_level() < LOG_TRACE))
+		return;
+	door_trail(s->door, &trail);
+	for (size_t i = 0; i < sizeof(part) / sizeof(part[0]); i++)
+		part[i] = cut_trail(&trail, &at);
+	log_event(keep ? LOG_TRACE | LOG_KEEP : LOG_TRACE, "passed",
+	    LOG_STR("session", s->env.session), LOG_SPAN("checks", part[0]),
+	    LOG_SPAN("then", part[1]), LOG_SPAN("last", part[2]));
+	buf_free(&trail);
+}
+
 static void
 log_limit(const struct session *s, const struct smtp_reply *no,
     const struct session_why *why, bool observed)
@@ -120,12 +163,15 @@ log_limit(const struct session *s, const struct smtp_reply *no,
 		help_with_nat(&s->env.client, &help);
 	smtp_reply_write(&reply, no, s->env.session);
 	reply.len -= 2;
-	log_event(LOG_INFO, observed ? "observed" : "refused",
+	log_event(observed ? LOG_INFO : LOG_INFO | LOG_KEEP,
+	    observed ? "observed" : "refused",
 	    LOG_STR("session", s->env.session),
 	    LOG_IP("client", &s->env.client),
 	    LOG_SPAN("reply", buf_span(&reply)), LOG_STR("check", why->check),
 	    LOG_STR("value", why->value), LOG_SPAN("at", show_place(why, &at)),
 	    LOG_UINT("suppressed", n), LOG_SPAN("help", buf_span(&help)));
+	if (!observed)
+		log_trail(s, true);
 	buf_free(&at);
 	buf_free(&help);
 	buf_free(&reply);
@@ -169,23 +215,6 @@ session_log_found(struct session *s, const struct smtp_reply *no,
 	buf_free(&reply);
 }
 
-/* All that the checks have said, in one line. */
-static void
-log_trail(const struct session *s)
-{
-	struct buf trail = {0};
-
-	if (!s->door || log_level() < LOG_TRACE)
-		return;
-	door_trail(s->door, &trail);
-	for (size_t i = 0; i < trail.len; i++)
-		if (trail.data[i] == '\n')
-			trail.data[i] = ';';
-	log_event(LOG_TRACE, "passed", LOG_STR("session", s->env.session),
-	    LOG_SPAN("checks", buf_span(&trail)));
-	buf_free(&trail);
-}
-
 void
 session_log_refused(struct session *s)
 {
@@ -205,7 +234,8 @@ session_log_refused(struct session *s)
 		login = *s->denied;
 	if (s->smtp.asked)
 		why = s->why;
-	log_event(LOG_INFO, "refused", LOG_STR("session", s->env.session),
+	log_event(LOG_INFO | LOG_KEEP, "refused",
+	    LOG_STR("session", s->env.session),
 	    LOG_IP("client", &s->env.client), LOG_SPAN("reply", reply),
 	    LOG_SPAN("command", command),
 	    LOG_UINT(!command.ptr && command.len ? "length" : NULL,
@@ -220,7 +250,7 @@ session_log_refused(struct session *s)
 	    LOG_SPAN("login", login.login),
 	    LOG_STR("reason", smtp_foreign_name(s->smtp.foreign)),
 	    LOG_STR("error", s->smtp.asked ? s->error : NULL));
-	log_trail(s);
+	log_trail(s, true);
 	buf_free(&at);
 	buf_free(&rcpt);
 	buf_free(&from);
@@ -231,7 +261,7 @@ static void
 log_suppressed(struct session *s)
 {
 	if (s->in_row > REFUSALS_LOGGED)
-		log_event(LOG_INFO, "refused",
+		log_event(LOG_INFO | LOG_KEEP, "refused",
 		    LOG_STR("session", s->env.session),
 		    LOG_IP("client", &s->env.client),
 		    LOG_STR("helo", s->env.helo),
@@ -257,7 +287,7 @@ session_log_accepted(struct session *s)
 	    LOG_INT("ms", (clock_ns() - s->ended) / MS),
 	    LOG_STR("tls", s->env.tls_version),
 	    LOG_UINT("quirks", s->smtp.quirks));
-	log_trail(s);
+	log_trail(s, false);
 	buf_free(&rcpt);
 	buf_free(&from);
 }
@@ -272,7 +302,8 @@ log_lost(const struct session *s)
 		reason.type = LOG_TYPE_ERRNO;
 		reason.v.err = s->stream.error;
 	}
-	log_event(LOG_INFO, "lost", LOG_STR("session", s->env.session),
+	log_event(LOG_INFO | LOG_KEEP, "lost",
+	    LOG_STR("session", s->env.session),
 	    LOG_IP("client", &s->env.client), LOG_STR("helo", s->env.helo),
 	    LOG_SPAN("from", show(&s->env.sender, &from)),
 	    LOG_SPAN("rcpt", show(first_rcpt(s), &rcpt)),
@@ -286,11 +317,13 @@ void
 session_log_left(struct session *s, bool lost)
 {
 	int64_t ms = clock_now() - s->time.begun;
+	bool abrupt = s->env.helo && !s->smtp.quit;
 
 	log_suppressed(s);
 	if (lost && smtp_in_transaction(&s->smtp))
 		log_lost(s);
-	log_event(LOG_TRACE, "left", LOG_STR("session", s->env.session),
+	log_event(abrupt ? LOG_TRACE | LOG_KEEP : LOG_TRACE, "left",
+	    LOG_STR("session", s->env.session),
 	    LOG_STR("phase", phases[s->time.phase]),
 	    LOG_INT("seconds", ms / 1000),
 	    LOG_UINT("commands", s->smtp.commands),
