@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #include "config/config.h"
-#include "config/print.h"
 #include "deliver/held_file.h"
 #include "io/clock.h"
 #include "io/full_io.h"
@@ -25,6 +24,7 @@
 #include "setup.h"
 #include "tools/control.h"
 #include "tools/held_show.h"
+#include "tools/spool.h"
 #include "tools/tool.h"
 
 #define SOME     1   /* exit status: something is held, or stays as it was */
@@ -232,44 +232,6 @@ forget(struct held_tool *t)
 
 /* --- the command --- */
 
-/* Without one nothing was ever held. */
-static void
-open_held(struct held_tool *t, const char *spool)
-{
-	int fd = open(spool, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd >= 0)
-		t->dir = openat(fd, "held",
-		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || (t->dir < 0 && errno != ENOENT))
-		complain(t, errno == EACCES ? CONTROL_FORBIDDEN : EXIT_FAILED,
-		    spool, strerror(errno));
-	full_close(&fd);
-}
-
-/* As whoever has the spool. */
-static void
-begin(struct held_tool *t)
-{
-	struct config *c = config_glance(t->file, config_print_error, stderr);
-	struct identity id = {.change = false};
-
-	if (!c) {
-		t->status = EXIT_CONFIG;
-		return;
-	}
-	if (!c->spool || !c->user)
-		complain(t, EXIT_CONFIG, t->file,
-		    "the configuration names no spool");
-	else if (geteuid() == 0)
-		t->status = setup_identity(c, &id);
-	if (!t->status && setup_become(&id) < 0)
-		complain(t, EXIT_FAILED, c->user, strerror(errno));
-	if (!t->status)
-		open_held(t, c->spool);
-	config_free(&c);
-}
-
 /* False: it makes no sense. */
 static bool
 parse(struct held_tool *t, int argc, char **argv)
@@ -314,7 +276,7 @@ held_main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	crc32c_init(&t.crc);
-	begin(&t);
+	t.status = spool_enter("held", t.file, "held", &t.dir);
 	if (t.dir >= 0)
 		go_through(&t);
 	forget(&t);

@@ -266,7 +266,7 @@ journal {{ {journal} }}
         accepted = self.tally()
         return self.files(folder="tmp") + [
             p for p in files_below(self.spool)
-            if p.name not in ("lock", "attempts")
+            if p.name not in ("lock", "attempts") and p.parent.name != "why"
             and p.suffix != ".log" and p.stem not in accepted]
 
     # --- its clients ---
