@@ -88,6 +88,14 @@ void stream_init(struct stream *s, struct stream_pool *p, int fd, stream_fn *fn,
  */
 enum stream_read stream_read(struct stream *s, struct span *in);
 
+/*
+ * Before anything is read: what has come and stays in the socket, some octets
+ * of it, and takes so many of these. Whoever does not take at least one of them
+ * is told of the same again at once. Never STREAM_ABUSE.
+ */
+enum stream_read stream_peek(struct stream *s, struct span *in);
+void stream_take(struct stream *s, size_t n);
+
 /* The kept input alone, valid until stream_keep(). */
 struct span stream_kept(struct stream *s);
 /* Keeps exactly these octets for later; empty frees the memory. */

@@ -19,6 +19,7 @@
 #include "io/clock.h"
 #include "io/stream_tls.h"
 
+#define PEEK_MAX      512
 #define LINGER_OCTETS 65536
 #define LINGER_MS     2000
 #define FLUSH_MS      10000 /* for a peer that does not read our last words */
@@ -224,6 +225,42 @@ stream_read(struct stream *s, struct span *in)
 		memcpy(data, s->in.data, kept);
 	*in = (struct span){data, kept + (size_t)n};
 	return STREAM_DATA;
+}
+
+/* recv() in clear. */
+static enum stream_read
+receive(struct stream *s, size_t max, int flags, struct span *in)
+{
+	ssize_t n;
+
+	do
+		n = recv(s->fd, s->pool->data, max, flags);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return STREAM_AGAIN;
+	if (n < 0)
+		s->error = errno;
+	if (n <= 0)
+		return STREAM_EOF;
+	*in = (struct span){s->pool->data, (size_t)n};
+	return STREAM_DATA;
+}
+
+enum stream_read
+stream_peek(struct stream *s, struct span *in)
+{
+	assert(!s->in.len && !s->ssl);
+	return receive(s, PEEK_MAX, MSG_PEEK, in);
+}
+
+void
+stream_take(struct stream *s, size_t n)
+{
+	struct span taken;
+
+	/* they were seen: fewer come only in pieces, or not any more */
+	while (n && receive(s, n, 0, &taken) == STREAM_DATA)
+		n -= taken.len;
 }
 
 struct span

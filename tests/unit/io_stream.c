@@ -376,11 +376,43 @@ nothing_after_close(void **state)
 	close_world(&w);
 }
 
+/* What is only looked at stays where it is, and is told of again. */
+static void
+a_look_takes_nothing(void **state)
+{
+	struct world w;
+	struct span in;
+
+	(void)state;
+	open_world(&w);
+	assert_int_equal(stream_peek(&w.s, &in), STREAM_AGAIN);
+	assert_int_equal(send(w.peer, "onetwo", 6, 0), 6);
+	turn_until(&w, STREAM_READABLE, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(stream_peek(&w.s, &in), STREAM_DATA);
+		assert_true(span_equal(in, SPAN_LIT("onetwo")));
+	}
+	stream_take(&w.s, 1);
+	assert_int_equal(stream_peek(&w.s, &in), STREAM_DATA);
+	assert_true(span_equal(in, SPAN_LIT("netwo")));
+	stream_take(&w.s, 2);
+	assert_int_equal(stream_read(&w.s, &in), STREAM_DATA);
+	assert_true(span_equal(in, SPAN_LIT("two")));
+	assert_int_equal(stream_peek(&w.s, &in), STREAM_AGAIN);
+	close(w.peer);
+	w.peer = -1;
+	turn_until(&w, STREAM_READABLE, w.seen[STREAM_READABLE] + 1);
+	assert_int_equal(stream_peek(&w.s, &in), STREAM_EOF);
+	stream_take(&w.s, 5);
+	close_world(&w);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(kept_input_comes_first),
+	    cmocka_unit_test(a_look_takes_nothing),
 	    cmocka_unit_test(paused_means_silent),
 	    cmocka_unit_test(short_writes_go_on),
 	    cmocka_unit_test(a_failed_write_is_final),
