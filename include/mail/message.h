@@ -50,6 +50,7 @@ struct message {
 	bool eightbit, utf8; /* declared */
 	struct arena arena;
 	struct spool *spool; /* NULL: made from a record */
+	/* received: with what stands above it */
 	struct buf return_path, received;
 	struct spool_content body;   /* from message_ready() on */
 	uint64_t wire;               /* spool_wire() of it */

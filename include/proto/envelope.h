@@ -45,6 +45,9 @@ struct envelope {
 	unsigned nrcpts; /* accepted */
 	struct envelope_rcpt *rcpts, **rcpts_end;
 	struct targets *targets; /* in the arena; for whoever resolves */
+	/* a filter's lines above our Received, each with its LF; in the arena
+	 */
+	struct span above;
 };
 
 /* "<session>.<serial>", with room for its NUL. */

@@ -48,6 +48,14 @@ add_copy(struct message *m, const struct message_copy *from)
 }
 
 static void
+put_received(struct buf *out, const struct envelope *e, const char *hostname,
+    int64_t when)
+{
+	buf_append_span(out, e->above);
+	trace_received(out, e, hostname, when, "\n");
+}
+
+static void
 init_envelope(struct message *m, const struct envelope *e)
 {
 	char client[IPADDR_STRLEN];
@@ -63,7 +71,7 @@ init_envelope(struct message *m, const struct envelope *e)
 	m->utf8 = e->utf8;
 	envelope_message_id(e, m->id);
 	trace_return_path(&m->return_path, e, "\n");
-	trace_received(&m->received, e, m->hostname, m->when, "\n");
+	put_received(&m->received, e, m->hostname, m->when);
 }
 
 void
@@ -91,7 +99,7 @@ message_head(struct buf *out, const struct envelope *e, const char *address,
 {
 	trace_return_path(out, e, "\n");
 	trace_delivered_to(out, address, "\n");
-	trace_received(out, e, hostname, when, "\n");
+	put_received(out, e, hostname, when);
 }
 
 /*

@@ -64,6 +64,7 @@ envelope_reset(struct envelope *e)
 	e->rcpts = NULL;
 	e->rcpts_end = NULL;
 	e->targets = NULL;
+	e->above = (struct span){NULL, 0};
 }
 
 void
