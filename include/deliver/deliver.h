@@ -98,8 +98,10 @@ struct ask *deliver_rcpt(struct deliver *d, struct envelope *e,
 /* The smallest message-size of the targets' domains; 0: none has one. */
 uint64_t deliver_size_max(const struct envelope *e);
 
-/* A spool for a body that will go to e->targets; e must outlive it. */
-struct spool *deliver_spool(struct deliver *d, const struct envelope *e);
+/* A spool for a body that will go to e->targets; e must outlive it. filtered:
+ * by deliver_filtered(). */
+struct spool *deliver_spool(struct deliver *d, const struct envelope *e,
+    bool filtered);
 
 /*
  * Takes *spool over (NULL afterwards), which is finished, and copies what it
@@ -113,6 +115,26 @@ struct spool *deliver_spool(struct deliver *d, const struct envelope *e);
  */
 struct ask *deliver_message(struct deliver *d, const struct envelope *e,
     struct spool **spool, int64_t answer_by, deliver_fn *fn, void *ctx);
+
+/*
+ * What filters have made of a message: lines, each with its LF, in place of
+ * the first skip octets of its body (both 0: it had no header, and gets none),
+ * and some that stand above our Received.
+ */
+struct deliver_edit {
+	struct span header;
+	uint64_t skip;
+	struct span above;
+};
+
+/*
+ * The same for such a spool, which nobody reads any more: also when no filter
+ * has changed anything, since our lines are not on top of it yet. Then header
+ * are those octets of it. All of edit is copied.
+ */
+struct ask *deliver_filtered(struct deliver *d, struct envelope *e,
+    struct spool **spool, const struct deliver_edit *edit, int64_t answer_by,
+    deliver_fn *fn, void *ctx);
 
 /* Messages under way; not those that only their record in the journal is. */
 unsigned deliver_pending(const struct deliver *d);

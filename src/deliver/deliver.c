@@ -7,6 +7,7 @@
 #include "deliver/deliver.h"
 
 #include "deliver/deliver_state.h"
+#include "deliver/delivery_edit.h"
 #include "io/clock.h"
 
 struct ask *
@@ -46,7 +47,7 @@ head(struct buf *out, const struct envelope *e, const char *hostname,
 }
 
 struct spool *
-deliver_spool(struct deliver *d, const struct envelope *e)
+deliver_spool(struct deliver *d, const struct envelope *e, bool filtered)
 {
 	const struct deliver_options *o = d->options;
 	const struct spool_options s = {.jobs = d->jobs,
@@ -55,9 +56,10 @@ deliver_spool(struct deliver *d, const struct envelope *e)
 	    .room_ctx = d,
 	    .memory = (size_t)o->inline_size,
 	    .when = clock_wall() / 1000,
-	    .head = head,
+	    .head = filtered ? NULL : head,
 	    .env = e,
-	    .hostname = o->hostname};
+	    .hostname = o->hostname,
+	    .edited = filtered};
 
 	return spool_new(&s);
 }
@@ -66,7 +68,25 @@ struct ask *
 deliver_message(struct deliver *d, const struct envelope *e,
     struct spool **spool, int64_t answer_by, deliver_fn *fn, void *ctx)
 {
-	return delivery_start(d, e, spool, answer_by, fn, ctx);
+	return delivery_start(d, e, spool, NULL, answer_by, fn, ctx);
+}
+
+struct ask *
+deliver_filtered(struct deliver *d, struct envelope *e, struct spool **spool,
+    const struct deliver_edit *edit, int64_t answer_by, deliver_fn *fn,
+    void *ctx)
+{
+	struct delivery_edit how = {.header = edit->header, .skip = edit->skip};
+	struct buf ours = {0};
+	struct ask *a;
+
+	e->above =
+	    (struct span){arena_dup(&e->arena, edit->above), edit->above.len};
+	head(&ours, e, d->options->hostname, spool_when(*spool));
+	how.ours = buf_span(&ours);
+	a = delivery_start(d, e, spool, &how, answer_by, fn, ctx);
+	buf_free(&ours);
+	return a;
 }
 
 /* --- at the end --- */

@@ -24,6 +24,7 @@
 #include "deliver/copies.h"
 #include "deliver/deliver_state.h"
 #include "deliver/delivery_ask.h"
+#include "deliver/delivery_edit.h"
 #include "deliver/delivery_log.h"
 #include "deliver/look.h"
 #include "deliver/message_record.h"
@@ -258,6 +259,8 @@ go_on(struct delivery *v)
 		delivery_become(v, DELIVERY_PARKED);
 	else if (atomic_load(&v->message.abandoned))
 		refuse(v, ECANCELED);
+	else if (delivery_has_outgrown(v))
+		refuse(v, EMSGSIZE);
 	else if (v->nlocal < v->message.ncopies)
 		delivery_become(v, DELIVERY_ASKING);
 	else
@@ -385,7 +388,8 @@ cancel(struct ask *a, enum ask_end end)
 
 struct ask *
 delivery_start(struct deliver *d, const struct envelope *e,
-    struct spool **spool, int64_t answer_by, deliver_fn *fn, void *ctx)
+    struct spool **spool, const struct delivery_edit *how, int64_t answer_by,
+    deliver_fn *fn, void *ctx)
 {
 	struct delivery *v = mem_new(sizeof(*v));
 
@@ -396,7 +400,10 @@ delivery_start(struct deliver *d, const struct envelope *e,
 	v->ask.cancel = cancel;
 	v->fn = fn;
 	v->ctx = ctx;
-	delivery_become(v, DELIVERY_SPOOLED);
+	if (how)
+		delivery_edit(v, how);
+	else
+		delivery_become(v, DELIVERY_SPOOLED);
 	return &v->ask;
 }
 
@@ -448,6 +455,7 @@ enter_done(struct delivery *v)
 static const struct {
 	void (*enter)(struct delivery *);
 } states[DELIVERY_STATES] = {
+    [DELIVERY_EDITING] = {NULL},
     [DELIVERY_SPOOLED] = {enter_spooled},
     [DELIVERY_SEALING] = {enter_sealing},
     [DELIVERY_PARKED] = {NULL},

@@ -13,6 +13,7 @@
 #include "mail/message.h"
 
 enum delivery_state {
+	DELIVERY_EDITING, /* other lines come to its front */
 	DELIVERY_SPOOLED, /* its body is complete */
 	DELIVERY_SEALING, /* its body's file gets a name, on disk */
 	DELIVERY_PARKED,  /* until less of others is in memory */
@@ -49,20 +50,25 @@ struct delivery {
 	struct asking asking;
 	struct message_copy **kept; /* in held/, route by route */
 	unsigned nkept;
+	bool edited;            /* it has grown since RCPT */
 	bool stays;             /* and cannot be had back, all of it */
 	char *file;             /* of its body, owned, or NULL */
 	uint64_t backlog;       /* its part of the deliver's */
 	struct space_need need; /* and of the unplaced */
 };
 
+struct delivery_edit;
+
 struct delivery_list {
 	struct delivery *first;
 	unsigned n;
 };
 
-/* As deliver_message(). */
+/* As deliver_message(), and deliver_filtered(). edit: NULL, or what becomes of
+ * the spool first. */
 struct ask *delivery_start(struct deliver *d, const struct envelope *e,
-    struct spool **spool, int64_t answer_by, deliver_fn *fn, void *ctx);
+    struct spool **spool, const struct delivery_edit *edit, int64_t answer_by,
+    deliver_fn *fn, void *ctx);
 
 /* From wherever it is; it may be freed when this returns. */
 void delivery_become(struct delivery *v, enum delivery_state s);

@@ -163,7 +163,7 @@ ask_rcpt(struct session *s)
 static void
 take_data(struct session *s)
 {
-	s->spool = deliver_spool(s->all->deliver, &s->env);
+	s->spool = deliver_spool(s->all->deliver, &s->env, false);
 	session_answer(s, NULL);
 }
 

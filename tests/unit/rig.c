@@ -294,7 +294,8 @@ on_room(void *ctx)
 static struct spool *
 spool(const char *data, size_t n)
 {
-	struct spool *s = deliver_spool(rig.deliver, &post.env);
+	struct spool *s =
+	    deliver_spool(rig.deliver, &post.env, post.edit != NULL);
 	bool spooled = false;
 
 	spool_on_room(s, on_room, NULL);
@@ -326,8 +327,10 @@ post_submit(const char *data, size_t n)
 	s = spool(data, n);
 	free(all);
 	before = post.replies + post.refusals;
-	*a = deliver_message(rig.deliver, &post.env, &s, clock_now() + 115000,
-	    on_reply, a);
+	*a = post.edit ? deliver_filtered(rig.deliver, &post.env, &s, post.edit,
+			     clock_now() + 115000, on_reply, a)
+		       : deliver_message(rig.deliver, &post.env, &s,
+			     clock_now() + 115000, on_reply, a);
 	assert_null(s);
 	assert_non_null(*a); /* and so not before it returns */
 	assert_int_equal(post.replies + post.refusals, before);

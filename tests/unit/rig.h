@@ -62,6 +62,8 @@ extern struct post {
 	/* what came since they were set to 0 */
 	unsigned replies, refusals;
 	char reply[16]; /* the last one, as "452 4.3.1"; "" is yes */
+	/* what filters make of each message; NULL: there are none */
+	const struct deliver_edit *edit;
 	/* called first, unless it is NULL */
 	void (*heard)(const struct smtp_reply *r);
 } post;
