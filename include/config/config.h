@@ -21,6 +21,7 @@
 #include "policy/auth.h"
 #include "policy/deadline.h"
 #include "policy/door.h"
+#include "policy/filter.h"
 #include "policy/greylist.h"
 #include "policy/limits.h"
 #include "policy/senders.h"
@@ -48,8 +49,9 @@ struct config_listen {
 /* A client block: what is different for a network. */
 struct config_client {
 	struct ipnet net;
-	bool normalize; /* bare newlines are taken, as line ends */
-	bool unlimited; /* but for the sessions in all */
+	bool normalize;  /* bare newlines are taken, as line ends */
+	bool unfiltered; /* no milter sees what comes from there */
+	bool unlimited;  /* but for the sessions in all */
 };
 
 /* A file that was read, as it was then. Its name counts, not where it leads. */
@@ -85,10 +87,12 @@ struct config {
 	struct deadline_config deadlines;
 	struct limits_config limits;
 	struct door_config door;
-	struct greylist greylist;       /* whether: checks */
+	struct greylist greylist; /* whether: checks */
+	struct filters_config filters;
 	struct deliver_options deliver; /* owns its recipients */
-	const uint16_t *ports; /* TCP: of the routes' servers, each maybe twice;
-				  and of the resolvers, if any is asked */
+	const uint16_t
+	    *ports; /* TCP: of all that is connected to, each maybe twice;
+		       and of the resolvers, if any is asked */
 	unsigned nports;
 	bool dns;                /* it is to be asked */
 	const char *dns_servers; /* as resolve_options has them; NULL: those of

@@ -33,7 +33,8 @@ void config_check_secret(const struct config_all *all, struct config_faults *f,
     const struct config_item *at, const char *path);
 /*
  * A warning if the user that workers run as cannot connect to this socket, or
- * run this program. listener: what it is called in Dovecot.
+ * run this program. listener: what it is called in Dovecot; NULL: it is
+ * another's.
  */
 void config_check_socket(const struct config_all *all, struct config_faults *f,
     const struct config_item *at, const char *path, const char *listener);

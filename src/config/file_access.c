@@ -78,7 +78,12 @@ config_check_socket(const struct config_all *all, struct config_faults *f,
 	struct stat st;
 	enum may r = may(all, path, 2, &st);
 
-	if (r == MAY_MISSING)
+	if (r == MAY_MISSING && !listener)
+		config_warn(f, at->file, at->line, "%s: is not there", path);
+	else if (r == MAY_NOT && !listener)
+		config_warn(f, at->file, at->line,
+		    "%s: may not be opened by user %.80s", path, all->pub.user);
+	else if (r == MAY_MISSING)
 		config_warn(f, at->file, at->line,
 		    "%s: is not there: in Dovecot, %s { path = %s }", path,
 		    listener, path);

@@ -96,6 +96,7 @@ struct config_section {
 	SECTION(client)                                                        \
 	SECTION(access)                                                        \
 	SECTION(limits)                                                        \
+	SECTION(milter)                                                        \
 	SECTION(dns)                                                           \
 	SECTION(checks)                                                        \
 	SECTION(dnsbl)                                                         \

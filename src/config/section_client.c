@@ -6,6 +6,7 @@
 struct client_block {
 	unsigned bare_newline; /* 0 reject, 1 normalize */
 	bool limits;
+	bool milter;
 };
 
 #define AT(member) offsetof(struct client_block, member)
@@ -17,6 +18,8 @@ static const struct config_key keys[] = {
     {"limits", KEY_BOOL, AT(limits), .def = "yes",
 	.help = "no: no rates, and any number of sessions from one address or "
 		"network"},
+    {"milter", KEY_BOOL, AT(milter), .def = "yes",
+	.help = "no: no milter sees its messages"},
 };
 
 /* One of two blocks for the same network would never be reached. */
@@ -45,7 +48,8 @@ build(struct config_all *all, struct config_faults *f, struct config_block *b)
 {
 	const struct client_block *data = b->data;
 	struct config_client c = {.normalize = data->bare_newline == 1,
-	    .unlimited = !data->limits};
+	    .unlimited = !data->limits,
+	    .unfiltered = !data->milter};
 
 	if (ipnet_parse(span_str(b->title), &c.net) < 0) {
 		config_error(f, b->file, b->line,

@@ -165,9 +165,8 @@ config_route(void *ctx, const char *text, const struct route **r)
 
 /* --- a block --- */
 
-/* It stands in records and in the log. */
-static bool
-is_name(const char *s)
+bool
+config_is_name(const char *s)
 {
 	size_t n = 0;
 
@@ -209,7 +208,7 @@ build(struct config_all *all, struct config_faults *f, struct config_block *b)
 	const char *rest;
 	char text[sizeof("route:") + NAME_MAX_LEN];
 
-	if (!is_name(b->title)) {
+	if (!config_is_name(b->title)) {
 		config_error(f, b->file, b->line,
 		    "route \"%.80s\": write a name of at most 64 letters, "
 		    "digits, dots, hyphens and _",
@@ -298,22 +297,18 @@ take_host(struct route_place *p, const struct known_host *h)
 		p->local &= ipaddr_is_loopback(&p->addrs[i]) != 0;
 }
 
-/* What the DNS is asked for otherwise, by a worker. */
-static void
-look_up(struct config_all *all, struct config_route *x)
+void
+config_look_up(struct config_all *all, struct route_place *p)
 {
-	for (unsigned i = 0; i < x->pub.nto; i++) {
-		struct route_place *p = &x->pub.to[i];
-		const struct known_host *found, *h;
-		int n;
+	const struct known_host *found, *h;
+	int n;
 
-		if (!p->host || p->naddrs)
-			continue;
-		n = hosts_read(ETC_HOSTS, &p->host, 1, &all->arena, &found);
-		h = n > 0 ? hosts_find(found, (unsigned)n, p->host) : NULL;
-		if (h)
-			take_host(p, h);
-	}
+	if (!p->host || p->naddrs)
+		return;
+	n = hosts_read(ETC_HOSTS, &p->host, 1, &all->arena, &found);
+	h = n > 0 ? hosts_find(found, (unsigned)n, p->host) : NULL;
+	if (h)
+		take_host(p, h);
 }
 
 static void
@@ -368,7 +363,8 @@ check(struct config_all *all, struct config_faults *f)
 	build_smarthost(all, f);
 	for (struct config_route *x = all->routes; x; x = x->next, n++) {
 		if (x->good) {
-			look_up(all, x);
+			for (unsigned i = 0; i < x->pub.nto; i++)
+				config_look_up(all, &x->pub.to[i]);
 			take_values(x);
 			route_read(all, f, x);
 			route_check(all, f, x);

@@ -35,6 +35,12 @@ struct config_item config_route_at(const struct config_route *x, unsigned i);
  */
 const char *config_route(void *ctx, const char *text, const struct route **r);
 
+/* It stands in records and in the log: letters, digits, dots and the like. */
+bool config_is_name(const char *s);
+/* What /etc/hosts says of its host, which a worker asks the DNS for
+ * otherwise. */
+void config_look_up(struct config_all *all, struct route_place *p);
+
 /* Reads secret-file and ca, and makes what TLS needs. */
 void route_read(struct config_all *all, struct config_faults *f,
     struct config_route *x);

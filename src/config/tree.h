@@ -49,8 +49,10 @@ struct config_all {
 	bool failed_by_default;  /* below the spool */
 	struct smtp_config smtp; /* but for what is a listener's own */
 	char *greeting, *postmaster, *smarthost;
-	struct config_route *routes; /* see section_route.h */
-	struct config_item at;       /* what names a route, while it is built */
+	struct config_route *routes;   /* see section_route.h */
+	struct filter_config *filters; /* and these are pub.filters' */
+	const char **names;
+	struct config_item at; /* what names a route, while it is built */
 	char delimiter;
 	unsigned keep_case; /* 0 fold, 1 keep */
 };

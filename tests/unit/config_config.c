@@ -62,7 +62,7 @@ static const struct {
     {"limits|idle = 5m\n", 1, "unknown key"},
     {"\" \" = 5m\n", 1, "unknown key"},
     {"limits { hostname = a }\n", 1, "outside of any block"},
-    {"milter = 5d\n", 1, "does not know it yet"},
+    {"trust = 5d\n", 1, "does not know it yet"},
     {"auth { mechanisms = { \"X\" } }\n", 1, "is none of PLAIN"},
     {"auth {\npassword-file = \"/nowhere\" }\n", 2, "No such file"},
     {"auth {\npassword-file = \"/dev/null\" }\n", 2,

@@ -277,7 +277,8 @@ print_names_every_key(void **state)
 	load_good(&l, HOST DOMAIN "client \"::/0\" { }\n"
 				  "domain \"a.org\" { catch-all = "
 				  "\"route:x\" }\n"
-				  "route \"x\" { to = \"lmtp:/x\" }\n");
+				  "route \"x\" { to = \"lmtp:/x\" }\n"
+				  "milter \"x\" { socket = \"/x\" }\n");
 	text = print(l.config);
 	rest = keys;
 	while ((line = strsep(&rest, "\n")) && *line) {
