@@ -11,7 +11,8 @@
 # Variants: CC=clang, WERROR=1, SAN=1 (Address- and UndefinedBehaviorSanitizer),
 # COV=1 (coverage), FUZZ=1 (libFuzzer). Each has a directory of its own, so
 # that no object is ever shared between two of them. HTTP=0 leaves libcurl out,
-# and with it the destinations http: and https:.
+# and with it the destinations http: and https:; REDIS=0 leaves hiredis out, and
+# with it the greylist that several machines share.
 
 # The one place where the version is written.
 VERSION = 0.1.0
@@ -41,6 +42,13 @@ LEFT_OUT = $(wildcard src/dest/http*.c tests/unit/dest_http*.c)
 else
 LIBS_http = -lcurl
 NEED_http = libcurl4-openssl-dev
+endif
+ifeq ($(REDIS),0)
+WITHOUT += -DSMTPD_NO_REDIS
+LEFT_OUT += $(wildcard src/policy/redis*.c tests/unit/policy_redis*.c)
+else
+LIBS_redis = -lhiredis
+NEED_redis = libhiredis-dev
 endif
 
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all \
@@ -75,7 +83,7 @@ LINK = $(CC) $(CFLAGS) $(MODE) $(LDMODE) -pthread $(LDFLAGS)
 
 # By hand: libevent_openssl.pc would pull monolithic -levent in beside core.
 LIBS = -levent_core -lconfuse -lssl -lcrypto -lcrypt -lidn2 -lresolv -lcares \
-	$(LIBS_http)
+	$(LIBS_http) $(LIBS_redis)
 
 # --- smtpd: one library per room, so that tests link only their own ---
 
@@ -107,7 +115,7 @@ LIBS_dest    = $(LIBS_io) $(LIBS_http)
 LIBS_rcpt    = $(LIBS_io) $(LIBS_http)
 LIBS_journal = $(LIBS_io)
 LIBS_deliver = $(LIBS_io) $(LIBS_http)
-LIBS_policy  = $(LIBS_io) -lcrypt
+LIBS_policy  = $(LIBS_io) -lcrypt $(LIBS_redis)
 LIBS_config  = $(LIBS)
 LIBS_session = $(LIBS)
 LIBS_daemon  = $(LIBS)
@@ -214,7 +222,8 @@ endif
 # --- make run, make check: they install what they need, then do it ---
 
 NEED_BUILD = gcc libc-ares-dev libc6-dev libevent-dev libconfuse-dev \
-	libcrypt-dev libidn2-dev libssl-dev uthash-dev $(NEED_http)
+	libcrypt-dev libidn2-dev libssl-dev uthash-dev $(NEED_http) \
+	$(NEED_redis)
 NEED_CHECK = $(NEED_BUILD) clang clang-format clang-tidy cppcheck curl \
 	e2fsprogs gsasl iproute2 libclang-rt-dev libcmocka-dev libnet-ssleay-perl \
 	mandoc mount msmtp nftables openssl procps python3 python3-jsonschema \

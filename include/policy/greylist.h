@@ -56,6 +56,7 @@ struct greylist_answer {
 	unsigned wait;
 	/* GREYLIST_BACK: tuples of the client that have passed by now */
 	unsigned passed;
+	bool written; /* GREYLIST_BACK, or the first in a day */
 };
 
 /*

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "io/clock.h"
 #include "policy/door_state.h"
+#include "policy/greylist_judge.h"
 
 /* --- the tables --- */
 
@@ -42,11 +43,15 @@ static const struct check checks[] = {
 	.defer = 451, .action = action_dnsbl, .needs = needs_lists,
 	.judge = dnsbl_judge},
     {"greylist", POLICY_DATA, .reputation = true, .wants = FACT_NAME,
-	.action = action_greylist, .judge = greylist_judge},
+	.action = action_greylist, .needs = greylist_needs,
+	.judge = greylist_judge},
 };
 
 static const struct door_fact facts[] = {
     {FACT_LISTS, fact_lists_ask, POLICY_CONNECT},
+#ifndef SMTPD_NO_REDIS
+    {FACT_GREY, fact_grey_ask, POLICY_DATA},
+#endif
 };
 
 static const struct door_tables tables = {

@@ -114,11 +114,11 @@ put(const struct look *l, const struct place *p, uint64_t flags)
 }
 
 /* It is in use; no write for each message. */
-static void
+static bool
 refresh(const struct look *l, const struct place *p)
 {
-	if (p->value & PASSED && age_of(l, p->value) > DAY)
-		put(l, p, p->value & ~(uint64_t)SECONDS);
+	return p->value & PASSED && age_of(l, p->value) > DAY &&
+	       put(l, p, p->value & ~(uint64_t)SECONDS);
 }
 
 /* One more of this client; how many that makes. */
@@ -167,13 +167,13 @@ state_of(const struct look *l, const struct place *p)
 
 /* False: look again. */
 static bool
-change(const struct look *l, const struct place *p, enum greylist_state s)
+change(const struct look *l, const struct place *p, struct greylist_answer *a)
 {
-	if (s == GREYLIST_NEW)
+	if (a->state == GREYLIST_NEW)
 		return put(l, p, 0);
-	if (s == GREYLIST_BACK)
-		return put(l, p, PASSED);
-	refresh(l, p);
+	if (a->state == GREYLIST_BACK)
+		return a->written = put(l, p, PASSED);
+	a->written = refresh(l, p);
 	return true;
 }
 
@@ -182,7 +182,7 @@ greylist_ask(const struct greylist *g, struct shared_grey *t,
     const struct greylist_key *k, int64_t wall)
 {
 	const struct look l = look_at(g, t, wall);
-	struct greylist_answer a = {GREYLIST_KNOWN, 0, 0};
+	struct greylist_answer a = {.state = GREYLIST_KNOWN};
 	struct place p;
 
 	if (is_known(&l, k, true))
@@ -190,7 +190,7 @@ greylist_ask(const struct greylist *g, struct shared_grey *t,
 	for (unsigned i = 0; i < TRIES; i++) {
 		find(&l, k->text, k->len, &p);
 		a.state = state_of(&l, &p);
-		if (change(&l, &p, a.state)) {
+		if (change(&l, &p, &a)) {
 			if (a.state == GREYLIST_BACK)
 				a.passed = count(&l, k);
 			break;
