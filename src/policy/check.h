@@ -1,6 +1,6 @@
 /*
  * check: one check of the door is one row, one file policy/NAME.c and one
- * table test. checks[] (door.c) is the order in which they are heard.
+ * table test. checks[] (door_tables.c) is the order in which they are heard.
  */
 #ifndef POLICY_CHECK_H
 #define POLICY_CHECK_H

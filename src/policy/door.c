@@ -1,5 +1,5 @@
 /*
- * door: the table of the checks, and how a question goes through it.
+ * door: how a question goes through the table of the checks.
  *
  * From row to row, in their order. A row that lacks a fact waits for it, with
  * the facts of the rows behind it begun as well; the next fact that comes goes
@@ -15,51 +15,6 @@
 #include "base/mem.h"
 #include "io/clock.h"
 #include "policy/door_state.h"
-#include "policy/greylist_judge.h"
-
-/* --- the tables --- */
-
-#define ACTION_OF(member)                                                      \
-	static struct check_action action_##member(                            \
-	    const struct door_config *c)                                       \
-	{                                                                      \
-		return c->member;                                              \
-	}
-
-ACTION_OF(helo)
-ACTION_OF(dnsbl)
-ACTION_OF(greylist)
-
-static unsigned
-needs_lists(const struct check_case *c)
-{
-	return c->conf->lists ? FACT_LISTS : 0;
-}
-
-static const struct check checks[] = {
-    {"helo", POLICY_RCPT, .reputation = true, .once = true, .defer = 451,
-	.action = action_helo, .judge = helo_judge},
-    {"dnsbl", POLICY_RCPT, SCOPE_SESSION, .reputation = true, .once = true,
-	.defer = 451, .action = action_dnsbl, .needs = needs_lists,
-	.judge = dnsbl_judge},
-    {"greylist", POLICY_DATA, .reputation = true, .wants = FACT_NAME,
-	.action = action_greylist, .needs = greylist_needs,
-	.judge = greylist_judge},
-};
-
-static const struct door_fact facts[] = {
-    {FACT_LISTS, fact_lists_ask, POLICY_CONNECT},
-#ifndef SMTPD_NO_REDIS
-    {FACT_GREY, fact_grey_ask, POLICY_DATA},
-#endif
-};
-
-static const struct door_tables tables = {
-    .checks = checks,
-    .nchecks = sizeof(checks) / sizeof(checks[0]),
-    .facts = facts,
-    .nfacts = sizeof(facts) / sizeof(facts[0]),
-};
 
 /* --- the door --- */
 
@@ -126,7 +81,7 @@ door_new_with(const struct doors *all, const struct door_subject *s,
 struct door *
 door_new(const struct doors *all, const struct door_subject *s)
 {
-	return door_new_with(all, s, &tables);
+	return door_new_with(all, s, &door_tables);
 }
 
 static void

@@ -28,7 +28,10 @@ struct door_tables {
 	unsigned nfacts;
 };
 
-/* door_new() with tables other than those of this server. */
+/* Those of this server. */
+extern const struct door_tables door_tables;
+
+/* door_new() with others. */
 struct door *door_new_with(const struct doors *all,
     const struct door_subject *s, const struct door_tables *t);
 
