@@ -43,16 +43,24 @@
 
 #define CONNS_MAX 8
 #define LATE_MAX  64
+#define ADDED_MAX 256
 
 struct question {
 	struct sockaddr_in from;
 	uint16_t id;
 	unsigned flags, type;
 	char name[256];
+	char label[256]; /* what it is to say of it; "": what was added */
 	bool tcp, edns;
 	bool scripted; /* then these are what is said */
 	int says;
 	uint8_t octets[4];
+};
+
+struct added {
+	const char *name, *value;
+	unsigned type;
+	bool like;
 };
 
 struct conn {
@@ -69,6 +77,8 @@ struct liar {
 	unsigned nconns;
 	struct question late[LATE_MAX];
 	unsigned nlate;
+	struct added added[ADDED_MAX];
+	unsigned nadded;
 	bool mute, jumps;
 	unsigned asked, asked_tcp;
 	uint16_t last_id;
@@ -147,9 +157,7 @@ recvfrom(int fd, void *data, size_t size, int flags, __SOCKADDR_ARG from,
 static bool
 is(const struct question *q, const char *label)
 {
-	size_t n = strlen(label);
-
-	return !strncmp(q->name, label, n) && q->name[n] == '.';
+	return !strcmp(q->label, label);
 }
 
 static void
@@ -163,11 +171,39 @@ put_name(struct buf *b, const char *owner, unsigned type, const char *name)
 {
 	struct buf data = {0};
 
-	if (type == DNS_MX)
-		dns_message_16(&data, 10);
+	if (type == DNS_MX) {
+		unsigned preference = 10;
+		int skip = 0;
+
+		sscanf(name, "%u %n", &preference, &skip);
+		dns_message_16(&data, preference);
+		name += skip;
+	}
 	dns_message_name(&data, name);
 	dns_message_add(b, owner, type, buf_span(&data));
 	buf_free(&data);
+}
+
+static void
+put_added(struct buf *b, const struct liar *l, const char *name, unsigned type)
+{
+	for (unsigned i = 0; i < l->nadded; i++) {
+		const struct added *a = &l->added[i];
+		struct ipaddr ip;
+
+		if (a->like || (a->type != type && a->type != DNS_CNAME) ||
+		    strcmp(a->name, name) != 0)
+			continue;
+		if (a->type == DNS_A || a->type == DNS_AAAA) {
+			ipaddr_parse(span_str(a->value), &ip);
+			put(b, name, type, (const char *)ip.bytes,
+			    type == DNS_A ? 4 : 16);
+			continue;
+		}
+		put_name(b, name, a->type, a->value);
+		if (a->type != type)
+			put_added(b, l, a->value, type);
+	}
 }
 
 static void
@@ -196,7 +232,7 @@ put_records(struct buf *b, const struct question *q)
 	} else if (is(q, "circle")) {
 		put_name(b, q->name, DNS_CNAME, "link.test");
 		put_name(b, "link.test", DNS_CNAME, q->name);
-	} else if (sscanf(q->name, "many%u", &n) == 1) {
+	} else if (sscanf(q->label, "many%u", &n) == 1) {
 		if (q->type == DNS_AAAA)
 			put(b, q->name, DNS_AAAA, v6, 16);
 		else
@@ -244,7 +280,7 @@ code_of(const struct question *q)
 
 /* What is short by TCP may be cut by UDP. */
 static void
-make(struct buf *b, const struct question *q)
+make(struct buf *b, const struct liar *l, const struct question *q)
 {
 	unsigned code = code_of(q);
 	unsigned flags = DNS_MESSAGE_QR | (q->flags & 0x0100) | code;
@@ -256,8 +292,10 @@ make(struct buf *b, const struct question *q)
 	if (is(q, "ad"))
 		flags |= q->flags & DNS_MESSAGE_AD;
 	dns_message(b, id, flags, name, q->type);
-	if (!code)
+	if (!code && q->label[0])
 		put_records(b, q);
+	else if (!code)
+		put_added(b, l, q->name, q->type);
 	if (!q->tcp && (cut || b->len > 1232))
 		dns_message(b, id, flags | DNS_MESSAGE_TC, name, q->type);
 	if (is(q, "short"))
@@ -289,7 +327,7 @@ say_udp(struct liar *l, const struct question *q)
 {
 	struct buf b = {0};
 
-	make(&b, q);
+	make(&b, l, q);
 	send_all(l->udp, &q->from, b.data, b.len);
 	if (is(q, "twice"))
 		send_all(l->udp, &q->from, b.data, b.len);
@@ -297,12 +335,12 @@ say_udp(struct liar *l, const struct question *q)
 }
 
 static void
-say_tcp(int fd, const struct question *q)
+say_tcp(const struct liar *l, int fd, const struct question *q)
 {
 	struct buf b = {0}, framed = {0};
 	size_t step;
 
-	make(&b, q);
+	make(&b, l, q);
 	dns_message_16(&framed, (unsigned)b.len);
 	buf_append_span(&framed, buf_span(&b));
 	step = !is(q, "pieces") ? framed.len : 1;
@@ -320,6 +358,23 @@ on_late(void *ctx)
 	for (unsigned i = 0; i < l->nlate; i++)
 		say_udp(l, &l->late[i]);
 	l->nlate = 0;
+}
+
+/* The last that was added counts. */
+static void
+find_label(const struct liar *l, struct question *q)
+{
+	snprintf(q->label, sizeof(q->label), "%.*s", (int)strcspn(q->name, "."),
+	    q->name);
+	for (unsigned i = 0; i < l->nadded; i++) {
+		const struct added *a = &l->added[i];
+
+		if (strcmp(a->name, q->name) != 0 ||
+		    (a->like && a->type && a->type != q->type))
+			continue;
+		snprintf(q->label, sizeof(q->label), "%s",
+		    a->like ? a->value : "");
+	}
 }
 
 static bool
@@ -341,6 +396,7 @@ read_question(struct liar *l, const uint8_t *p, size_t n, struct question *q)
 	q->name[to ? to - 1 : 0] = '\0';
 	ascii_fold(q->name, to);
 	q->type = (unsigned)(p[at + 1] << 8 | p[at + 2]);
+	find_label(l, q);
 	l->jumps |= l->asked && (uint16_t)(q->id - l->last_id) > 1;
 	l->last_id = q->id;
 	l->asked++;
@@ -387,7 +443,7 @@ on_conn(void *ctx)
 
 	if (asked && !is(&q, "tcdrop")) {
 		if (!is(&q, "tcsilent"))
-			say_tcp(c->fd, &q);
+			say_tcp(c->liar, c->fd, &q);
 		return;
 	}
 	loop_event_free(&c->event);
@@ -470,6 +526,32 @@ liar_free(struct liar **p)
 	close(l->udp);
 	close(l->tcp);
 	free(l);
+}
+
+static void
+add(struct liar *l, struct added a)
+{
+	assert_true(l->nadded < ADDED_MAX);
+	l->added[l->nadded++] = a;
+}
+
+void
+liar_add(struct liar *l, const char *name, enum dns_type type,
+    const char *value)
+{
+	add(l, (struct added){name, value, type, false});
+}
+
+void
+liar_like(struct liar *l, const char *name, unsigned type, const char *label)
+{
+	add(l, (struct added){name, label, type, true});
+}
+
+void
+liar_forget(struct liar *l)
+{
+	l->nadded = 0;
 }
 
 const char *

@@ -11,12 +11,24 @@
 #include <stdint.h>
 
 #include "io/loop.h"
+#include "proto/dns.h"
 
 struct liar;
 
 /* NULL: no port was free. */
 struct liar *liar_new(struct loop *l);
 void liar_free(struct liar **l);
+
+/* Of this name it says these records instead; MX as "10 host.test". What is
+ * added must last. */
+void liar_add(struct liar *l, const char *name, enum dns_type type,
+    const char *value);
+/* Or what it says of a name with this first label; if that type is asked for,
+ * 0: whichever. */
+void liar_like(struct liar *l, const char *name, unsigned type,
+    const char *label);
+/* Nothing was added. */
+void liar_forget(struct liar *l);
 
 /* "127.0.0.1:5353" */
 const char *liar_server(const struct liar *l);
