@@ -97,10 +97,10 @@ struct config_section {
 	SECTION(access)                                                        \
 	SECTION(limits)                                                        \
 	SECTION(milter)                                                        \
-	SECTION(dns)                                                           \
 	SECTION(checks)                                                        \
 	SECTION(dnsbl)                                                         \
 	SECTION(greylist)                                                      \
+	SECTION(dns)                                                           \
 	SECTION(journal)                                                       \
 	SECTION(log)
 

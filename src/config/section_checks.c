@@ -19,12 +19,15 @@ _Static_assert(sizeof(enum action) == sizeof(unsigned), "a KEY_WORD is stored");
 
 static const struct config_key keys[] = {
     CHECK("helo", helo, "off", "a client that says that it is this server"),
+    CHECK("fcrdns", fcrdns, "off", "a client without a reverse name"),
     CHECK("dnsbl", dnsbl, "off", "a client that lists speak against"),
     {"refuse-at", KEY_NUMBER, ALL(pub.door.refuse_at), .def = "5", .min = 1,
 	.max = 1000, .help = "what listings must come to for that"},
     {"vouch-at", KEY_NUMBER, ALL(pub.door.vouch_at), .def = "3", .min = 1,
 	.max = 1000,
 	.help = "so far below 0 a client is asked nothing of the kind"},
+    CHECK("sender-domain", sender_domain, "off",
+	"a sender's domain that takes no mail, or is not there"),
     {"greylist", KEY_WORD, ALL(pub.door.greylist.act), .def = "off",
 	.words = {"off", "observe", "defer"},
 	.help = "who writes for the first time: it has to come again"},

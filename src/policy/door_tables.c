@@ -13,8 +13,24 @@
 	}
 
 ACTION_OF(helo)
+ACTION_OF(fcrdns)
 ACTION_OF(dnsbl)
+ACTION_OF(sender_domain)
 ACTION_OF(greylist)
+
+static unsigned
+needs_name(const struct check_case *c)
+{
+	(void)c;
+	return FACT_NAME;
+}
+
+static unsigned
+needs_sender(const struct check_case *c)
+{
+	(void)c;
+	return FACT_SENDER;
+}
 
 static unsigned
 needs_lists(const struct check_case *c)
@@ -25,16 +41,23 @@ needs_lists(const struct check_case *c)
 static const struct check checks[] = {
     {"helo", POLICY_RCPT, .reputation = true, .once = true, .defer = 451,
 	.action = action_helo, .judge = helo_judge},
+    {"fcrdns", POLICY_RCPT, .reputation = true, .once = true, .defer = 450,
+	.action = action_fcrdns, .needs = needs_name, .judge = fcrdns_judge},
     {"dnsbl", POLICY_RCPT, SCOPE_SESSION, .reputation = true, .once = true,
 	.defer = 451, .action = action_dnsbl, .needs = needs_lists,
 	.judge = dnsbl_judge},
+    {"sender-domain", POLICY_RCPT, .reputation = true, .once = true,
+	.defer = 451, .action = action_sender_domain, .needs = needs_sender,
+	.judge = sender_domain_judge},
     {"greylist", POLICY_DATA, .reputation = true, .wants = FACT_NAME,
 	.action = action_greylist, .needs = greylist_needs,
 	.judge = greylist_judge},
 };
 
 static const struct door_fact facts[] = {
+    {FACT_NAME, fact_name_ask, POLICY_CONNECT},
     {FACT_LISTS, fact_lists_ask, POLICY_CONNECT},
+    {FACT_SENDER, fact_sender_ask, POLICY_MAIL},
 #ifndef SMTPD_NO_REDIS
     {FACT_GREY, fact_grey_ask, POLICY_DATA},
 #endif

@@ -54,6 +54,31 @@ servers(void **state)
 	}
 }
 
+/* A check that is on asks; by then it is known which are. */
+static void
+checks(void **state)
+{
+	static const char *const all[] = {"fcrdns = observe",
+	    "sender-domain = reject"};
+	struct loaded l;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		load_format(&l,
+		    HOST DOMAIN
+		    "checks { %s }\ndns { servers = \"192.0.2.1:54\" }\n",
+		    all[i]);
+		assert_int_equal(l.n, 0);
+		assert_true(l.config->dns);
+		assert_int_equal(l.config->nports, 1);
+		assert_int_equal(l.config->ports[0], 54);
+		config_free(&l.config);
+	}
+	load_good(&l, HOST DOMAIN "checks { helo = reject }\n");
+	assert_false(l.config->dns);
+	config_free(&l.config);
+}
+
 static void
 faults(void **state)
 {
@@ -79,6 +104,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(defaults),
 	    cmocka_unit_test(servers),
+	    cmocka_unit_test(checks),
 	    cmocka_unit_test(faults),
 	};
 
