@@ -53,6 +53,7 @@ build(struct config_all *all, struct config_faults *f, struct config_block *b)
 		config_read_lines(all, f, &at, data->rules_file, &lines);
 	add(all, f, &lines);
 	access_ready(all->pub.access);
+	all->pub.door.access = all->pub.access;
 }
 
 const struct config_section section_access = {

@@ -313,7 +313,9 @@ set_defaults(struct access_rule *r)
 		r->code = defer ? 421 : 554;
 	else if (!r->code)
 		r->code = defer ? 451 : 550;
-	if (!r->status)
+	if (r->code == 554 && r->kind == ACCESS_CLIENT)
+		r->status = NULL; /* a greeting has none (RFC 2034) */
+	else if (!r->status)
 		r->status = defer ? "4.7.1" : "5.7.1";
 	if (!r->text)
 		r->text = "Access denied";

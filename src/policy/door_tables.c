@@ -12,6 +12,15 @@
 		return c->member;                                              \
 	}
 
+/* Each rule has its own. */
+static struct check_action
+action_access(const struct door_config *c)
+{
+	const enum action act = c->access ? ACTION_REJECT : ACTION_OFF;
+
+	return (struct check_action){.act = act};
+}
+
 ACTION_OF(helo)
 ACTION_OF(fcrdns)
 ACTION_OF(dnsbl)
@@ -39,6 +48,14 @@ needs_lists(const struct check_case *c)
 }
 
 static const struct check checks[] = {
+    {"access", POLICY_CONNECT, SCOPE_SESSION, .action = action_access,
+	.judge = access_client},
+    {"access", POLICY_MAIL, SCOPE_TRANSACTION, .action = action_access,
+	.judge = access_login},
+    {"access", POLICY_MAIL, .action = action_access, .judge = access_helo},
+    {"access", POLICY_MAIL, .action = action_access, .judge = access_sender},
+    {"access", POLICY_RCPT, SCOPE_RCPT, .action = action_access,
+	.judge = access_rcpt},
     {"helo", POLICY_RCPT, .reputation = true, .once = true, .defer = 451,
 	.action = action_helo, .judge = helo_judge},
     {"fcrdns", POLICY_RCPT, .reputation = true, .once = true, .defer = 450,

@@ -42,7 +42,8 @@ check_rule(struct span line, bool fold)
 		check_line(r.name);
 		check(r.say == VERDICT_ALLOW ||
 		      (r.code >= 400 && r.code < 560 &&
-			  r.status[0] == (char)('0' + r.code / 100)));
+			  (r.kind == ACCESS_CLIENT ||
+			      r.status[0] == (char)('0' + r.code / 100))));
 		if (r.text)
 			check_line(r.text);
 	}

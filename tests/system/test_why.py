@@ -219,7 +219,8 @@ def test_ten_thousand(start):
     """With log.keep = 64M and two workers the last 10,000 refusals of one of
     them are there, and no file is larger than its half."""
     d = quiet(start, top="workers = 2", journal=NO_JOURNAL,
-              extra="log { keep = 64M level = warn }",
+              extra="log { keep = 64M level = warn }"
+              'access { rules = { "observe sender @x.example" } }',
               domains="""
 domain "example.org" {{
 	users = {{ "alice" }}
@@ -228,7 +229,10 @@ domain "example.org" {{
 }}
 """)
     id = many(d, 10000, "nobody")
-    assert names(kept(d, id), "nobody") == list(range(10000))
+    lines = kept(d, id)
+    assert names(lines, "nobody") == list(range(10000))
+    # each with its trail behind it
+    assert list(map(event, lines)) == 10001 * ["refused", "passed"]
     assert sum(p.stat().st_size > 0 for p in files(d)) == 1
 
 

@@ -293,8 +293,8 @@ greeting(void **state)
 		const char *status, *text;
 	} rows[] = {
 	    {"reject client 192.0.2.1: 550 5.7.9 No mail from here",
-		VERDICT_REJECT, 554, "5.7.9", "No mail from here"},
-	    {"reject client 192.0.2.1", VERDICT_REJECT, 554, "5.7.1",
+		VERDICT_REJECT, 554, NULL, "No mail from here"},
+	    {"reject client 192.0.2.1", VERDICT_REJECT, 554, NULL,
 		"Access denied"},
 	    {"defer client 192.0.2.1: 450 4.7.9 Later", VERDICT_DEFER, 421,
 		"4.7.9", "Later"},
@@ -311,7 +311,10 @@ greeting(void **state)
 
 		assert_int_equal(v.kind, rows[i].kind);
 		assert_int_equal(v.code, rows[i].code);
-		assert_string_equal(v.status, rows[i].status);
+		if (rows[i].status)
+			assert_string_equal(v.status, rows[i].status);
+		else
+			assert_null(v.status);
 		assert_string_equal(v.text, rows[i].text);
 		assert_string_equal(v.value, "client 192.0.2.1");
 		access_free(&a);
