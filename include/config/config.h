@@ -52,6 +52,7 @@ struct config_client {
 	bool normalize;  /* bare newlines are taken, as line ends */
 	bool unfiltered; /* no milter sees what comes from there */
 	bool unlimited;  /* but for the sessions in all */
+	bool proxy;      /* it speaks for others, and must say for whom */
 };
 
 /* A file that was read, as it was then. Its name counts, not where it leads. */

@@ -17,7 +17,7 @@
 struct deadline_config {
 	uint64_t idle;      /* ms between commands, and between octets */
 	uint64_t session;   /* ms in all */
-	uint64_t handshake; /* ms for the whole of TLS's */
+	uint64_t handshake; /* ms for the whole of TLS's, or a proxy's header */
 	uint64_t data_rate; /* octets a second, after a minute; 0: any */
 };
 
@@ -26,6 +26,7 @@ enum phase {
 	PHASE_BODY,      /* the client's turn to send content */
 	PHASE_VERDICT,   /* our turn: a question is open */
 	PHASE_DISK,      /* our turn: the spool is full */
+	PHASE_PROXY,     /* a proxy's turn: who its client is */
 	PHASE_HANDSHAKE, /* the client's turn: TLS */
 	PHASE_FLUSH,     /* the client's turn to read our replies */
 };

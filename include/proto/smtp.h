@@ -127,6 +127,7 @@ struct smtp {
 	unsigned empty;            /* lines that the session begins with */
 	bool spoken;               /* and one that is not empty */
 	bool normalize; /* bare-newline = normalize for this client */
+	bool nobody;    /* no client is named: see smtp_verb.c; the caller's */
 	bool skip;      /* the rest of a refused line is being skipped */
 	bool skip_cr;   /* and its last octet was a CR */
 	bool last;      /* this BDAT is the last one */

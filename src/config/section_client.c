@@ -1,12 +1,15 @@
 /*
  * section_client: what is different for clients of a network.
  */
+#include <string.h>
+
 #include "config/section.h"
 
 struct client_block {
 	unsigned bare_newline; /* 0 reject, 1 normalize */
 	bool limits;
 	bool milter;
+	bool proxy;
 };
 
 #define AT(member) offsetof(struct client_block, member)
@@ -20,6 +23,8 @@ static const struct config_key keys[] = {
 		"network"},
     {"milter", KEY_BOOL, AT(milter), .def = "yes",
 	.help = "no: no milter sees its messages"},
+    {"proxy", KEY_BOOL, AT(proxy), .def = "no",
+	.help = "balancers: they must send a PROXY header, and it is believed"},
 };
 
 /* One of two blocks for the same network would never be reached. */
@@ -43,13 +48,50 @@ check_twin(const struct config_all *all, struct config_faults *f,
 	}
 }
 
+/* A key that is not a proxy's, since it says nothing of the clients behind. */
+static const char *
+beside_proxy(const struct config_block *b)
+{
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (b->values[i].n && strcmp(keys[i].name, "proxy") != 0)
+			return keys[i].name;
+	return NULL;
+}
+
+/* Whoever is in there may claim to be anybody. */
+static void
+check_proxy(struct config_faults *f, const struct config_block *b,
+    const struct ipnet *net)
+{
+	bool v4 = net->addr.family == IP_V4;
+	const char *other = beside_proxy(b);
+
+	if (net->prefix < (v4 ? 8 : 16))
+		config_error(f, b->file, b->line,
+		    "client \"%.80s\": proxy = yes believes all of them, "
+		    "whoever they say they are: write your balancers' "
+		    "addresses",
+		    b->title);
+	else if (net->prefix < (v4 ? 16 : 32))
+		config_warn(f, b->file, b->line,
+		    "client \"%.80s\": proxy = yes for so many: whoever gets "
+		    "an address in there can claim to be anybody",
+		    b->title);
+	if (other)
+		config_warn(f, b->file, b->line,
+		    "client \"%.80s\": %s says nothing of the clients that "
+		    "come by a proxy: write it in the blocks of their networks",
+		    b->title, other);
+}
+
 static void
 build(struct config_all *all, struct config_faults *f, struct config_block *b)
 {
 	const struct client_block *data = b->data;
 	struct config_client c = {.normalize = data->bare_newline == 1,
 	    .unlimited = !data->limits,
-	    .unfiltered = !data->milter};
+	    .unfiltered = !data->milter,
+	    .proxy = data->proxy};
 
 	if (ipnet_parse(span_str(b->title), &c.net) < 0) {
 		config_error(f, b->file, b->line,
@@ -67,6 +109,8 @@ build(struct config_all *all, struct config_faults *f, struct config_block *b)
 		    "write a block for each sender that needs it, at most a "
 		    "/16 (IPv6: a /32)",
 		    b->title);
+	if (c.proxy)
+		check_proxy(f, b, &c.net);
 	all->pub.clients = config_array_add(&all->arena, all->pub.clients,
 	    &all->pub.nclients, &c, sizeof(c));
 }

@@ -55,6 +55,7 @@ deadline_next(const struct deadline *d, const struct deadline_config *c,
 		if (c->data_rate)
 			when = earlier(when, rate_end(d, c));
 		break;
+	case PHASE_PROXY:
 	case PHASE_HANDSHAKE:
 		when = d->since + patience(d, c->handshake);
 		break;

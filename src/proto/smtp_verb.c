@@ -22,6 +22,7 @@ enum {
 	ARGS_FREE = 2,   /* octets above 127 are the handler's */
 	ARGS_UTF8 = 4,   /* the same with SMTPUTF8 behind them (RFC 6531) */
 	NOT_OFFERED = 8, /* known, and not served: 502 */
+	TO_NOBODY = 16,  /* served to whoever has no address: a health check */
 };
 
 struct verb {
@@ -31,6 +32,10 @@ struct verb {
 	unsigned flags;
 	const char *refusal; /* 503 in all other states */
 };
+
+/* Somebody could make a proxy say so, and be the proxy. */
+static const struct smtp_reply to_nobody = {554, "5.7.1",
+    "Not without a client's address"};
 
 /*
  * False: refused. Whoever submits may call itself anything: it logs in, and
@@ -65,7 +70,7 @@ static bool
 may_log_in(const struct smtp *s)
 {
 	return s->conf->submission && s->env->tls && !s->env->login &&
-	       s->auth && s->auth[0];
+	       !s->nobody && s->auth && s->auth[0];
 }
 
 static void
@@ -199,6 +204,8 @@ run_data(struct smtp *s, struct span args, struct buf *out)
 static const struct smtp_reply *
 bdat_refusal(const struct smtp *s, uint64_t size)
 {
+	if (s->nobody)
+		return &to_nobody;
 	if (!((IN(RCPT) | IN(BETWEEN)) & (1u << s->state)))
 		return SMTP_REPLY(503, "5.5.1", "Say MAIL and RCPT first");
 	if (!s->env->nrcpts)
@@ -307,15 +314,15 @@ static const struct verb verbs[] = {
 	"Say EHLO first, and one MAIL at a time"},
     {"DATA", run_data, IN(RCPT), ARGS_NONE, "Say MAIL and RCPT first"},
     {"BDAT", run_bdat, IN_ANY, 0, ""},
-    {"EHLO", run_ehlo, IN_ANY, 0, ""},
-    {"HELO", run_helo, IN_ANY, 0, ""},
-    {"QUIT", run_quit, IN_ANY | IN(REFUSED), ARGS_NONE, ""},
-    {"RSET", run_rset, IN_ANY, ARGS_NONE, ""},
-    {"NOOP", run_noop, IN_ANY, ARGS_FREE, ""},
+    {"EHLO", run_ehlo, IN_ANY, TO_NOBODY, ""},
+    {"HELO", run_helo, IN_ANY, TO_NOBODY, ""},
+    {"QUIT", run_quit, IN_ANY | IN(REFUSED), ARGS_NONE | TO_NOBODY, ""},
+    {"RSET", run_rset, IN_ANY, ARGS_NONE | TO_NOBODY, ""},
+    {"NOOP", run_noop, IN_ANY, ARGS_FREE | TO_NOBODY, ""},
     {"VRFY", run_vrfy, IN_ANY, ARGS_UTF8, ""},
-    {"HELP", run_help, IN_ANY, ARGS_FREE, ""},
+    {"HELP", run_help, IN_ANY, ARGS_FREE | TO_NOBODY, ""},
     {"EXPN", NULL, 0, NOT_OFFERED, ""},
-    {"STARTTLS", run_starttls, IN_ANY, ARGS_NONE, ""},
+    {"STARTTLS", run_starttls, IN_ANY, ARGS_NONE | TO_NOBODY, ""},
     {"AUTH", smtp_auth_begin, IN(READY), 0, "Say EHLO first, MAIL later"},
     {"ETRN", NULL, 0, NOT_OFFERED, ""},
     {"XCLIENT", NULL, 0, NOT_OFFERED, ""},
@@ -417,6 +424,13 @@ is_offered(const struct smtp *s, const struct verb *v)
 	return !(v->flags & NOT_OFFERED);
 }
 
+/* A BDAT is refused when its octets have been read. */
+static bool
+is_for_nobody(const struct verb *v)
+{
+	return v && (v->flags & TO_NOBODY || v->run == run_bdat);
+}
+
 void
 smtp_verb_run(struct smtp *s, struct span line, struct buf *out)
 {
@@ -428,6 +442,8 @@ smtp_verb_run(struct smtp *s, struct span line, struct buf *out)
 	if (s->state == SMTP_STATE_REFUSED &&
 	    (!v || !(v->states & IN(REFUSED))))
 		bad = &refusal;
+	else if (s->nobody && !is_for_nobody(v))
+		bad = &to_nobody;
 	else if (!v)
 		bad = SMTP_REPLY(500, "5.5.1", "Unknown command");
 	else if (!is_offered(s, v))

@@ -19,7 +19,7 @@ session_limits(const struct session *s)
 {
 	return (struct limits_ask){.client = &s->env.client,
 	    .unlimited = s->client->unlimited,
-	    .proxied = s->env.via.family != IP_NONE,
+	    .proxied = s->proxied,
 	    .now = clock_now(),
 	    .key = LIMITS_KEYS};
 }

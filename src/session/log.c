@@ -9,6 +9,7 @@
 
 #include "io/clock.h"
 #include "io/log.h"
+#include "proto/proxyhdr.h"
 
 /* In a row, each with a line of its own; and so many that are only found. */
 #define REFUSALS_LOGGED 10
@@ -23,6 +24,7 @@ static const char *const phases[] = {
     [PHASE_BODY] = "body",
     [PHASE_VERDICT] = "verdict",
     [PHASE_DISK] = "disk",
+    [PHASE_PROXY] = "proxy",
     [PHASE_HANDSHAKE] = "handshake",
     [PHASE_FLUSH] = "flush",
 };
@@ -84,6 +86,42 @@ may_log(struct sessions *all, const struct ipaddr *client, uint64_t *left_out)
 	if (all->quiet)
 		loop_timer_set(all->quiet, QUIET_MS);
 	return false;
+}
+
+void
+session_log_connect(const struct session *s)
+{
+	log_event(LOG_TRACE, "connect", LOG_STR("session", s->env.session),
+	    LOG_IP("client", &s->env.client), LOG_UINT("port", s->env.port),
+	    LOG_IP(s->proxied ? "via" : NULL, &s->env.via));
+}
+
+/* Whose fault it is cannot be seen: both sides must know of it. */
+static void
+help_with_header(const struct session *s, struct buf *out)
+{
+	char net[IPADDR_STRLEN + 4];
+
+	if (s->header->have <= 1) /* not even its beginning */
+		buf_printf(out,
+		    "client \"%s\" has proxy = yes: everybody in it must "
+		    "send a PROXY header first",
+		    ipnet_format(&s->client->net, net));
+}
+
+void
+session_log_no_header(const struct session *s, const char *reason)
+{
+	struct buf help = {0};
+	uint64_t n;
+
+	if (!may_log(s->all, &s->env.client, &n))
+		return;
+	help_with_header(s, &help);
+	log_event(LOG_INFO, "proxy-header", LOG_STR("session", s->env.session),
+	    LOG_IP("via", &s->env.client), LOG_STR("reason", reason),
+	    LOG_UINT("suppressed", n), LOG_SPAN("help", buf_span(&help)));
+	buf_free(&help);
 }
 
 /* A private address that does too much is often everybody's. */
@@ -215,12 +253,23 @@ session_log_found(struct session *s, const struct smtp_reply *no,
 	buf_free(&reply);
 }
 
+/* It would have to be trusted first, and then it must always send one. */
+static void
+help_with_proxy(const struct session *s, struct buf *out)
+{
+	char text[IPADDR_STRLEN];
+
+	if (s->smtp.foreign == SMTP_FOREIGN_PROXY && !s->proxied)
+		buf_printf(out, "client \"%s\" { proxy = yes }",
+		    ipaddr_format(&s->env.client, text));
+}
+
 void
 session_log_refused(struct session *s)
 {
 	struct span reply = buf_span(&s->all->out);
 	struct span command = s->smtp.line;
-	struct buf from = {0}, rcpt = {0}, at = {0};
+	struct buf from = {0}, rcpt = {0}, at = {0}, help = {0};
 	bool mail = s->env.sender.local != NULL;
 	struct auth_outcome login = {.mechanism = NULL};
 	struct session_why why = {.check = NULL};
@@ -232,6 +281,7 @@ session_log_refused(struct session *s)
 	reply.len -= 2;
 	if (s->denied && s->smtp.asked == SMTP_ASK_AUTH)
 		login = *s->denied;
+	help_with_proxy(s, &help);
 	if (s->smtp.asked)
 		why = s->why;
 	log_event(LOG_INFO | LOG_KEEP, "refused",
@@ -249,8 +299,10 @@ session_log_refused(struct session *s)
 	    LOG_STR("mechanism", login.mechanism),
 	    LOG_SPAN("login", login.login),
 	    LOG_STR("reason", smtp_foreign_name(s->smtp.foreign)),
-	    LOG_STR("error", s->smtp.asked ? s->error : NULL));
+	    LOG_STR("error", s->smtp.asked ? s->error : NULL),
+	    LOG_SPAN("help", buf_span(&help)));
 	log_trail(s, true);
+	buf_free(&help);
 	buf_free(&at);
 	buf_free(&rcpt);
 	buf_free(&from);

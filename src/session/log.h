@@ -6,6 +6,11 @@
 
 #include "session/session.h"
 
+void session_log_connect(const struct session *s);
+
+/* It was to name its client, and did not. */
+void session_log_no_header(const struct session *s, const char *reason);
+
 /* A limit sends it away: s->refusal. */
 void session_log_turned_away(const struct session *s);
 

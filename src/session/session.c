@@ -24,6 +24,7 @@
 #include "session/count.h"
 #include "session/door.h"
 #include "session/log.h"
+#include "session/proxy.h"
 #include "session/time.h"
 #include "session/tls.h"
 
@@ -51,6 +52,7 @@ leave_list(void *arg)
 	door_free(&s->door);
 	envelope_free(&s->env);
 	smtp_free(&s->smtp);
+	free(s->header);
 	free(s);
 	if (!all->count && all->on_empty)
 		all->on_empty(all->ctx);
@@ -203,6 +205,10 @@ on_readable(struct session *s)
 {
 	struct span in;
 
+	if (s->header) {
+		session_proxy_readable(s);
+		return;
+	}
 	/* paused only when octets do come: most questions are quicker */
 	if (session_blocked(s)) {
 		stream_pause(&s->stream);
@@ -229,7 +235,7 @@ session_hangup(struct session *s, const struct smtp_reply *reply)
 {
 	if (s->state != SESSION_OPEN)
 		return;
-	if (s->handshaking) { /* no words that it could read */
+	if (s->handshaking || s->header) { /* no words that it could read */
 		session_become(s, SESSION_GONE);
 		return;
 	}
@@ -255,6 +261,10 @@ on_deadline(struct session *s)
 	const struct smtp_reply *reply =
 	    deadline_reply(&s->time, &s->all->conf->deadlines, clock_now());
 
+	if (s->header) {
+		session_proxy_give_up(s, "too slow");
+		return;
+	}
 	if (s->handshaking) {
 		give_up_tls(s, "too slow");
 		return;
@@ -315,13 +325,15 @@ draw(struct sessions *all)
 
 static void
 init(struct session *s, const struct config_listen *l,
-    const struct ipaddr *peer)
+    const struct ipaddr *peer, uint16_t port)
 {
 	int64_t now = clock_now();
 
 	s->listen = l;
 	ident_format((uint64_t)clock_wall(), draw(s->all), s->env.session);
 	smtp_init(&s->smtp, &l->smtp, &s->env);
+	s->env.client = *peer;
+	s->env.port = port;
 	s->client = config_client(s->all->conf, peer);
 	if (s->all->draining)
 		smtp_drain(&s->smtp);
@@ -346,16 +358,18 @@ begin(struct session *s)
 void
 session_meet(struct session *s, const struct ipaddr *client, uint16_t port)
 {
-	s->env.client = *client;
-	s->env.port = port;
-	s->client = config_client(s->all->conf, client);
-	s->smtp.normalize = s->client->normalize;
-	log_event(LOG_TRACE, "connect", LOG_STR("session", s->env.session),
-	    LOG_IP("client", client), LOG_UINT("port", port));
+	s->smtp.nobody = !client;
+	if (client) {
+		s->env.client = *client;
+		s->env.port = port;
+		s->client = config_client(s->all->conf, client);
+		s->smtp.normalize = s->client->normalize;
+	}
+	session_log_connect(s);
 	session_auth_offer(s);
-	if (!s->refusal)
+	if (client && !s->refusal)
 		s->refusal = session_policy(s, POLICY_CONNECT);
-	if (!s->refusal)
+	if (client && !s->refusal)
 		s->refusal = session_door_open(s);
 	if (s->refusal)
 		session_log_turned_away(s);
@@ -377,12 +391,14 @@ session_new(struct sessions *all, const struct config_listen *l, int fd,
 	s->all = all;
 	DL_APPEND(all->list, s);
 	all->count++;
-	init(s, l, from);
+	init(s, l, from, port);
 	stream_init(&s->stream, all->pool, fd, on_stream, s);
 	s->refusal = limits_enter(&all->policy.limits, from, &s->place);
 	if (s->refusal)
 		s->why = session_limit(s, LIMITS_SESSIONS);
-	if (peer)
+	if (peer && s->client->proxy && !s->refusal)
+		session_proxy_begin(s);
+	else if (peer)
 		session_meet(s, peer, port);
 	return s;
 }

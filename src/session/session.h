@@ -19,6 +19,8 @@
 #include "proto/smtp.h"
 #include "session/sessions.h"
 
+struct proxyhdr;
+
 enum session_state {
 	SESSION_OPEN,
 	SESSION_CLOSING, /* our last words are said, the stream lingers */
@@ -38,10 +40,11 @@ struct session {
 	struct stream stream;
 	struct smtp smtp;
 	struct envelope env;
-	struct spool *spool; /* from DATA to the verdict */
-	struct ask *ask;     /* in flight; an exchange until its end */
-	uint64_t reserved;   /* octets, by the transaction */
-	int64_t ended;       /* ns: when the message was complete */
+	struct spool *spool;     /* from DATA to the verdict */
+	struct ask *ask;         /* in flight; an exchange until its end */
+	uint64_t reserved;       /* octets, by the transaction */
+	int64_t ended;           /* ns: when the message was complete */
+	struct proxyhdr *header; /* awaited; NULL: not, or not any more */
 	struct deadline time;
 	struct limits_place place;
 	unsigned commands; /* seen complete at the last look */
@@ -58,6 +61,7 @@ struct session {
 	struct session_why why; /* behind the last answer, or refusal */
 	unsigned found;         /* observed since the last accepted message */
 	enum session_state state;
+	bool proxied;     /* another names its client: nobody has to pause */
 	bool handshaking; /* TLS: the stream will tell */
 	bool asking;      /* the open question was passed on */
 	bool settled;     /* delivery was asked: the next is the answer */
@@ -74,14 +78,18 @@ struct session {
 struct session *session_new(struct sessions *all, const struct config_listen *l,
     int fd, const struct ipaddr *peer, uint16_t port);
 
-/* The client is known, once: it is let in and greeted, or refused. */
+/*
+ * The client is known, once: it is let in and greeted, or refused. NULL: its
+ * proxy names nobody, and is itself served what a health check needs.
+ */
 void session_meet(struct session *s, const struct ipaddr *client,
     uint16_t port);
 
 /* Something it waited for is there: runs on the kept input. */
 void session_continue(struct session *s);
 
-/* Says this reply now and ends; an open question is abandoned. */
+/* Says this reply now, if there is somebody to hear it, and ends; an open
+ * question is abandoned. */
 void session_hangup(struct session *s, const struct smtp_reply *reply);
 
 /* No new transaction, and less patience. */

@@ -27,6 +27,8 @@ session_blocked(const struct session *s)
 static enum phase
 phase_now(const struct session *s)
 {
+	if (s->header)
+		return PHASE_PROXY;
 	if (s->handshaking)
 		return PHASE_HANDSHAKE;
 	if (s->smtp.ask != SMTP_ASK_NONE)

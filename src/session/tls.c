@@ -48,7 +48,8 @@ session_tls_failed(struct session *s, const char *reason)
 	stream_give_up_tls(&s->stream);
 	s->handshaking = false;
 	session_count_tls(s, NULL);
-	log_event(LOG_INFO | LOG_KEEP, "insecure",
+	/* a health check hangs up when it has seen that the port is open */
+	log_event(s->smtp.nobody ? LOG_TRACE : LOG_INFO | LOG_KEEP, "insecure",
 	    LOG_STR("session", s->env.session),
 	    LOG_IP("client", &s->env.client), LOG_STR("helo", s->env.helo),
 	    LOG_STR("reason", reason));

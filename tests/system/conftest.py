@@ -63,20 +63,19 @@ class Factory:
 
 @pytest.fixture(scope="session")
 def world(base):
-    """world(normalize, **config): the daemon of the dialogues, one of each."""
+    """world(client, **config): the daemon of the dialogues, one of each."""
     factory = Factory(base)
     known = {}
 
-    def get(normalize=False, **config):
-        key = (normalize, *sorted(config.items()))
+    def get(client="", **config):
+        key = (client, *sorted(config.items()))
         if key not in known:
             size = config.pop("message-size", None)
             known[key] = factory(
                 submission=True,
                 top=f"message-size = {size}" if size else "",
                 limits="\n".join(f"{k} = {v}" for k, v in config.items()),
-                extra='client "127.0.0.0/8" { bare-newline = normalize }'
-                if normalize else "")
+                extra=client)
         return known[key]
 
     yield get

@@ -45,7 +45,7 @@ class Secured(Factory):
 
     chain = None  # of the last daemon's first certificate
 
-    def __call__(self, names=("mx.example.org",), normalize=False, limits="",
+    def __call__(self, names=("mx.example.org",), client="", limits="",
                  top="", extra=""):
         folder = self.folder()
         implicit, submissions = free_port(), free_port()
@@ -55,9 +55,7 @@ class Secured(Factory):
             listen=f'listen "127.0.0.1:{implicit}" {{ tls = implicit }}\n'
                    f'listen "127.0.0.1:{submissions}" {{ tls = implicit '
                    "role = submission }\n",
-            extra=extra + "".join(
-                certificate(folder, *n.split()) for n in names)
-            + ('client "127.0.0.0/8" { bare-newline = normalize }'
-               if normalize else ""))
+            extra=extra + client + "".join(
+                certificate(folder, *n.split()) for n in names))
         d.implicit, d.submissions = implicit, submissions
         return d.start()

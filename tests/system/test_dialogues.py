@@ -11,7 +11,7 @@ DIALOGUES = transcript.load_all()
 def daemon_of(dialogue, world):
     config = dict(dialogue.config)
     role = config.pop("role", "mx")
-    d = world(dialogue.normalize, **config)
+    d = world(dialogue.client, **config)
     return d, d.submission if role == "submission" else d.port
 
 

@@ -72,7 +72,7 @@ def test_dialogue(dialogue, way, how, secured):
     config = dict(dialogue.config)
     role = config.pop("role", "mx")
     size = config.pop("message-size", None)
-    d = secured(normalize=dialogue.normalize,
+    d = secured(client=dialogue.client,
                 top=f"message-size = {size}" if size else "",
                 limits="\n".join(f"{k} = {v}" for k, v in config.items()))
     ports = {"starttls": (d.port, d.submission),

@@ -36,11 +36,21 @@ def octets(text):
     return unescape(text).encode("latin-1") + b"\r\n"
 
 
+# client: what is written for our clients, and what they say before all else
+CLIENTS = {
+    "bare-newline=normalize":
+        ('client "127.0.0.0/8" { bare-newline = normalize }', b""),
+    "proxy=local":
+        ('client "127.0.0.1" { proxy = yes }',
+         b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"),
+}
+
+
 class Dialogue:
     def __init__(self, path):
         self.name = path.stem
         self.config = {}
-        self.normalize = False
+        self.client, self.first = "", b""
         self.closes = False
         self.batches = []  # (lines that are sent, patterns that answer)
         self.bodies = []
@@ -59,8 +69,7 @@ class Dialogue:
         self.config[key] = value
 
     def read_client(self, text, _):
-        assert text == "bare-newline=normalize"
-        self.normalize = True
+        self.client, self.first = CLIENTS[text]
 
     def read_C(self, text, last):
         if last != "C":
@@ -121,10 +130,11 @@ def pieces(lines, how):
 class Run:
     """One dialogue, once; keeps the ids of what was accepted."""
 
-    def __init__(self, port, wrap=None):
+    def __init__(self, port, wrap=None, first=b""):
         self.socket = socket.create_connection(("127.0.0.1", port), DEADLINE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
+        self.socket.sendall(first)
         if wrap:
             self.socket, self.buffer = wrap(self.socket)
         self.ended = False
@@ -181,7 +191,7 @@ class Run:
 
 def run(dialogue, port, how, wrap=None):
     """whole: all of it at once; else batch by batch, by line or by byte."""
-    r = Run(port, wrap)
+    r = Run(port, wrap, dialogue.first)
     if how == "whole":
         r.send(b"".join(b"".join(lines) for lines, _ in dialogue.batches))
     for lines, patterns in dialogue.batches:

@@ -158,6 +158,12 @@ static const struct {
     /* FAULT C13: what it was called, and meant something else */
     {"client \"::/0\" { bare-newline = keep }\n", 1, ": write normalize"},
 
+    {"client \"0.0.0.0/0\" { proxy = yes }\n", 1, "your balancers"},
+    {"client \"10.0.0.0/7\" { proxy = yes }\n", 1, "your balancers"},
+    {"client \"::/0\" { proxy = yes }\n", 1, "your balancers"},
+    {"client \"2000::/15\" { proxy = yes }\n", 1, "your balancers"},
+    {"client \"::ffff:0:0/96\" { proxy = yes }\n", 1, "your balancers"},
+
     /* twice */
     {"threads = 4\nworkers = 2\nthreads = 4\n", 3, "in line 1 of"},
     {"log { level = info }\nlog { to = stderr }\n", 2, "in line 1 of"},

@@ -465,6 +465,38 @@ normalize_for_all(void **state)
 	}
 }
 
+/* For more than one's own machines, or with keys that say nothing then. */
+static void
+proxies(void **state)
+{
+	static const struct {
+		const char *block, *fault; /* NULL: none */
+	} rows[] = {
+	    {"10.0.0.0/8\" { proxy = yes }", "for so many"},
+	    {"10.0.0.0/15\" { proxy = yes }", "for so many"},
+	    {"10.0.0.0/16\" { proxy = yes }", NULL},
+	    {"fd00::/16\" { proxy = yes }", "for so many"},
+	    {"fd00::/31\" { proxy = yes }", "for so many"},
+	    {"fd00::/32\" { proxy = yes }", NULL},
+	    {"10.0.0.7\" { proxy = yes  limits = no }", "limits says nothing"},
+	    {"10.0.0.7\" { bare-newline = reject  proxy = yes }",
+		"bare-newline says nothing"},
+	    {"0.0.0.0/0\" { proxy = no  limits = no }", NULL},
+	};
+	struct loaded l;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		load_format(&l, HOST DOMAIN "client \"%s\n", rows[i].block);
+		assert_non_null(l.config);
+		assert_int_equal(l.config->clients[0].proxy, i < 8);
+		config_free(&l.config);
+		assert_int_equal(l.n, rows[i].fault != NULL);
+		if (rows[i].fault)
+			assert_fault(&l, 0, "smtpd.conf", 3, rows[i].fault);
+	}
+}
+
 int
 main(void)
 {
@@ -483,6 +515,7 @@ main(void)
 	    cmocka_unit_test(any_bytes),
 	    cmocka_unit_test(secrets_of_others),
 	    cmocka_unit_test(normalize_for_all),
+	    cmocka_unit_test(proxies),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

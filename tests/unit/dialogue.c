@@ -155,6 +155,10 @@ read_line(struct dialogue *d, struct span s, bool more)
 		d->normalize = true;
 		return NULL;
 	}
+	if (span_equal(s, SPAN_LIT("client: proxy=local"))) {
+		d->nobody = true;
+		return NULL;
+	}
 	return "not a line of a dialogue";
 }
 

@@ -5,6 +5,7 @@
  *	config: message-size=65536       also line, recipients, errors,
  *	                                 role=submission
  *	client: bare-newline=normalize
+ *	client: proxy=local              it is a proxy, and names nobody
  *	C: text                          sent, with CRLF behind it
  *	S: 250 2.1.0 ...                 one reply line; ... is any rest
  *	S: 250-*                         any number of such lines
@@ -52,6 +53,7 @@ struct dialogue_reply {
 struct dialogue {
 	struct smtp_config conf;
 	bool normalize;
+	bool nobody;
 	bool closes;
 	struct buf sent;
 	size_t lines[DIALOGUE_MAX]; /* where each C: line ends in sent */

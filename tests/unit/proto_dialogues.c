@@ -74,6 +74,7 @@ start(struct drive *d, const struct dialogue *t, bool late)
 	*d = (struct drive){.answer = world, .late = late};
 	drive_init(d, &t->conf);
 	d->smtp.normalize = t->normalize;
+	d->smtp.nobody = t->nobody;
 }
 
 static void
