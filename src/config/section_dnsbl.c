@@ -82,17 +82,12 @@ check_twins(struct config_faults *f, const struct dnsbl_block *d,
 }
 
 static void
-build(struct config_all *all, struct config_faults *f, struct config_block *b)
+read_codes(struct config_all *all, struct config_faults *f,
+    const struct config_block *b)
 {
 	const struct config_list *l = config_values(b, "codes");
 	struct dnsbl_block *d = b->data;
 
-	check_name(all, f, b);
-	if (!l->n)
-		config_error(f, b->file, b->line,
-		    "dnsbl \"%.80s\": codes is missing: write what its answers "
-		    "weigh, such as codes = { \"127.0.0.2-11: 5\" }",
-		    b->title);
 	for (unsigned i = 0; i < l->n; i++) {
 		struct dnsbl_code code = {.weight = 0};
 		const char *why =
@@ -106,43 +101,47 @@ build(struct config_all *all, struct config_faults *f, struct config_block *b)
 	}
 }
 
-/* --- all of them --- */
-
-static struct dnsbl_zone
-zone_of(struct config_all *all, const struct config_block *b)
+static void
+add(struct config_all *all, const struct config_block *b)
 {
 	const struct dnsbl_block *d = b->data;
 	char *name = arena_dup(&all->arena, span_str(b->title));
-
-	ascii_fold(name, strlen(name));
-	return (struct dnsbl_zone){.name = name,
+	const struct dnsbl_zone z = {.name = name,
 	    .at = {b->file, b->line},
 	    .family = d->family,
 	    .untested = !d->test,
 	    .codes = d->codes,
 	    .ncodes = d->ncodes};
+
+	ascii_fold(name, strlen(name));
+	if (!all->dnsbl)
+		all->dnsbl = arena_alloc(&all->arena, sizeof(*all->dnsbl));
+	all->zones = config_array_add(&all->arena, all->zones, &all->dnsbl->n,
+	    &z, sizeof(z));
+	all->dnsbl->zones = all->zones;
+	if (all->pub.door.dnsbl.act)
+		all->pub.door.lists = all->dnsbl;
 }
 
 static void
-add_all(struct config_all *all, struct config_faults *f, struct dnsbl *r)
+build(struct config_all *all, struct config_faults *f, struct config_block *b)
 {
-	const struct config_block *b = first_block(all);
-	struct dnsbl_zone *zones = NULL, z;
-
-	for (; b; b = config_block_next(b)) {
-		if (r->n == DNSBL_MAX) {
-			config_error(f, b->file, b->line,
-			    "dnsbl \"%.80s\": this is one more than the %d "
-			    "that may be asked",
-			    b->title, DNSBL_MAX);
-			break;
-		}
-		z = zone_of(all, b);
-		zones =
-		    config_array_add(&all->arena, zones, &r->n, &z, sizeof(z));
-	}
-	r->zones = zones;
+	check_name(all, f, b);
+	if (!config_values(b, "codes")->n)
+		config_error(f, b->file, b->line,
+		    "dnsbl \"%.80s\": codes is missing: write what its answers "
+		    "weigh, such as codes = { \"127.0.0.2-11: 5\" }",
+		    b->title);
+	read_codes(all, f, b);
+	add(all, b);
+	if (all->dnsbl->n == DNSBL_MAX + 1)
+		config_error(f, b->file, b->line,
+		    "dnsbl \"%.80s\": this is one more than the %d that may be "
+		    "asked",
+		    b->title, DNSBL_MAX);
 }
+
+/* --- all of them --- */
 
 /* The line that says so, or where else it should be said. */
 static struct config_item
@@ -179,23 +178,20 @@ static void
 check(struct config_all *all, struct config_faults *f)
 {
 	struct config_item at = where(all, "dnsbl");
-	struct door_config *door = &all->pub.door;
-	struct dnsbl *lists = arena_alloc(&all->arena, sizeof(*lists));
+	bool on = all->pub.door.dnsbl.act != ACTION_OFF;
 
-	add_all(all, f, lists);
-	check_reach(all, f, lists);
-	if (lists->n && !door->dnsbl.act)
+	if (all->dnsbl)
+		check_reach(all, f, all->dnsbl);
+	if (all->dnsbl && !on)
 		config_warn(f, at.file, at.line,
 		    "dnsbl: no list is asked without checks { dnsbl = reject "
 		    "}, or observe or defer");
-	else if (!lists->n && door->dnsbl.act)
+	if (!all->dnsbl && on)
 		config_warn(f, at.file, at.line,
 		    "dnsbl = %s: there is no list to ask: write a block such "
 		    "as dnsbl \"zen.spamhaus.org\" { codes = { "
 		    "\"127.0.0.2-11: 5\" } }",
 		    at.text);
-	else if (lists->n)
-		door->lists = lists;
 }
 
 const struct config_section section_dnsbl = {

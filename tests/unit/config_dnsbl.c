@@ -34,6 +34,7 @@ blocks(void **state)
 	assert_int_equal(d->refuse_at, 7);
 	assert_int_equal(d->vouch_at, 4);
 	assert_true(door_config_is_on(d));
+	assert_true(l.config->dns);
 	assert_int_equal(d->lists->n, 2);
 	z = &d->lists->zones[0];
 	assert_string_equal(z->name, "zen.spamhaus.org");
@@ -61,6 +62,7 @@ off_without_a_line(void **state)
 	load_good(&l, HOST DOMAIN);
 	assert_int_equal(l.config->door.dnsbl.act, ACTION_OFF);
 	assert_null(l.config->door.lists);
+	assert_false(l.config->dns);
 	assert_int_equal(l.config->door.refuse_at, 5);
 	assert_int_equal(l.config->door.vouch_at, 3);
 	config_free(&l.config);
