@@ -378,6 +378,7 @@ init_sessions(struct worker *w)
 	w->metrics = (struct metrics_http){.loop = &w->loop,
 	    .pool = &w->pool,
 	    .source = {.shared = st->shared,
+		.lists = st->conf->door.lists,
 		.tls = st->conf->tls,
 		.sandbox = &w->sandbox}};
 }
@@ -463,6 +464,7 @@ free_worker(struct worker *w)
 	jobs_free(&w->jobs);
 	deliver_free(&w->sessions.deliver);
 	auth_free(&w->sessions.auth);
+	doors_close(&w->doors);
 	routes_free(&w->routes);
 	stream_pool_free(&w->pool);
 	loop_event_free(&w->alive);

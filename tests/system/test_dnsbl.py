@@ -1,0 +1,444 @@
+"""Lists of clients: those of a real server of names, and those that are not
+what they were. In a network namespace, where all addresses are this machine's
+and port 53 is ours."""
+
+import collections
+import ctypes
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+import urllib.request
+
+import pytest
+
+import names
+import postfix
+import puppet
+from daemon import AS_ROOT, BINARY, free_port, wait_for
+
+pytestmark = pytest.mark.skipif(not AS_ROOT, reason="needs root: a namespace")
+NEWNET = 0x40000000
+ADDRESSES = """link set lo up
+address add 192.0.2.1/24 dev lo
+address add 198.51.100.1/24 dev lo
+address add 2001:db8::66/128 dev lo nodad
+address add 2001:db8::67/128 dev lo nodad
+"""
+HOUR = 3600
+DNS = 'dns { servers = { "127.0.0.1" } }\n'
+CODES = '{ codes = { "127.0.0.2-9: 5" } }\n'
+BL = f'dnsbl "bl.test" {CODES}'
+ON = DNS + "checks { dnsbl = reject }\n"
+
+
+@pytest.fixture(autouse=True)
+def network():
+    libc = ctypes.CDLL(None, use_errno=True)
+    home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    assert libc.unshare(NEWNET) == 0, "no CLONE_NEWNET"
+    try:
+        subprocess.run(["ip", "-batch", "-"], input=ADDRESSES, text=True,
+                       check=True)
+        yield
+    finally:
+        assert libc.setns(home, NEWNET) == 0
+        os.close(home)
+
+
+@pytest.fixture(scope="module")
+def library(base):
+    return puppet.build(base)
+
+
+@pytest.fixture
+def pulled(start, library):
+    """pulled(**config): two workers that share a clock, d.puppet.ahead."""
+    def make(**kwargs):
+        d = start.make(limits="rate-connections = 0", **kwargs)
+        d.puppet = puppet.Puppet(d, library)
+        return d.start()
+    return make
+
+
+class Lists(names.Names):
+    """What a list answers is by its mode; it knows whom it should list."""
+
+    ANSWERS = {"everybody": "127.0.0.2", "public": "127.255.255.254",
+               "sold": "203.0.113.9", "rewritten": "203.0.113.9",
+               "filtered": "127.0.0.1"}
+
+    def __init__(self, **listed):
+        super().__init__()
+        self.listed = {zone.replace("_", "."): names_of
+                       for zone, names_of in listed.items()}
+        self.mode = collections.defaultdict(lambda: "good")
+        self.asked = []  # (zone, address, listed?), tests too
+        self.wrong = self  # names.Names asks this what goes wrong
+        self.serve("127.0.0.1")
+
+    def split(self, name):
+        for zone in self.listed:
+            if name.endswith("." + zone):
+                return name[:-len(zone) - 1], zone
+        return name, None
+
+    def get(self, name, default):
+        address, zone = self.split(name)
+        if zone and self.mode[zone] == "silent":
+            self.asked.append((zone, address, False))
+            return "silent"
+        return default
+
+    def look(self, name, kind):
+        address, zone = self.split(name)
+        if not zone:
+            return [], names.NXDOMAIN
+        mode = self.mode[zone]
+        there = {"2.0.0.127": "127.0.0.2", **self.listed[zone]}
+        said = there.get(address)
+        if mode != "good" and not (mode == "rewritten" and said):
+            said = self.ANSWERS[mode]
+        if mode == "nobody":
+            said = None
+        self.asked.append((zone, address, bool(said)))
+        if not said:
+            return [], names.NXDOMAIN
+        return [names.record(name, kind, names.rdata("A", said))], 0
+
+    ANSWERS["nobody"] = None
+
+    def tests(self):
+        return sum(a == "2.0.0.127" for _, a, _ in self.asked)
+
+
+def reverse(ip):
+    return ".".join(reversed(ip.split(".")))
+
+
+def rcpt(d, source, hello="client.example.com", port=None):
+    """What a client from there hears to its first RCPT."""
+    with d.connect(port, source) as c:
+        assert c.reply().code == 220
+        assert c.ask(f"EHLO {hello}").code == 250
+        assert c.ask("MAIL FROM:<sender@example.com>").code == 250
+        return c.ask("RCPT TO:<alice@example.org>")
+
+
+def status(d):
+    r = subprocess.run([BINARY, "status", "-f", str(d.conf), "--json"],
+                       capture_output=True, text=True, timeout=60)
+    return json.loads(r.stdout)
+
+
+def says(d, zone, text):
+    """Does its status say so? Each look has it written anew."""
+    return any(line.startswith(f"{zone} {text}")
+               for line in status(d)["dnsbl"])
+
+
+def wait_state(d, zone, text):
+    wait_for(f"{zone} {text}", lambda: says(d, zone, text))
+
+
+def wait_log(d, event, zone, times=1):
+    wait_for(f"{event} of {zone}", lambda: times == len(re.findall(
+        rf" {event} zone={zone} ", d.log())))
+
+
+def pass_until(d, seconds, what, condition):
+    """Time passes, in steps; the workers look at it when somebody comes."""
+    def step():
+        d.puppet.ahead += seconds
+        for _ in range(4):
+            rcpt(d, "127.0.0.1")
+        for _ in range(50):
+            if condition():
+                return True
+        return False
+    wait_for(what, step)
+
+
+# --- real ones ---
+
+def zone_of(name, *entries):
+    return (f"$ORIGIN {name}.\n$TTL 60\n@ IN SOA ns.{name}. root.{name}. "
+            "1 3600 600 86400 60\n@ IN NS ns\nns IN A 127.0.0.1\n"
+            "2.0.0.127 IN A 127.0.0.2\n"
+            "2.0.0.127 IN TXT \"test\"\n"
+            + "".join(f"{e}\n" for e in entries))
+
+
+@pytest.fixture
+def nsd(start):
+    """nsd(zone=[entries]) serves them on port 53 until the test ends."""
+    program = postfix.PEERS / "usr" / "sbin" / "nsd"
+    if not program.exists():
+        pytest.skip(f"no nsd below {postfix.PEERS}: make peers")
+    running = []
+
+    def run(**zones):
+        folder = start.folder()
+        conf = [f"server:\n ip-address: 127.0.0.1\n port: 53\n"
+                f" username: \"\"\n chroot: \"\"\n database: \"\"\n"
+                f" zonesdir: \"{folder}\"\n zonelistfile: \"{folder}/list\"\n"
+                f" xfrdfile: \"{folder}/xfrd\"\n pidfile: \"\"\n"
+                " xfrdir: \"/tmp\"\n server-count: 1\n"
+                "remote-control:\n control-enable: no\n"]
+        for zone, entries in zones.items():
+            zone = zone.replace("_", ".")
+            (folder / zone).write_text(zone_of(zone, *entries))
+            conf.append(f"zone:\n name: \"{zone}\"\n zonefile: \"{zone}\"\n")
+        (folder / "nsd.conf").write_text("".join(conf))
+        running.append(subprocess.Popen(
+            [program, "-d", "-c", folder / "nsd.conf"],
+            env=postfix.peer_environment(), stderr=subprocess.DEVNULL))
+
+    yield run
+    for p in running:
+        p.terminate()
+        p.wait(30)
+
+
+NIBBLES = ".".join(reversed(f"{0x20010db8000000000000000000000066:032x}"))
+MAPPED = ".".join(reversed(f"{0xffff7f000002:032x}"))
+
+
+def test_real_lists(start, nsd):
+    """Who is listed is refused, with the reason in the reply and the log; a
+    list that vouches outweighs it, and takes other checks off a client."""
+    nsd(bl_test=["66.2.0.192 IN A 127.0.0.4", "67.2.0.192 IN A 127.0.0.4",
+                 "68.2.0.192 IN A 127.0.0.10", "70.2.0.192 IN A 127.0.0.99",
+                 f"{NIBBLES} IN A 127.0.0.3"],
+        wl_test=["67.2.0.192 IN A 127.0.5.1", "69.2.0.192 IN A 127.0.5.3"],
+        six_test=[f"{MAPPED} IN A 127.0.0.2", f"{NIBBLES} IN A 127.0.0.2"])
+    port = free_port()
+    d = start(limits="rate-connections = 0",
+              listen=f'listen "[::1]:{port}" {{ }}', extra=DNS + f"""
+checks {{ helo = reject  dnsbl = reject }}
+dnsbl "bl.test" {{
+	codes = {{ "127.0.0.2-9: 5", "127.0.0.10-11: 3" }}
+}}
+dnsbl "wl.test" {{ codes = {{ "127.0.2-15.1: -2", "127.0.2-15.3: -5" }} }}
+dnsbl "six.test" {{ codes = {{ "127.0.0.2: 2" }}  family = ipv6 }}
+""")
+    for zone in "bl.test", "wl.test", "six.test":
+        wait_state(d, zone, "good")
+    said = rcpt(d, "192.0.2.66")
+    assert said.status == "550 5.7.1"
+    assert "192.0.2.66 is listed by bl.test [" in repr(said)
+    wait_for("its line", lambda: re.search(
+        r' refused .*"550 5\.7\.1 192\.0\.2\.66 is listed by bl\.test',
+        d.log()))
+    assert rcpt(d, "192.0.2.65").code == 250
+    assert rcpt(d, "192.0.2.67").code == 250  # 5 - 2
+    assert rcpt(d, "192.0.2.68").code == 250  # 3
+    assert rcpt(d, "192.0.2.70").code == 250  # a code of nobody's
+    wait_log(d, "dnsbl-code", "bl.test")
+    assert " answer=127.0.0.99 " in d.log()
+    # vouched for: for the rest of the session
+    for source, code in ("192.0.2.69", 250), ("192.0.2.65", 550):
+        with d.connect(source=source) as c:
+            assert c.reply().code == 220
+            assert c.ask("EHLO client.example.com").code == 250
+            c.begin("alice@example.org")
+            assert c.ask("EHLO mx.example.org").code == 250
+            assert c.ask("MAIL FROM:<>").code == 250
+            assert c.ask("RCPT TO:<bob@example.org>").code == code
+
+
+def test_ipv6(start, nsd):
+    """Each list knows the clients of its family."""
+    nsd(bl_test=[f"{NIBBLES} IN A 127.0.0.3"],
+        six_test=[f"{MAPPED} IN A 127.0.0.2", f"{NIBBLES} IN A 127.0.0.2"])
+    port = free_port()
+    d = start(listen=f'listen "[::1]:{port}" {{ }}', extra=DNS + """
+checks { dnsbl = reject }
+dnsbl "bl.test" { codes = { "127.0.0.2-9: 5" }  family = ipv4 }
+dnsbl "six.test" { codes = { "127.0.0.2: 5" }  family = ipv6 }
+""")
+    for zone in "bl.test", "six.test":
+        wait_state(d, zone, "good")
+
+    def code(source):
+        import socket
+        with socket.create_connection(("::1", port), 10, (source, 0)) as s:
+            f = s.makefile("rwb")
+            f.write(b"EHLO x.example\r\nMAIL FROM:<>\r\n"
+                    b"RCPT TO:<alice@example.org>\r\nQUIT\r\n")
+            f.flush()
+            return f.read().split(b"\r\n")[-3]
+
+    assert code("2001:db8::66").startswith(
+        b"550 5.7.1 2001:db8::66 is listed by six.test [")
+    assert code("2001:db8::67").startswith(b"250 ")
+
+
+# --- those that are not what they were ---
+
+BAD = {
+    "everybody": "it lists 127.0.0.1",
+    "nobody": "it does not list 127.0.0.2",
+    "public": "it answers 127.255.255.254",
+    "sold": "it answers with addresses outside of 127.0.0.0/8",
+    "rewritten": "it answers with addresses outside of 127.0.0.0/8",
+    "filtered": "it answers 127.0.0.1",
+    "silent": "it does not answer",
+}
+
+
+@pytest.mark.parametrize("mode", BAD)
+def test_bad_from_the_start(pulled, mode):
+    """Nobody is refused, by none of the workers; it is switched off, said once
+    and again in an hour, and switched on when it is well."""
+    lists = Lists(bl_test={reverse("192.0.2.66"): "127.0.0.2"})
+    lists.mode["bl.test"] = mode
+    d = pulled(extra=ON + BL)
+    sources = [f"192.0.2.{i}" for i in range(60, 90)]
+    assert {rcpt(d, s).code for s in sources} == {250}
+    pass_until(d, 11 if mode == "silent" else 0, "it is off",
+               lambda: " dnsbl-off " in d.log())
+    assert {rcpt(d, s).code for s in sources} == {250}
+    said = status(d)
+    line, = said["dnsbl"]
+    assert re.fullmatch(rf"bl\.test off \d+ s: {BAD[mode]}.*", line)
+    assert "a dnsbl is off: the log says why" in said["fault"]
+    line, = [x for x in d.log().splitlines() if " dnsbl-off " in x]
+    assert f'zone=bl.test reason="{BAD[mode]}' in line and " help=" in line
+    assert " error dnsbl-off " in line
+    pass_until(d, HOUR // 2, "it is said again",
+               lambda: d.log().count(" dnsbl-off ") == 2)
+    lists.mode["bl.test"] = "good"
+    pass_until(d, 700, "it is on", lambda: " dnsbl-on " in d.log())
+    assert d.log().count(" dnsbl-off ") == 2
+    assert rcpt(d, "192.0.2.66").status == "550 5.7.1"
+    assert rcpt(d, "192.0.2.65").code == 250
+    assert says(d, "bl.test", "good") and status(d)["fault"] == []
+
+
+def turn(lists, d, mode):
+    """It is good, and then it is not: what clients hear until it is off."""
+    wait_state(d, "bl.test", "good")
+    assert rcpt(d, "192.0.2.66").status == "550 5.7.1"
+    assert rcpt(d, "192.0.2.65").code == 250
+    lists.asked.clear()
+    lists.mode["bl.test"] = mode
+    heard = []
+
+    def is_off():
+        heard.append(rcpt(d, f"192.0.2.{100 + len(heard) % 100}").code)
+        return " dnsbl-off " in d.log()
+
+    wait_for("it is off", is_off)
+    assert rcpt(d, "192.0.2.66").code == 250
+    return heard
+
+
+def test_it_lists_everybody(pulled):
+    """The twentieth listing in a row, over all workers, is the last one before
+    the test; from its answer on nobody is refused."""
+    lists = Lists(bl_test={reverse("192.0.2.66"): "127.0.0.2"})
+    d = pulled(extra=ON + BL)
+    heard = turn(lists, d, "everybody")
+    tests = [i for i, (_, a, _) in enumerate(lists.asked)
+             if a == "2.0.0.127"]
+    assert len(tests) == 1 and tests[0] == 20
+    refused = heard.count(550)
+    assert 20 <= refused and set(heard[20:]) <= {250, 550}
+    # behind the test nobody is asked for who did not come during it
+    assert refused <= len([1 for _, a, _ in lists.asked
+                           if not a.endswith(".127")])
+    assert {rcpt(d, f"192.0.2.{i}").code for i in range(100, 150)} == {250}
+
+
+@pytest.mark.parametrize("mode", [
+    "public", "sold", "rewritten", "filtered"])
+def test_it_turns_bad(pulled, mode):
+    """What is no code of its lists nobody, from the first answer on."""
+    lists = Lists(bl_test={reverse("192.0.2.66"): "127.0.0.2"})
+    d = pulled(extra=ON + BL)
+    assert set(turn(lists, d, mode)) == {250}
+    lists.mode["bl.test"] = "good"
+    pass_until(d, 700, "it is on", lambda: " dnsbl-on " in d.log())
+    assert rcpt(d, "192.0.2.66").status == "550 5.7.1"
+
+
+def test_all_at_once(pulled):
+    """Many clients who were there before, each of them asked for when it lists
+    everybody: who was listed, but has not been told so, is not refused."""
+    lists = Lists(bl_test={})
+    d = pulled(extra=ON + BL)
+    wait_state(d, "bl.test", "good")
+    lists.mode["bl.test"] = "everybody"
+    clients = [d.connect(source=f"192.0.2.{i}") for i in range(50, 110)]
+    for c in clients:
+        assert c.reply().code == 220
+        assert c.ask("EHLO client.example.com").code == 250
+    wait_log(d, "dnsbl-off", "bl.test")
+    for c in clients:
+        c.begin("alice@example.org")
+        c.socket.close()
+
+
+def test_one_is_silent(pulled):
+    """It takes nothing from the others; one that might have spoken for the
+    client makes a 451 of its 550."""
+    lists = Lists(bl_test={reverse("192.0.2.66"): "127.0.0.2"}, dead_test={},
+                  wl_test={reverse("192.0.2.66"): "127.0.0.3"})
+    lists.mode["dead.test"] = "silent"
+    d = pulled(extra="""
+dns { servers = { "127.0.0.1" }  timeout = 500ms }
+checks { dnsbl = reject }
+""" + BL + f'dnsbl "dead.test" {CODES[:-2]} test = no }}\n'
+        'dnsbl "wl.test" { codes = { "127.0.0.3: -3" } test = no }\n')
+    wait_state(d, "bl.test", "good")
+    assert rcpt(d, "192.0.2.66").code == 250
+    lists.listed["wl.test"] = {}
+    assert rcpt(d, "192.0.2.66").status == "550 5.7.1"
+    lists.mode["wl.test"] = "silent"
+    assert rcpt(d, "192.0.2.66").status == "451 4.7.1"
+    assert rcpt(d, "192.0.2.65").code == 250
+
+
+def test_reload(pulled):
+    """What is known of a list outlives the workers, wherever it stands."""
+    lists = Lists(bl_test={reverse("192.0.2.66"): "127.0.0.2"},
+                  other_test={})
+    lists.mode["other.test"] = "sold"
+    d = pulled(extra=ON + f'dnsbl "other.test" {CODES}' + BL)
+    wait_state(d, "other.test", "off")
+    wait_state(d, "bl.test", "good")
+    tests = lists.tests()
+    text = d.conf.read_text().replace(BL, "")
+    d.conf.write_text(text.replace(ON, ON + BL))
+    os.kill(d.master(), signal.SIGHUP)
+    wait_for("the reload", lambda: " reloaded " in d.log())
+    assert [x.split()[:2] for x in status(d)["dnsbl"]] == [
+        ["bl.test", "good"], ["other.test", "off"]]
+    wait_for("the workers of before to go", lambda: len(d.workers()) == 2)
+    assert rcpt(d, "192.0.2.66").status == "550 5.7.1"
+    assert lists.tests() == tests
+
+
+def test_observed_and_counted(pulled):
+    """Nobody is refused, and the log and the metrics say what would be."""
+    Lists(bl_test={reverse("192.0.2.66"): "127.0.0.77"},
+          wl_test={}, old_test={reverse("192.0.2.66"): "127.0.0.2"})
+    port = free_port()
+    d = pulled(listen=f'listen "127.0.0.1:{port}" {{ role = metrics }}',
+               extra=DNS + "checks { dnsbl = observe }\n" + BL
+               + f'dnsbl "old.test" {CODES[:-2]} test = no }}\n')
+    wait_state(d, "bl.test", "good")
+    for _ in range(3):
+        assert rcpt(d, "192.0.2.66").code == 250
+    wait_for("the line", lambda: d.log().count(" observed ") == 3)
+    assert 'check=dnsbl value="old.test=127.0.0.2 score=5"' in d.log()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as f:
+        shown = f.read().decode()
+    for line in ('smtpd_dnsbl_good{zone="bl.test"} 1',
+                 'smtpd_dnsbl_good{zone="old.test"} 1',
+                 "smtpd_dnsbl_unknown_codes_total 3"):
+        assert f"\n{line}\n" in shown
+    wait_log(d, "dnsbl-code", "bl.test")
