@@ -2,6 +2,7 @@
  * section_dnsbl: lists in the DNS, and what their answers weigh. Behind
  * checks, which says whether any of them is asked.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/ascii.h"
@@ -15,6 +16,8 @@ struct dnsbl_block {
 	struct dnsbl_code *codes;
 	unsigned ncodes;
 };
+
+#define RESOLV_CONF "/etc/resolv.conf"
 
 #define AT(member) offsetof(struct dnsbl_block, member)
 
@@ -194,6 +197,70 @@ check(struct config_all *all, struct config_faults *f)
 		    at.text);
 }
 
+/* --- who is asked --- */
+
+/* They serve everybody, so most lists do not serve them. */
+static bool
+is_public(struct span address)
+{
+	static const char *const all[] = {"1.1.1.1", "1.0.0.1", "8.8.8.8",
+	    "8.8.4.4", "9.9.9.9", "149.112.112.112", "208.67.222.222",
+	    "208.67.220.220", "2606:4700:4700::1111", "2606:4700:4700::1001",
+	    "2001:4860:4860::8888", "2001:4860:4860::8844", "2620:fe::fe",
+	    "2620:fe::9"};
+	struct ipaddr a, b;
+	uint16_t port;
+
+	if (ipaddr_cut_port(&address, &port) < 0 ||
+	    ipaddr_parse(address, &a) < 0)
+		return false;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (ipaddr_parse(span_str(all[i]), &b) == 0 &&
+		    ipaddr_equal(&a, &b))
+			return true;
+	return false;
+}
+
+static void
+warn_public(struct config_faults *f, const char *file, unsigned line,
+    const char *server)
+{
+	if (is_public(span_str(server)))
+		config_warn(f, file, line,
+		    "%.64s is a public resolver, and most lists do not answer "
+		    "those: run one of your own, and write dns { servers = { "
+		    "\"127.0.0.1\" } }",
+		    server);
+}
+
+static void
+look_at_system(struct config_faults *f)
+{
+	char text[512], server[65];
+	FILE *file = fopen(RESOLV_CONF, "re");
+
+	for (unsigned n = 1; file && fgets(text, sizeof(text), file); n++)
+		if (sscanf(text, " nameserver %64s", server) == 1)
+			warn_public(f, RESOLV_CONF, n, server);
+	if (file)
+		fclose(file);
+}
+
+static void
+machine(const struct config_all *all, struct config_faults *f)
+{
+	const struct config_list *l =
+	    config_values(config_block_first(all, &section_dns), "servers");
+
+	if (!all->pub.door.lists)
+		return;
+	for (unsigned i = 0; i < l->n; i++)
+		warn_public(f, l->items[i].file, l->items[i].line,
+		    l->items[i].text);
+	if (!l->n)
+		look_at_system(f);
+}
+
 const struct config_section section_dnsbl = {
     .name = "dnsbl",
     .title = "ZONE",
@@ -202,4 +269,5 @@ const struct config_section section_dnsbl = {
     .size = sizeof(struct dnsbl_block),
     .build = build,
     .check = check,
+    .machine = machine,
 };

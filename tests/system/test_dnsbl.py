@@ -8,8 +8,8 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
-import threading
 import urllib.request
 
 import pytest
@@ -18,6 +18,7 @@ import names
 import postfix
 import puppet
 from daemon import AS_ROOT, BINARY, free_port, wait_for
+from test_readme import block
 
 pytestmark = pytest.mark.skipif(not AS_ROOT, reason="needs root: a namespace")
 NEWNET = 0x40000000
@@ -263,7 +264,6 @@ dnsbl "six.test" { codes = { "127.0.0.2: 5" }  family = ipv6 }
         wait_state(d, zone, "good")
 
     def code(source):
-        import socket
         with socket.create_connection(("::1", port), 10, (source, 0)) as s:
             f = s.makefile("rwb")
             f.write(b"EHLO x.example\r\nMAIL FROM:<>\r\n"
@@ -274,6 +274,42 @@ dnsbl "six.test" { codes = { "127.0.0.2: 5" }  family = ipv6 }
     assert code("2001:db8::66").startswith(
         b"550 5.7.1 2001:db8::66 is listed by six.test [")
     assert code("2001:db8::67").startswith(b"250 ")
+
+
+def test_public_resolvers(start, tmp_path):
+    """-n says whose lists will not answer, and only where lists are asked."""
+    system = tmp_path / "resolv.conf"
+    system.write_text("# nameserver 8.8.8.8\nnameserver 192.0.2.1\n"
+                      "nameserver 2001:4860:4860::8888\n")
+
+    def warnings(extra):
+        d = start.make(extra=extra)
+        r = subprocess.run(
+            ["unshare", "-m", "sh", "-c", f"mount --bind {system} "
+             f"/etc/resolv.conf && exec {BINARY} -n -f {d.conf}"],
+            capture_output=True, text=True, timeout=60)
+        assert r.returncode in (0, 1), r.stderr
+        return [x for x in (r.stdout + r.stderr).splitlines()
+                if "public resolver" in x]
+
+    checks = ON.replace(DNS, "") + BL
+    line, = warnings(checks)
+    assert line.startswith("/etc/resolv.conf:3: warning: 2001:4860:4860::8888 "
+                           "is a public resolver")
+    assert warnings(DNS + checks) == []
+    assert warnings("checks { helo = reject }") == []
+    line, = warnings(DNS.replace("127.0.0.1", "192.0.2.1\", \"9.9.9.9:53")
+                     + checks)
+    assert "smtpd.conf:" in line and "9.9.9.9:53 is a public" in line
+
+
+def test_readme(start):
+    """What README.md says to write."""
+    d = start.make(extra=block("## Lists of clients", "dns "))
+    r = subprocess.run([BINARY, "-n", "-f", d.conf], capture_output=True,
+                       text=True, timeout=60)
+    assert "dnsbl" not in r.stdout + r.stderr
+    assert r.returncode in (0, 1)
 
 
 # --- those that are not what they were ---
