@@ -117,21 +117,20 @@ struct ask *deliver_message(struct deliver *d, const struct envelope *e,
     struct spool **spool, int64_t answer_by, deliver_fn *fn, void *ctx);
 
 /*
- * What filters have made of a message: lines, each with its LF, in place of
- * the first skip octets of its body (both 0: it had no header, and gets none),
- * and some that stand above our Received.
+ * What filters have made of a message. Edited: lines, each with its LF, and an
+ * empty one behind them take the place of the first skip octets of its body,
+ * which are its header and the empty line behind that, if there is one; and
+ * lines stand above our Received. All of it is copied.
  */
 struct deliver_edit {
+	bool edited;
 	struct span header;
 	uint64_t skip;
 	struct span above;
 };
 
-/*
- * The same for such a spool, which nobody reads any more: also when no filter
- * has changed anything, since our lines are not on top of it yet. Then header
- * are those octets of it. All of edit is copied.
- */
+/* The same for such a spool, which nobody reads any more, edited or not: our
+ * lines are not on top of it yet. */
 struct ask *deliver_filtered(struct deliver *d, struct envelope *e,
     struct spool **spool, const struct deliver_edit *edit, int64_t answer_by,
     deliver_fn *fn, void *ctx);

@@ -78,14 +78,13 @@ int64_t spool_when(const struct spool *s);
 uint64_t spool_wire(const struct spool *s);
 
 /*
- * Of one that is finished, and nobody reads: header takes the place of the
- * first skip octets of what it holds, with an empty line behind it if what
- * follows does not begin with one. ours is what stands on top if it is in a
+ * Of one that is finished, and nobody reads: front takes the place of the first
+ * skip octets of what it holds, and ours is what stands on top if it is in a
  * file. Both are lines, each with its end, and are copied. done(ctx) is called
  * when spool_content() is the new one, perhaps at once, or spool_error() says
  * why not.
  */
-void spool_edit(struct spool *s, struct span ours, struct span header,
+void spool_edit(struct spool *s, struct span ours, struct span front,
     uint64_t skip, void (*done)(void *ctx), void *ctx);
 
 /*

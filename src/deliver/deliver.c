@@ -76,16 +76,25 @@ deliver_filtered(struct deliver *d, struct envelope *e, struct spool **spool,
     const struct deliver_edit *edit, int64_t answer_by, deliver_fn *fn,
     void *ctx)
 {
-	struct delivery_edit how = {.header = edit->header, .skip = edit->skip};
-	struct buf ours = {0};
+	struct delivery_edit how = {.skip = 0};
+	struct buf ours = {0}, front = {0};
 	struct ask *a;
 
-	e->above =
-	    (struct span){arena_dup(&e->arena, edit->above), edit->above.len};
+	if (edit->edited) {
+		/* it ends there, whatever follows */
+		buf_append_span(&front, edit->header);
+		buf_append_str(&front, "\n");
+		how.skip = edit->skip;
+		e->above =
+		    (struct span){arena_dup(&e->arena, edit->above),
+			edit->above.len};
+	}
 	head(&ours, e, d->options->hostname, spool_when(*spool));
 	how.ours = buf_span(&ours);
+	how.front = buf_span(&front);
 	a = delivery_start(d, e, spool, &how, answer_by, fn, ctx);
 	buf_free(&ours);
+	buf_free(&front);
 	return a;
 }
 

@@ -21,7 +21,7 @@ delivery_edit(struct delivery *v, const struct delivery_edit *e)
 {
 	v->edited = true;
 	delivery_become(v, DELIVERY_EDITING);
-	spool_edit(v->message.spool, e->ours, e->header, e->skip, on_edited, v);
+	spool_edit(v->message.spool, e->ours, e->front, e->skip, on_edited, v);
 }
 
 bool

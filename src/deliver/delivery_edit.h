@@ -14,7 +14,7 @@ struct delivery;
 
 /* As of spool_edit(), and copied. */
 struct delivery_edit {
-	struct span ours, header;
+	struct span ours, front;
 	uint64_t skip;
 };
 

@@ -21,21 +21,14 @@ struct edit_job {
 	struct spool_job up;
 	struct spool_file *old; /* NULL: there is none */
 	struct spool_file *new;
-	struct buf lines; /* ours, header, and the empty line */
+	struct buf lines; /* ours, and what is to be below them */
 	size_t ours;
 	uint64_t from, rest, filed; /* of old: skipped, copied */
 	size_t of_tail;             /* and of the tail skipped */
 	uint64_t wire;              /* of what is skipped */
-	char next;                  /* the first octet of the tail that stays */
-	bool ends;                  /* there is none */
+	bool ends;                  /* nothing of the tail stays */
 	int error;
 };
-
-static void
-seam(struct buf *lines, char next)
-{
-	buf_append(lines, "\n", next != '\n');
-}
 
 /* --- on a thread --- */
 
@@ -57,15 +50,8 @@ count_skipped(struct edit_job *e)
 static int
 join(struct edit_job *e)
 {
-	char next = e->next;
-
-	if (count_skipped(e) < 0)
-		return -1;
-	if (e->rest < e->filed && full_pread(e->old->fd, &next, 1, e->rest) < 0)
-		return -1;
-	if (e->rest < e->filed || !e->ends)
-		seam(&e->lines, next);
-	if (full_pwrite(e->new->fd, buf_span(&e->lines), 0) < 0)
+	if (count_skipped(e) < 0 ||
+	    full_pwrite(e->new->fd, buf_span(&e->lines), 0) < 0)
 		return -1;
 	return e->rest == e->filed ? 0
 				   : full_copy(e->old->fd, e->rest, e->new->fd,
@@ -103,7 +89,7 @@ edit_free(struct job *job)
 static void
 take(struct spool *s, struct edit_job *e)
 {
-	struct span header = buf_span(&e->lines);
+	struct span front = buf_span(&e->lines);
 
 	if (s->file)
 		spool_file_release(s->file);
@@ -112,8 +98,8 @@ take(struct spool *s, struct edit_job *e)
 	buf_consume(&s->block, e->of_tail);
 	s->from = e->ours;
 	s->filed = e->lines.len + e->filed - e->rest;
-	span_skip(&header, e->ours);
-	s->wire = s->wire - e->wire + spool_octets(header);
+	span_skip(&front, e->ours);
+	s->wire = s->wire - e->wire + spool_octets(front);
 	s->inside = s->inside && (e->rest < e->filed || !e->ends);
 }
 
@@ -134,7 +120,7 @@ edit_done(struct job *job, void *ctx)
 }
 
 static struct edit_job *
-edit_new(const struct spool *s, struct span ours, struct span header,
+edit_new(const struct spool *s, struct span ours, struct span front,
     uint64_t skip)
 {
 	uint64_t filed = s->filed - s->from;
@@ -147,12 +133,10 @@ edit_new(const struct spool *s, struct span ours, struct span header,
 	e->new = spool_file_new(s->o.dirfd);
 	e->ours = ours.len;
 	buf_append_span(&e->lines, ours);
-	buf_append_span(&e->lines, header);
+	buf_append_span(&e->lines, front);
 	e->of_tail = skip > filed ? (size_t)(skip - filed) : 0;
 	e->wire = spool_octets((struct span){tail.ptr, e->of_tail});
-	span_skip(&tail, e->of_tail);
-	e->ends = !tail.len;
-	e->next = tail.len ? tail.ptr[0] : '\0';
+	e->ends = e->of_tail == tail.len;
 	e->from = s->from;
 	e->rest = s->from + skip - e->of_tail;
 	e->filed = s->filed;
@@ -160,9 +144,9 @@ edit_new(const struct spool *s, struct span ours, struct span header,
 }
 
 static void
-edit_file(struct spool *s, struct span ours, struct span header, uint64_t skip)
+edit_file(struct spool *s, struct span ours, struct span front, uint64_t skip)
 {
-	struct edit_job *e = edit_new(s, ours, header, skip);
+	struct edit_job *e = edit_new(s, ours, front, skip);
 	uint64_t n = e->lines.len + e->filed - e->rest;
 
 	if (s->o.room && !s->o.room(s->o.room_ctx, (size_t)n)) {
@@ -180,14 +164,12 @@ edit_file(struct spool *s, struct span ours, struct span header, uint64_t skip)
 }
 
 static void
-edit_block(struct spool *s, struct span header, struct span rest)
+edit_block(struct spool *s, struct span front, struct span rest)
 {
 	struct buf all = {0};
 
-	buf_reserve(&all, header.len + rest.len + 1);
-	buf_append_span(&all, header);
-	if (rest.len)
-		seam(&all, rest.ptr[0]);
+	buf_reserve(&all, front.len + rest.len);
+	buf_append_span(&all, front);
 	buf_append_span(&all, rest);
 	buf_free(&s->block);
 	s->block = all;
@@ -197,7 +179,7 @@ edit_block(struct spool *s, struct span header, struct span rest)
 }
 
 void
-spool_edit(struct spool *s, struct span ours, struct span header, uint64_t skip,
+spool_edit(struct spool *s, struct span ours, struct span front, uint64_t skip,
     void (*done)(void *ctx), void *ctx)
 {
 	struct span rest = buf_span(&s->block);
@@ -210,11 +192,11 @@ spool_edit(struct spool *s, struct span ours, struct span header, uint64_t skip,
 		return;
 	}
 	assert(skip <= s->filed - s->from + rest.len);
-	if (s->file || rest.len - skip + header.len + 1 > s->o.memory) {
-		edit_file(s, ours, header, skip);
+	if (s->file || rest.len - skip + front.len > s->o.memory) {
+		edit_file(s, ours, front, skip);
 		return;
 	}
 	span_skip(&rest, (size_t)skip);
-	edit_block(s, header, rest);
+	edit_block(s, front, rest);
 	done(ctx);
 }

@@ -60,7 +60,8 @@ static char body[FILED];
 static void
 set(const char *header, size_t skip, const char *above)
 {
-	edited = (struct deliver_edit){.header = span_str(header),
+	edited = (struct deliver_edit){.edited = true,
+	    .header = span_str(header),
 	    .skip = skip,
 	    .above = span_str(above)};
 	post.edit = &edited;
@@ -73,7 +74,7 @@ fill(void)
 	for (size_t i = 0; i < sizeof(body); i++)
 		body[i] = i % 61 == 60 ? '\n' : (char)('a' + i % 23);
 	memcpy(body, HEADER "\n", strlen(HEADER "\n"));
-	set(EDITED, strlen(HEADER), ABOVE);
+	set(EDITED, strlen(HEADER "\n"), ABOVE);
 }
 
 static int
@@ -153,9 +154,11 @@ wanted(size_t n)
 	struct span rest = {body, n};
 	struct buf b = {0};
 
-	span_skip(&rest, (size_t)edited.skip);
-	buf_append_span(&b, edited.header);
-	buf_append(&b, "\n", rest.ptr[0] != '\n');
+	if (edited.edited) {
+		span_skip(&rest, (size_t)edited.skip);
+		buf_append_span(&b, edited.header);
+		buf_append_str(&b, "\n");
+	}
 	buf_append_span(&b, rest);
 	return b;
 }
@@ -209,8 +212,8 @@ assert_mail(const char *box, size_t n)
 	snprintf(line, sizeof(line), "Delivered-To: %c@example.org\n",
 	    box[strlen(box) - 1]);
 	take(&s, line);
-	buf_append(&is, "", 1);
-	take(&s, ABOVE);
+	if (edited.edited)
+		take(&s, ABOVE);
 	take_received(&s);
 	assert_rest(s, n);
 	buf_free(&is);
@@ -259,9 +262,11 @@ headers(void **state)
 		const char *header;
 		size_t skip;
 	} rows[] = {
-	    {HEADER, sizeof(HEADER) - 1}, /* as it was */
-	    {"", sizeof(HEADER) - 1}, {"", 0},
-	    {"X: 1\n", 5}, /* in front of what is no field */
+	    {HEADER, sizeof(HEADER)}, /* as it was */
+	    {"", sizeof(HEADER)},
+	    /* FAULT C2: it ends in front of what is no field as well */
+	    {"", 0},
+	    {"X: 1\n", 5},
 	};
 	static const size_t sizes[] = {SMALL, FILED};
 
@@ -271,6 +276,20 @@ headers(void **state)
 		set(rows[i / 2].header, rows[i / 2].skip, ABOVE);
 		into_two(sizes[i % 2]);
 	}
+}
+
+/* Filters have nothing to say: our lines come on top all the same. */
+static void
+as_it_was(void **state)
+{
+	(void)state;
+	edited = (struct deliver_edit){.header = SPAN_LIT("no"), .skip = 9};
+	into_two(SMALL);
+	assert_int_equal(post.env.above.len, 0);
+	assert_int_equal(finish(state), 0);
+	assert_int_equal(start(state), 0);
+	edited.edited = false;
+	into_two(FILED);
 }
 
 /* It outgrows what a journal has of a body: it is a file then. */
@@ -283,7 +302,7 @@ out_of_memory_into_a_file(void **state)
 	memset(header, 'x', 100000);
 	memcpy(header, "A: ", 3);
 	memcpy(header + 99998, "\n", 2);
-	set(header, strlen(HEADER), ABOVE);
+	set(header, strlen(HEADER "\n"), ABOVE);
 	into_two(SMALL);
 	free(header);
 }
@@ -464,7 +483,7 @@ no_room_in_a_record(void **state)
 	memset(above, 'x', 60000);
 	memcpy(above, "A: ", 3);
 	memcpy(above + 59999, "\n", 2);
-	set(EDITED, strlen(HEADER), above);
+	set(EDITED, strlen(HEADER "\n"), above);
 	rcpt("u");
 	for (int i = 0; i < 2; i++) {
 		send(60000, "");
@@ -488,7 +507,7 @@ nobody_is_asked(void **state)
 	memset(above, 'x', 60000);
 	memcpy(above, "A: ", 3);
 	memcpy(above + 59999, "\n", 2);
-	set(EDITED, strlen(HEADER), above);
+	set(EDITED, strlen(HEADER "\n"), above);
 	post.options.segment = 200 << 10;
 	routes_rcpt(BOX, "a@x");
 	send(60000, "452 4.3.1");
@@ -584,6 +603,7 @@ main(void)
 	    T(in_a_file),
 	    W(in_a_file),
 	    T(headers),
+	    T(as_it_was),
 	    T(out_of_memory_into_a_file),
 	    W(out_of_memory_into_a_file),
 	    T(only_this_one),
