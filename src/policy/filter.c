@@ -65,7 +65,10 @@ finish(struct filter *f)
 
 	release(f);
 	r->edits = f->header.edits;
-	r->edited = !r->v.kind && !r->discard && (r->edits || r->forged);
+	/* who reads on behind what is no field would find fields that no milter
+	 * has seen: an empty line is put there */
+	r->edited =
+	    !r->v.kind && !r->discard && (r->edits || r->forged || f->open);
 	if (r->edited) {
 		header_render(&f->header, &r->header);
 		header_render_above(&f->header, &r->above);

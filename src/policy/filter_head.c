@@ -39,11 +39,25 @@ cut(struct filter *f, size_t n)
 		too_big(f);
 		return;
 	}
+	f->open = !blank && n < f->block.len;
 	f->result.head = n + blank;
 	f->rest = skip(f->message.body, n + blank);
 	buf_free(&f->block);
 	f->cut = true;
 	filter_go_on(f);
+}
+
+/* All of the message is there: its last line may have no end. */
+static void
+cut_all(struct filter *f)
+{
+	size_t len = f->block.len;
+	ssize_t n;
+
+	buf_append(&f->block, "\n", 1);
+	n = header_length(buf_span(&f->block));
+	f->block.len = len;
+	cut(f, n < 0 ? len : (size_t)n);
 }
 
 static void
@@ -63,7 +77,7 @@ read_on(void *ctx)
 			return;
 		}
 		if (step == CONTENT_END) {
-			cut(f, f->block.len);
+			cut_all(f);
 			return;
 		}
 		buf_append_span(&f->block, s);

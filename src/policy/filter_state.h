@@ -55,6 +55,7 @@ struct filter {
 	struct buf block;        /* the front of the body, until it is cut */
 	bool cut;                /* these are there: */
 	struct header header;
+	bool open; /* a line that is no field ended it, not an empty one */
 	struct spool_content rest; /* of the body, behind the header */
 	struct filter_result result;
 	struct milter_text no; /* the result's reply */
