@@ -15,6 +15,7 @@
 #include "io/resolve.h"
 #include "policy/filter_state.h"
 
+#define HEAD_MS   5000  /* for the header, if no milter was there for it */
 #define PLACES_MS 60000 /* for which an answer of the DNS does */
 
 static const struct filter_config *
@@ -254,7 +255,7 @@ on_timer(void *ctx)
 {
 	struct filter *f = ctx;
 
-	if (!f->row)
+	if (!f->begun)
 		next_row(f);
 	else if (clock_now() < f->deadline)
 		arm(f);
@@ -281,17 +282,20 @@ next_row(struct filter *f)
 {
 	const struct filters_config *c = f->all->conf;
 
+	f->begun = true;
 	f->row = NULL;
 	while (f->at < c->n && !is_for(&c->all[f->at], f->message.submission))
 		f->at++;
-	if (f->at == c->n) {
-		finish(f);
-		return;
+	if (f->at < c->n) {
+		f->row = &f->all->rows[f->at];
+		set_deadline(f);
+		arm(f);
+		filter_enter(f);
+	} else {
+		f->deadline = f->message.until + HEAD_MS;
+		arm(f);
+		filter_begin(f);
 	}
-	f->row = &f->all->rows[f->at];
-	set_deadline(f);
-	arm(f);
-	filter_enter(f);
 }
 
 void
@@ -352,7 +356,10 @@ filter_go_on(struct filter *f)
 	struct filter_row *r = f->row;
 	struct resolve *dns = f->all->services.resolve;
 
-	if (r->nplaces && (!r->places_until || clock_now() < r->places_until))
+	if (!r)
+		finish(f);
+	else if (r->nplaces &&
+		 (!r->places_until || clock_now() < r->places_until))
 		talk(f);
 	else if (dns && r->conf->host)
 		f->resolving =

@@ -2,11 +2,13 @@
  * filter_head: the header of a message, off the front of its body.
  *
  * Nothing of it is read before a milter is there for it, so that not more
- * headers are in memory than there are connections.
+ * headers are in memory than there are connections; one whose milters were not
+ * there is read in the end.
  */
 #include <string.h>
 
 #include "policy/filter_state.h"
+#include "proto/authres.h"
 #include "proto/header.h"
 
 /* The body without its first n octets. */
@@ -41,6 +43,8 @@ cut(struct filter *f, size_t n)
 	}
 	f->open = !blank && n < f->block.len;
 	f->result.head = n + blank;
+	f->result.forged = authres_delete(&f->header, f->all->conf->names,
+	    f->all->conf->nnames);
 	f->rest = skip(f->message.body, n + blank);
 	buf_free(&f->block);
 	f->cut = true;

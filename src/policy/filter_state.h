@@ -42,8 +42,9 @@ struct filter {
 	struct filter_message message;
 	filter_fn *fn;
 	void *ctx;
-	unsigned at;              /* the row that is next, or under way */
-	struct filter_row *row;   /* which is begun; NULL: none */
+	unsigned at;            /* the row that is next, or under way */
+	struct filter_row *row; /* which is begun; NULL: none */
+	bool begun;
 	bool waits;               /* in its line */
 	bool holds;               /* one of its connections */
 	TAILQ_ENTRY(filter) next; /* in the line */
@@ -63,7 +64,7 @@ struct filter {
 
 /* --- filter.c: what comes of it --- */
 
-/* It has a connection's turn. */
+/* It has a connection, or has had them all. */
 void filter_begin(struct filter *f);
 /* The header is there. */
 void filter_go_on(struct filter *f);

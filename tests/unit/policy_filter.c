@@ -819,6 +819,27 @@ odd_headers(void **state)
 	    "no field\r\nC: d\r\n\r\nx\r\n", true);
 }
 
+/* Before the first milter: nobody but ours writes them. */
+static void
+forged(void **state)
+{
+	struct asked *a;
+
+	(void)state;
+	rig.message.body.tail =
+	    SPAN_LIT("Authentication-Results: (x) MX.example.org; spf=pass\n"
+		     "Authentication-Results: other.example; spf=pass\n"
+		     "authentication-results : \"mx.example.org\"; none\n\n");
+	serve(NULL, false);
+	a = asked();
+	passed(a);
+	assert_int_equal(a->r.forged, 2);
+	assert_string_equal(a->header,
+	    "Authentication-Results: other.example; spf=pass\n");
+	assert_null(strstr(mill_heard(rig.mills[0]), "MX.example"));
+	assert_null(strstr(mill_heard(rig.mills[0]), "none"));
+}
+
 static void
 header_too_big(void **state)
 {
@@ -872,6 +893,7 @@ main(void)
 	    T(waits_too_long),
 	    T(cancelled),
 	    T(odd_headers),
+	    T(forged),
 	    T(header_too_big),
 	    T(unreadable),
 	};
