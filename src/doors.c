@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "io/stream.h"
 #include "policy/dnsbl.h"
 
 const struct doors *
@@ -25,4 +26,20 @@ void
 doors_close(struct doors *d)
 {
 	dnsbl_watch_free(&d->lists);
+}
+
+struct filters *
+filters_open(const struct worker_start *st, struct jobs *jobs,
+    struct stream_pool *pool, struct resolve *resolve)
+{
+	const struct filter_services s = {.loop = pool->loop,
+	    .pool = pool,
+	    .jobs = jobs,
+	    .resolve = resolve,
+	    .shared = st->shared,
+	    .slot = st->shared_slot};
+
+	if (!st->conf->filters.n)
+		return NULL;
+	return filters_new(&st->conf->filters, &s);
 }

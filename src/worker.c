@@ -325,6 +325,8 @@ open_services(struct worker *w)
 		return -1;
 	w->sessions.doors =
 	    doors_open(&w->doors, st, &w->loop, w->routes.services.resolve);
+	w->sessions.filters =
+	    filters_open(st, w->jobs, &w->pool, w->routes.services.resolve);
 	if (!st->conf->auth.users && !st->conf->auth.dovecot)
 		return 0;
 	w->sessions.auth =
@@ -457,6 +459,7 @@ free_worker(struct worker *w)
 	unsigned n = w->listeners ? w->start->sockets->nlistens : 0;
 
 	sessions_free(&w->sessions);
+	filters_free(&w->sessions.filters);
 	metrics_free(&w->metrics);
 	for (unsigned i = 0; i < n; i++)
 		listener_free(&w->listeners[i]);

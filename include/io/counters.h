@@ -133,6 +133,18 @@ enum counter_remote {
 	    "mechanism=\"other\",result=\"unknown\"", "")                      \
 	X(DNSBL_CODES, COUNT, "smtpd_dnsbl_unknown_codes_total", "",           \
 	    "Answers of lists that no code of their blocks is")                \
+	X(FILTERED, COUNT, "smtpd_filtered_messages_total",                    \
+	    "result=\"passed\"", "Messages that milters were asked about")     \
+	X(FILTERED_REFUSED, COUNT, "smtpd_filtered_messages_total",            \
+	    "result=\"refused\"", "")                                          \
+	X(FILTERED_DEFERRED, COUNT, "smtpd_filtered_messages_total",           \
+	    "result=\"deferred\"", "")                                         \
+	X(FILTERED_DISCARDED, COUNT, "smtpd_filtered_messages_total",          \
+	    "result=\"discarded\"", "")                                        \
+	X(FILTERS_DOWN, COUNT, "smtpd_milter_failures_total", "",              \
+	    "Conversations with milters that came to nothing")                 \
+	X(FORGED, COUNT, "smtpd_forged_results_total", "",                     \
+	    "Authentication-Results in our name that were deleted")            \
 	/* mail */                                                             \
 	X(MESSAGES, COUNT, "smtpd_messages_total", "result=\"accepted\"",      \
 	    "Messages that came whole, by what was answered")                  \

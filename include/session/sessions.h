@@ -15,6 +15,7 @@
 #include "io/stream.h"
 #include "policy/auth.h"
 #include "policy/door.h"
+#include "policy/filter.h"
 #include "policy/policy.h"
 
 struct session;
@@ -29,6 +30,7 @@ struct sessions {
 	struct deliver *deliver;
 	struct auth *auth; /* NULL: nobody can log in */
 	struct policy policy;
+	struct filters *filters;   /* NULL: there are no milters */
 	const struct doors *doors; /* NULL: no check is on */
 	struct shared *shared;
 	unsigned slot;  /* in it */

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "io/clock.h"
 #include "io/resolve.h"
+#include "io/shared.h"
 #include "policy/filter_state.h"
 
 #define HEAD_MS   5000  /* for the header, if no milter was there for it */
@@ -127,6 +128,8 @@ take_down(struct filter *f, const struct milter_verdict *v)
 	struct verdict *no = &f->result.v;
 
 	filter_log_down(f->row, f, v);
+	shared_add(f->all->services.shared, f->all->services.slot,
+	    SHARED_FILTERS_DOWN, 1);
 	if (conf(f)->observe || conf(f)->when_down == FILTER_ACCEPT) {
 		f->result.unseen++;
 		go_on(f);

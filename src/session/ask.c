@@ -12,6 +12,7 @@
 #include "session/auth.h"
 #include "session/count.h"
 #include "session/door.h"
+#include "session/filter.h"
 #include "session/log.h"
 
 struct limits_ask
@@ -163,7 +164,8 @@ ask_rcpt(struct session *s)
 static void
 take_data(struct session *s)
 {
-	s->spool = deliver_spool(s->all->deliver, &s->env, false);
+	s->spool =
+	    deliver_spool(s->all->deliver, &s->env, session_is_filtered(s));
 	session_answer(s, NULL);
 }
 
@@ -172,6 +174,18 @@ ask_data(struct session *s)
 {
 	spool_free(&s->spool); /* of a BDAT that RSET has forgotten */
 	ask_before(s, POLICY_DATA, take_data);
+}
+
+/* e: what filters have made of it; NULL: it was not theirs to see. */
+static void
+take_message(struct session *s, const struct deliver_edit *e)
+{
+	struct deliver *d = s->all->deliver;
+	int64_t by = s->ended / 1000000 + DEADLINE_ANSWER_MS;
+
+	s->ask =
+	    e ? deliver_filtered(d, &s->env, &s->spool, e, by, on_message, s)
+	      : deliver_message(d, &s->env, &s->spool, by, on_message, s);
 }
 
 /* Nothing of the body is still on its way to a file. */
@@ -183,9 +197,10 @@ on_spooled(void *ctx)
 
 	if (no)
 		session_answer(s, no);
+	else if (session_is_filtered(s) && !spool_error(s->spool))
+		session_filter(s, take_message);
 	else
-		s->ask = deliver_message(s->all->deliver, &s->env, &s->spool,
-		    s->ended / 1000000 + DEADLINE_ANSWER_MS, on_message, s);
+		take_message(s, NULL);
 }
 
 static void

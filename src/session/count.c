@@ -94,6 +94,18 @@ session_count_greeted(const struct session *s)
 }
 
 void
+session_count_filtered(const struct session *s, const struct filter_result *r)
+{
+	count(s, SHARED_FORGED, r->forged);
+	count(s,
+	    r->v.kind == VERDICT_DEFER ? SHARED_FILTERED_DEFERRED
+	    : r->v.kind                ? SHARED_FILTERED_REFUSED
+	    : r->discard               ? SHARED_FILTERED_DISCARDED
+				       : SHARED_FILTERED,
+	    1);
+}
+
+void
 session_count_answered(const struct session *s)
 {
 	observe(s, SHARED_MESSAGE, clock_ns() - s->ended);

@@ -13,6 +13,9 @@ void session_count_rcpt(const struct session *s);
 void session_count_accepted(const struct session *s);
 /* The client has its greeting. */
 void session_count_greeted(const struct session *s);
+/* Its milters have. */
+void session_count_filtered(const struct session *s,
+    const struct filter_result *r);
 /* Delivery has answered, whatever it said. */
 void session_count_answered(const struct session *s);
 void session_count_login(const struct session *s, const struct auth_outcome *o);

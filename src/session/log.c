@@ -344,6 +344,40 @@ session_log_accepted(struct session *s)
 	buf_free(&from);
 }
 
+void
+session_log_filtered(const struct session *s, const struct filter_result *r)
+{
+	char id[MESSAGE_ID_MAX];
+
+	if (!r->edits && !r->forged && !r->unseen)
+		return;
+	envelope_message_id(&s->env, id);
+	log_event(LOG_INFO, "filtered", LOG_STR("message", id),
+	    LOG_UINT(r->edits ? "edits" : NULL, r->edits),
+	    LOG_UINT(r->forged ? "forged" : NULL, r->forged),
+	    LOG_UINT(r->unseen ? "unseen" : NULL, r->unseen),
+	    LOG_INT("ms", (clock_ns() - s->ended) / MS));
+}
+
+void
+session_log_discarded(struct session *s, const struct filter_result *r)
+{
+	char id[MESSAGE_ID_MAX];
+	struct buf from = {0}, rcpt = {0};
+
+	log_suppressed(s);
+	envelope_message_id(&s->env, id);
+	log_event(LOG_INFO, "discarded", LOG_STR("message", id),
+	    LOG_IP("client", &s->env.client), LOG_STR("login", s->env.login),
+	    LOG_STR("check", r->by->check),
+	    LOG_SPAN("from", show(&s->env.sender, &from)),
+	    LOG_SPAN("rcpt", show(first_rcpt(s), &rcpt)),
+	    LOG_UINT("recipients", s->env.nrcpts),
+	    LOG_UINT("size", s->smtp.received));
+	buf_free(&rcpt);
+	buf_free(&from);
+}
+
 static void
 log_lost(const struct session *s)
 {

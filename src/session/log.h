@@ -32,6 +32,12 @@ void session_log_refused(struct session *s);
 /* A message was answered with 250. */
 void session_log_accepted(struct session *s);
 
+/* A message that milters changed, or did not all see. */
+void session_log_filtered(const struct session *s,
+    const struct filter_result *r);
+/* A milter said so: it was answered with 250 all the same. */
+void session_log_discarded(struct session *s, const struct filter_result *r);
+
 /* The end; lost: by the client, and perhaps in the middle of a message. */
 void session_log_left(struct session *s, bool lost);
 

@@ -57,6 +57,8 @@ struct session {
 	const char *error; /* behind the last answer, for the log; constant */
 	struct door *door; /* NULL: no check is on */
 	void (*then)(struct session *s); /* behind the yes of its checks */
+	/* behind that of its milters */
+	void (*filtered)(struct session *s, const struct deliver_edit *e);
 	struct smtp_reply said; /* their last no, until the next question */
 	struct session_why why; /* behind the last answer, or refusal */
 	unsigned found;         /* observed since the last accepted message */
