@@ -28,6 +28,7 @@ struct envelope {
 	struct ipaddr via;    /* the proxy that named it, or none */
 	struct ipaddr server; /* the address that it is connected to */
 	uint16_t port;        /* the client's */
+	const char *name;     /* confirmed by DNS, not owned; NULL: none */
 	char *helo;           /* as given, owned; NULL before HELO */
 	bool esmtp;           /* it was EHLO */
 	bool tls;

@@ -88,9 +88,9 @@ trace_received(struct buf *out, const struct envelope *e, const char *hostname,
 
 	envelope_message_id(e, id);
 	trace_date(when, date);
-	buf_printf(out, "Received: from %s (%s)%s",
-	    e->helo ? e->helo : "unknown", smtp_literal_format(&e->client, ip),
-	    eol);
+	buf_printf(out, "Received: from %s (%s%s%s)%s",
+	    e->helo ? e->helo : "unknown", e->name ? e->name : "",
+	    e->name ? " " : "", smtp_literal_format(&e->client, ip), eol);
 	buf_printf(out, "\tby %s with ", hostname);
 	put_with(out, e);
 	buf_printf(out, " id %s", id);

@@ -164,6 +164,7 @@ ask_rcpt(struct session *s)
 static void
 take_data(struct session *s)
 {
+	s->env.name = s->door ? door_client_name(s->door) : NULL;
 	s->spool =
 	    deliver_spool(s->all->deliver, &s->env, session_is_filtered(s));
 	session_answer(s, NULL);

@@ -78,6 +78,19 @@ received_one_recipient(void **state)
 	    "\tTue, 24 Nov 2026 08:11:56 +0000\n");
 }
 
+static void
+received_confirmed_name(void **state)
+{
+	struct envelope e = envelope("client.example", true);
+
+	(void)state;
+	e.name = "mail.example.com";
+	assert_received(&e,
+	    "Received: from client.example (mail.example.com [192.0.2.1])\n"
+	    "\tby mx.example.org with ESMTP id 06BX0000000000AB.3;\n"
+	    "\tTue, 24 Nov 2026 08:11:56 +0000\n");
+}
+
 /* RFC 5321 7.2: more than one would tell each about the others. */
 static void
 received_two_recipients(void **state)
@@ -198,6 +211,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(dates),
 	    cmocka_unit_test(received_one_recipient),
+	    cmocka_unit_test(received_confirmed_name),
 	    cmocka_unit_test(received_two_recipients),
 	    cmocka_unit_test(received_ipv6_utf8),
 	    cmocka_unit_test(received_tls_and_login),

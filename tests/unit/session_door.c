@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -30,6 +32,7 @@ static struct door the_door;
 static unsigned doors_open, asked[POLICY_MESSAGE + 1], begun, took, resets;
 static enum policy_stage refused, later;
 static bool tells;
+static const char *client_name;
 
 static const struct verdict no = {.kind = VERDICT_REJECT,
     .code = 550,
@@ -143,6 +146,13 @@ door_on_observed(struct door *d, door_observed_fn *fn, void *ctx)
 }
 
 const char *
+door_client_name(const struct door *d)
+{
+	assert_ptr_equal(d, &the_door);
+	return client_name;
+}
+
+const char *
 door_said(const struct door *d)
 {
 	(void)d;
@@ -172,6 +182,7 @@ setup(void **state)
 		asked[i] = 0;
 	begun = took = resets = 0;
 	tells = false;
+	client_name = NULL;
 	sessions_open("");
 	return 0;
 }
@@ -291,6 +302,36 @@ no_to_a_body(void **state)
 	hears(c, "550 5.7.1 Not you [");
 	refused = NOBODY;
 	asks(c, "MAIL FROM:<s@example.com>", "250 ");
+}
+
+/* As it is known when the body comes, and no later. */
+static void
+the_name_is_in_received(void **state)
+{
+	static const char with[] = "from client.example.com (mx.test [192.0.2.";
+	static const char without[] = "from client.example.com ([192.0.2.";
+	struct client *c = client_new(PORT_MX, "192.0.2.1");
+	struct buf mail;
+
+	(void)state;
+	for (unsigned known = 0; known < 2; known++) {
+		client_rcpt(c);
+		client_name = known ? "mx.test" : NULL;
+		asks(c, "DATA", "354 ");
+		client_name = known ? NULL : "mx.test";
+		asks(c, "x\r\n.", "250 2.6.0 ");
+		rig_pass(1000);
+		mail = scratch_read(scratch_only("mail/example.org/alice/new"));
+		assert_non_null(
+		    memmem(mail.data, mail.len, known ? with : without,
+			(known ? sizeof(with) : sizeof(without)) - 1));
+		buf_free(&mail);
+		assert_int_equal(unlink(scratch_only(
+				     "mail/example.org/alice/new")),
+		    0);
+		client_leave(c);
+		c = client_new(PORT_MX, "192.0.2.1");
+	}
 }
 
 /* --- what is answered later --- */
@@ -481,6 +522,7 @@ main(void)
 	    T(no_to_a_sender),
 	    T(no_to_a_recipient),
 	    T(no_to_a_body),
+	    T(the_name_is_in_received),
 	    T(a_yes_later),
 	    T(a_yes_to_what_is_looked_up),
 	    T(a_no_later),
