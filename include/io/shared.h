@@ -33,6 +33,7 @@ enum shared_table {
 	SHARED_LOGIN_ADDRESSES, /* failures to log in, by address */
 	SHARED_LOGIN_NAMES,     /* the same, by login */
 	SHARED_RATES,           /* what has a rate, by address; a larger one */
+	SHARED_WAITED,          /* for the greeting, by address; a small one */
 };
 
 struct shared;

@@ -88,6 +88,9 @@ void door_free(struct door **d);
  */
 void door_begin(struct door *d);
 
+/* An ALLOW covers the whole session. */
+bool door_allows_session(const struct door *d);
+
 /* It spoke before it was greeted. */
 void door_spoke_early(struct door *d);
 

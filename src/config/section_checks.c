@@ -17,9 +17,14 @@ _Static_assert(sizeof(enum action) == sizeof(unsigned), "a KEY_WORD is stored");
 		.help = (help_)                                                \
 	}
 
+#define PAUSE_LONG (10 * SECOND)
+
 static const struct config_key keys[] = {
     CHECK("helo", helo, "off", "a client that says that it is this server"),
     CHECK("fcrdns", fcrdns, "off", "a client without a reverse name"),
+    {"pregreet-wait", KEY_DURATION, ALL(pub.door.pregreet_wait), .def = "0",
+	.max = 30 * SECOND, .help = "pause before the greeting; 0: none"},
+    CHECK("pregreet", pregreet, "reject", "a client that speaks in it"),
     CHECK("dnsbl", dnsbl, "off", "a client that lists speak against"),
     {"refuse-at", KEY_NUMBER, ALL(pub.door.refuse_at), .def = "5", .min = 1,
 	.max = 1000, .help = "what listings must come to for that"},
@@ -65,14 +70,28 @@ serves(const void *ctx, struct span domain)
 	return recipients_domain(ctx, name) != NULL;
 }
 
+static void
+warn_long_pause(const struct config_all *all, struct config_faults *f)
+{
+	struct config_item at =
+	    config_where(config_block_first(all, &section_checks),
+		"pregreet-wait");
+
+	config_warn(f, at.file, at.line,
+	    "pregreet-wait = \"%.80s\": some servers give up on a greeting "
+	    "that takes so long: write at most 10s",
+	    at.text);
+}
+
 /* What the checks look things up in. */
 static void
 check(struct config_all *all, struct config_faults *f)
 {
 	struct door_config *door = &all->pub.door;
 
-	(void)f;
 	door->grey = door->greylist.act ? &all->pub.greylist : NULL;
+	if (door->pregreet_wait > PAUSE_LONG)
+		warn_long_pause(all, f);
 	door->hostname = all->pub.hostname;
 	door->serves = serves;
 	door->serves_ctx = config_tables(all);

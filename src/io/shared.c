@@ -25,6 +25,7 @@
 #define ORPHANS 32u
 #define SETS    2048u /* of a table: 16,384 keys in 128 KiB */
 #define RATES   8192u /* of SHARED_RATES: 65,536 keys in 512 KiB */
+#define WAITED  1024u /* of SHARED_WAITED: 8,192 keys in 64 KiB */
 
 #define LOGGED     1024u /* addresses; two in one place are both logged */
 #define LOG_EVERY  1000  /* ms for one address, and for */
@@ -60,6 +61,7 @@ struct shared {
 	_Atomic uint64_t log_window;     /* its first ms << 4, lines */
 	_Atomic uint64_t left_out;
 	struct shared_set tables[SHARED_RATES][SETS], rates[RATES];
+	struct shared_set waited[WAITED];
 	struct neighbour neighbours[NEIGHBOURS];
 	struct shared_grey grey;
 	struct shared_place places[SHARED_PLACES];
@@ -407,11 +409,19 @@ shared_may_log(struct shared *s, const struct ipaddr *a, int64_t now,
 struct shared_cells
 shared_cells_of(struct shared *s, enum shared_table t)
 {
-	bool rates = t == SHARED_RATES;
+	struct shared_cells c = {.hash_key = s->hash_key};
 
-	return (struct shared_cells){.hash_key = s->hash_key,
-	    .sets = rates ? s->rates : s->tables[t],
-	    .nsets = rates ? RATES : SETS};
+	if (t == SHARED_WAITED) {
+		c.sets = s->waited;
+		c.nsets = WAITED;
+	} else if (t == SHARED_RATES) {
+		c.sets = s->rates;
+		c.nsets = RATES;
+	} else {
+		c.sets = s->tables[t];
+		c.nsets = SETS;
+	}
+	return c;
 }
 
 struct shared_grey *

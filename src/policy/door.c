@@ -422,6 +422,12 @@ door_took_rcpt(struct door *d)
 	d->unallowed |= !is_covered(d);
 }
 
+bool
+door_allows_session(const struct door *d)
+{
+	return d->allowed & SCOPE_SESSION;
+}
+
 void
 door_spoke_early(struct door *d)
 {

@@ -21,6 +21,7 @@ action_access(const struct door_config *c)
 	return (struct check_action){.act = act};
 }
 
+ACTION_OF(pregreet)
 ACTION_OF(helo)
 ACTION_OF(fcrdns)
 ACTION_OF(dnsbl)
@@ -56,6 +57,8 @@ static const struct check checks[] = {
     {"access", POLICY_MAIL, .action = action_access, .judge = access_sender},
     {"access", POLICY_RCPT, SCOPE_RCPT, .action = action_access,
 	.judge = access_rcpt},
+    {"pregreet", POLICY_RCPT, .reputation = true, .once = true, .defer = 451,
+	.action = action_pregreet, .judge = pregreet_judge},
     {"helo", POLICY_RCPT, .reputation = true, .once = true, .defer = 451,
 	.action = action_helo, .judge = helo_judge},
     {"fcrdns", POLICY_RCPT, .reputation = true, .once = true, .defer = 450,

@@ -93,12 +93,19 @@ on_message(void *ctx, const struct smtp_reply *reply, const char *error)
 	session_answer(s, reply);
 }
 
+void
+session_greet(struct session *s)
+{
+	if (!s->refusal)
+		session_count_greeted(s);
+	session_answer(s, s->refusal);
+}
+
 static void
 ask_connect(struct session *s)
 {
-	session_answer(s, s->refusal);
-	if (!s->refusal)
-		session_count_greeted(s);
+	if (s->refusal || !session_door_pause(s))
+		session_greet(s);
 }
 
 void

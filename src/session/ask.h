@@ -21,6 +21,9 @@ struct session_why session_limit(const struct session *s, enum limits_key k);
 const struct smtp_reply *session_policy(struct session *s,
     enum policy_stage stage);
 
+/* Answers SMTP_ASK_CONNECT. */
+void session_greet(struct session *s);
+
 /* The answer to the open question; the session goes on with it. */
 void session_answer(struct session *s, const struct smtp_reply *reply);
 

@@ -5,7 +5,9 @@
 
 #include <assert.h>
 
+#include "io/clock.h"
 #include "io/listen.h"
+#include "policy/pregreet.h"
 #include "session/ask.h"
 #include "session/log.h"
 
@@ -92,6 +94,47 @@ session_door_ask(struct session *s, enum policy_stage stage,
 	    stage == POLICY_RCPT ? &s->smtp.rcpt : NULL, &no, on_answer, s);
 	if (!s->ask)
 		decide(s, no);
+}
+
+/* A proxy asks for the greeting itself, and TLS begins without one. */
+static bool
+must_wait(const struct session *s)
+{
+	const struct door_config *c = s->all->doors->conf;
+
+	return c->pregreet_wait && c->pregreet.act &&
+	       s->listen->role == ROLE_MX && s->listen->tls != TLS_IMPLICIT &&
+	       s->env.via.family == IP_NONE && !s->time.pressure &&
+	       !door_allows_session(s->door) &&
+	       !pregreet_has_waited(s->all->shared, &s->env.client,
+		   clock_now());
+}
+
+bool
+session_door_pause(struct session *s)
+{
+	if (!s->door || !must_wait(s))
+		return false;
+	s->pause = clock_now() + (int64_t)s->all->doors->conf->pregreet_wait;
+	return true;
+}
+
+void
+session_door_early(struct session *s)
+{
+	s->early = true;
+	door_spoke_early(s->door);
+}
+
+void
+session_door_greet(struct session *s)
+{
+	int64_t now = clock_now();
+
+	if (!s->early && now >= s->pause)
+		pregreet_waited(s->all->shared, &s->env.client, now);
+	s->pause = 0;
+	session_greet(s);
 }
 
 void

@@ -211,6 +211,8 @@ on_readable(struct session *s)
 	}
 	/* paused only when octets do come: most questions are quicker */
 	if (session_blocked(s)) {
+		if (s->pause)
+			session_door_early(s);
 		stream_pause(&s->stream);
 		return;
 	}
@@ -241,6 +243,7 @@ session_hangup(struct session *s, const struct smtp_reply *reply)
 	}
 	ask_cancel(&s->ask, ASK_ABANDON);
 	s->full = s->asking = false;
+	s->pause = 0;
 	smtp_hangup(&s->smtp, reply, &s->all->out);
 	session_continue(s);
 }
@@ -267,6 +270,10 @@ on_deadline(struct session *s)
 	}
 	if (s->handshaking) {
 		give_up_tls(s, "too slow");
+		return;
+	}
+	if (s->pause) {
+		session_door_greet(s);
 		return;
 	}
 	if (s->time.phase != PHASE_VERDICT) {

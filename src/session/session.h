@@ -61,10 +61,12 @@ struct session {
 	void (*filtered)(struct session *s, const struct deliver_edit *e);
 	struct smtp_reply said; /* their last no, until the next question */
 	struct session_why why; /* behind the last answer, or refusal */
+	int64_t pause;          /* until then (monotonic ms) nobody greets; 0 */
 	unsigned found;         /* observed since the last accepted message */
 	enum session_state state;
 	bool proxied;     /* another names its client: nobody has to pause */
 	bool handshaking; /* TLS: the stream will tell */
+	bool early;       /* it spoke in the pause before the greeting */
 	bool asking;      /* the open question was passed on */
 	bool settled;     /* delivery was asked: the next is the answer */
 	bool running;     /* inside session_run() */

@@ -40,6 +40,17 @@ phase_now(const struct session *s)
 	return smtp_in_body(&s->smtp) ? PHASE_BODY : PHASE_COMMAND;
 }
 
+static void
+set_deadline(struct session *s)
+{
+	int64_t when = deadline_next(&s->time, &s->all->conf->deadlines,
+	    smtp_in_transaction(&s->smtp));
+
+	if (s->pause)
+		when = s->time.pressure ? clock_now() : s->pause;
+	stream_deadline(&s->stream, when);
+}
+
 void
 session_time_update(struct session *s)
 {
@@ -52,9 +63,7 @@ session_time_update(struct session *s)
 	s->time.phase = phase;
 	s->time.octet = now;
 	s->time.octets = s->smtp.received;
-	stream_deadline(&s->stream,
-	    deadline_next(&s->time, &s->all->conf->deadlines,
-		smtp_in_transaction(&s->smtp)));
+	set_deadline(s);
 }
 
 void
@@ -65,7 +74,5 @@ session_time_pressure(struct session *s, bool pressure)
 	s->time.pressure = pressure;
 	if (pressure)
 		shared_add(s->all->shared, s->all->slot, SHARED_PRESSURED, 1);
-	stream_deadline(&s->stream,
-	    deadline_next(&s->time, &s->all->conf->deadlines,
-		smtp_in_transaction(&s->smtp)));
+	set_deadline(s);
 }

@@ -95,6 +95,29 @@ a_greylist_is_on_or_off(void **state)
 }
 
 static void
+a_pause_may_be_short(void **state)
+{
+	struct loaded l;
+	const struct door_config *d = door(&l, "");
+
+	(void)state;
+	assert_int_equal(d->pregreet_wait, 0);
+	assert_int_equal(d->pregreet.act, ACTION_REJECT);
+	config_free(&l.config);
+	d = door(&l, "checks { pregreet-wait = 10s }");
+	assert_int_equal(d->pregreet_wait, 10000);
+	assert_true(door_config_is_on(d));
+	config_free(&l.config);
+	d = door(&l, "checks { pregreet-wait = 10s pregreet = off }");
+	assert_false(door_config_is_on(d));
+	config_free(&l.config);
+	load_text(&l, HOST DOMAIN "checks {\npregreet-wait = 11s\n}");
+	assert_only(&l, 4, "write at most 10s");
+	load_text(&l, HOST DOMAIN "checks {\npregreet-wait = 31s\n}");
+	assert_only(&l, 4, "pregreet-wait = \"31s\"");
+}
+
+static void
 any_other_word_is_a_fault(void **state)
 {
 	struct loaded l;
@@ -113,6 +136,7 @@ main(void)
 	    cmocka_unit_test(a_default_has_no_line),
 	    cmocka_unit_test(domains_and_names_are_known),
 	    cmocka_unit_test(a_greylist_is_on_or_off),
+	    cmocka_unit_test(a_pause_may_be_short),
 	    cmocka_unit_test(any_other_word_is_a_fault),
 	};
 

@@ -31,7 +31,8 @@ struct door {
 static struct door the_door;
 static unsigned doors_open, asked[POLICY_MESSAGE + 1], begun, took, resets;
 static enum policy_stage refused, later;
-static bool tells;
+static bool tells, allowed;
+static unsigned early;
 static const char *client_name;
 
 static const struct verdict no = {.kind = VERDICT_REJECT,
@@ -111,6 +112,20 @@ door_ask(struct door *d, enum policy_stage stage, const struct smtp_path *rcpt,
 }
 
 void
+door_spoke_early(struct door *d)
+{
+	(void)d;
+	early++;
+}
+
+bool
+door_allows_session(const struct door *d)
+{
+	(void)d;
+	return allowed;
+}
+
+void
 door_took_rcpt(struct door *d)
 {
 	(void)d;
@@ -180,11 +195,21 @@ setup(void **state)
 	refused = later = NOBODY;
 	for (unsigned i = 0; i <= POLICY_MESSAGE; i++)
 		asked[i] = 0;
-	begun = took = resets = 0;
-	tells = false;
+	begun = took = resets = early = 0;
+	tells = allowed = false;
 	client_name = NULL;
-	sessions_open("");
+	sessions_open("checks { pregreet-wait = 5s }");
+	sessions.pressure = true; /* nobody waits for a greeting */
 	return 0;
+}
+
+static int
+setup_pause(void **state)
+{
+	int r = setup(state);
+
+	sessions.pressure = false;
+	return r;
 }
 
 static int
@@ -466,6 +491,103 @@ whoever_leaves_is_not_waited_for(void **state)
 	assert_int_equal(doors_open, 0);
 }
 
+/* --- the pause before the greeting --- */
+
+#define SECOND 1000
+#define DAY    (24 * 3600 * SECOND)
+
+static void
+waits(struct client *c)
+{
+	rig_pass(5 * SECOND - 1);
+	hears_nothing(c);
+	rig_pass(1);
+	hears(c, "220 ");
+}
+
+static void
+who_has_waited_is_greeted_at_once(void **state)
+{
+	(void)state;
+	waits(client_new(PORT_MX, "192.0.2.1"));
+	hears(client_new(PORT_MX, "192.0.2.1"), "220 ");
+	waits(client_new(PORT_MX, "192.0.2.2"));
+	rig_pass(DAY);
+	waits(client_new(PORT_MX, "192.0.2.1"));
+	assert_int_equal(early, 0);
+}
+
+static void
+who_speaks_first_is_marked(void **state)
+{
+	struct client *c = client_new(PORT_MX, "192.0.2.1");
+
+	(void)state;
+	client_say(c, "EHLO client.example.com\r\n");
+	waits(c);
+	hears(c, "250 ");
+	assert_int_equal(early, 1);
+	/* and has waited for nothing */
+	waits(client_new(PORT_MX, "192.0.2.1"));
+	assert_int_equal(early, 1);
+}
+
+static void
+not_everybody_waits(void **state)
+{
+	(void)state;
+	hears(client_new(PORT_SUBMISSION, "192.0.2.1"), "220 ");
+	assert_true(client_secure(client_new(PORT_SMTPS, "192.0.2.1")));
+	allowed = true;
+	hears(client_new(PORT_MX, "192.0.2.1"), "220 ");
+	allowed = false;
+	waits(client_new(PORT_MX, "192.0.2.1"));
+}
+
+/* Who waits is let off, and has not waited. */
+static void
+there_is_no_time_under_pressure(void **state)
+{
+	const struct limits_config few = {.sessions = 3, .per_address = 9};
+	struct client *c[3];
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++)
+		c[i] = client_new(PORT_MX, "192.0.2.1");
+	rig_pass(SECOND);
+	hears_nothing(c[0]);
+	sessions.policy.limits.conf = &few;
+	c[2] = client_new(PORT_MX, "192.0.2.1");
+	rig_pass(1);
+	for (unsigned i = 0; i < 3; i++)
+		hears(c[i], "220 ");
+	assert_int_equal(early, 0);
+	sessions.policy.limits.conf = &sessions.conf->limits;
+	client_leave(c[0]);
+	client_leave(c[1]);
+	rig_pass(0);
+	client_new(PORT_MX, "192.0.2.2"); /* which finds that it is over */
+	waits(client_new(PORT_MX, "192.0.2.1"));
+}
+
+static void
+a_pause_ends_with_the_session(void **state)
+{
+	struct client *c = client_new(PORT_MX, "192.0.2.1");
+	struct client *other = client_new(PORT_MX, "192.0.2.1");
+
+	(void)state;
+	rig_pass(SECOND);
+	client_leave(c);
+	rig_pass(SECOND);
+	sessions_hangup(&sessions);
+	hears(other, "421 4.3.2 ");
+	hears_end(other);
+	client_leave(other);
+	rig_pass(5 * SECOND);
+	assert_int_equal(emptied, 1);
+}
+
 /* --- the log --- */
 
 static void
@@ -511,6 +633,7 @@ the_next_no_has_another_reason(void **state)
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define P(f) cmocka_unit_test_setup_teardown(f, setup_pause, teardown)
 
 int
 main(void)
@@ -529,6 +652,11 @@ main(void)
 	    T(a_sender_and_a_body_later),
 	    T(two_minutes_are_too_long),
 	    T(whoever_leaves_is_not_waited_for),
+	    P(who_has_waited_is_greeted_at_once),
+	    P(who_speaks_first_is_marked),
+	    P(not_everybody_waits),
+	    P(there_is_no_time_under_pressure),
+	    P(a_pause_ends_with_the_session),
 	    T(what_is_observed_is_told),
 	    T(the_next_no_has_another_reason),
 	};
