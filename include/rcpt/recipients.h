@@ -20,6 +20,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/siphash.h"
+#include "base/where.h"
 #include "dest/destination.h"
 #include "proto/smtp_addr.h"
 
@@ -60,6 +61,8 @@ const char *recipients_add_domain(struct recipients *r, const char *name,
 /* One more, before any user is added: each of them gets a copy. */
 const char *recipients_deliver(struct recipients *r, struct mail_domain *d,
     const char *deliver);
+/* Where all stands that is added from here on. */
+void recipients_at(struct recipients *r, struct where at);
 /*
  * user, and every local part below, as an address writes it: quoted where it
  * must be. Adding a user twice is harmless.
@@ -171,6 +174,18 @@ enum rcpt_how {
 enum rcpt_result recipients_resolve(const struct recipients *r,
     const struct smtp_path *p, const struct ipaddr *server, enum rcpt_how how,
     struct arena *a, struct targets *found);
+
+/* What an address is in the tables, before any alias is followed. */
+struct rcpt_origin {
+	const char *what; /* "user", "directory", "alias", "postmaster",
+			     "catch-all"; NULL: nobody */
+	const char *name; /* of it, or NULL */
+	struct where at;
+};
+
+/* Of p, as recipients_resolve() with RCPT_ASK. Arena a has the name. */
+struct rcpt_origin recipients_origin(const struct recipients *r,
+    const struct smtp_path *p, const struct ipaddr *server, struct arena *a);
 
 /*
  * What t, one of *s, must take and does not: the targets of the top-level

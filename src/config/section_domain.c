@@ -53,14 +53,24 @@ config_tables(struct config_all *all)
 	return all->pub.deliver.recipients = recipients_new(&o);
 }
 
+/* What is added stands there. */
+static void
+begin_at(struct config_all *all, const struct config_item *i)
+{
+	recipients_at(all->pub.deliver.recipients,
+	    (struct where){i->file, i->line});
+}
+
 static void
 add_users(struct config_all *all, struct config_faults *f,
     struct mail_domain *d, const struct config_list *users)
 {
-	for (unsigned i = 0; i < users->n; i++)
+	for (unsigned i = 0; i < users->n; i++) {
+		begin_at(all, &users->items[i]);
 		config_fault_item(f, "user", &users->items[i],
 		    recipients_add_user(all->pub.deliver.recipients, d,
 			users->items[i].text));
+	}
 }
 
 static void
@@ -69,6 +79,7 @@ add_aliases(struct config_all *all, struct config_faults *f,
 {
 	for (unsigned i = 0; i < aliases->n; i++) {
 		all->at = aliases->items[i];
+		begin_at(all, &all->at);
 		config_fault_item(f, "alias", &all->at,
 		    recipients_add_alias(all->pub.deliver.recipients, d,
 			all->at.text));
@@ -89,6 +100,7 @@ fill_users(struct config_all *all, struct config_faults *f,
 		add_users(all, f, data->domain, &lines);
 	}
 	at = config_where(b, "users-from");
+	begin_at(all, &at);
 	if (data->users_from)
 		config_fault_item(f, "users-from", &at,
 		    recipients_users_from(all->pub.deliver.recipients,
@@ -111,6 +123,7 @@ fill_aliases(struct config_all *all, struct config_faults *f,
 	}
 	for (unsigned i = 0; i < others->n; i++) {
 		all->at = others->items[i];
+		begin_at(all, &all->at);
 		config_fault_item(f, "catch-all", &all->at,
 		    recipients_catch_all(all->pub.deliver.recipients,
 			data->domain, all->at.text));
@@ -401,9 +414,12 @@ check(struct config_all *all, struct config_faults *f)
 	bool good = all->whole;
 
 	add_hosts(all);
-	if (all->postmaster)
-		why =
-		    recipients_postmaster(config_tables(all), all->postmaster);
+	if (all->postmaster) {
+		config_tables(all);
+		begin_at(all, &at);
+		why = recipients_postmaster(all->pub.deliver.recipients,
+		    all->postmaster);
+	}
 	config_fault_item(f, "postmaster", &at, why);
 	if (!b && all->whole)
 		no_domain(all, f);

@@ -27,6 +27,12 @@ recipients_new(const struct recipients_options *o)
 	return r;
 }
 
+void
+recipients_at(struct recipients *r, struct where at)
+{
+	r->at = at;
+}
+
 char
 recipients_delimiter(const struct recipients *r)
 {

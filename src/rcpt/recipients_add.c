@@ -61,6 +61,7 @@ static const char *
 add_user(struct recipients *r, struct mail_domain *d, const char *user,
     struct arena *a)
 {
+	struct mail_name *n;
 	struct smtp_path p;
 	const char *key;
 
@@ -74,7 +75,10 @@ add_user(struct recipients *r, struct mail_domain *d, const char *user,
 	if (!has_path(d, key))
 		return "cannot be part of a path: no leading dot, no /, at "
 		       "most 200 octets, not cur, new or tmp";
-	recipients_intern(r, d, key)->user = true;
+	n = recipients_intern(r, d, key);
+	if (!n->user)
+		n->user_at = r->at;
+	n->user = true;
 	return NULL;
 }
 
@@ -110,6 +114,7 @@ recipients_users_from(struct recipients *r, struct mail_domain *d,
 		return "cannot hold %d for this domain: write the directory";
 	buf_printf(&full, "%s/%s", t.root, rel);
 	d->users_from = arena_dup(&r->arena, buf_span(&full));
+	d->users_from_at = r->at;
 	buf_free(&full);
 	return NULL;
 }
@@ -208,6 +213,7 @@ recipients_add_alias(struct recipients *r, struct mail_domain *d,
 	if (n->targets)
 		return "is there already: write all its targets on one line";
 	n->targets = targets;
+	n->alias_at = r->at;
 	return NULL;
 }
 
@@ -221,6 +227,7 @@ add_nameless(struct recipients *r, struct alias_target *t,
 	if (!*alias) {
 		*alias = arena_alloc(&r->arena, sizeof(**alias));
 		(*alias)->name = "";
+		(*alias)->alias_at = r->at;
 	}
 	for (end = &(*alias)->targets; *end;)
 		end = &(*end)->next;

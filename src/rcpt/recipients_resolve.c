@@ -97,6 +97,20 @@ recipients_resolve(const struct recipients *r, const struct smtp_path *p,
 	return result;
 }
 
+struct rcpt_origin
+recipients_origin(const struct recipients *r, const struct smtp_path *p,
+    const struct ipaddr *server, struct arena *a)
+{
+	struct smtp_path at;
+	const struct mail_domain *d = domain_of(r, p, server, &at);
+	struct walk w;
+
+	if (!d)
+		return (struct rcpt_origin){.what = NULL};
+	walk_init(&w, r, a, "", false);
+	return walk_origin(&w, d, &at);
+}
+
 bool
 recipients_instead(const struct recipients *r, struct targets *s,
     const struct target *t, struct arena *a)

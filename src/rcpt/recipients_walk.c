@@ -290,6 +290,29 @@ walk_alias(struct walk *w, const struct mail_domain *d,
 	return r;
 }
 
+struct rcpt_origin
+walk_origin(struct walk *w, const struct mail_domain *d,
+    const struct smtp_path *p)
+{
+	struct found f = {0};
+	const struct mail_name *n;
+
+	find(w, d, p->local, &f);
+	n = f.user ? recipients_name(w->r, d, f.user) : f.alias;
+	if (f.user && f.seen)
+		return (
+		    struct rcpt_origin){"directory", f.user, d->users_from_at};
+	if (f.user)
+		return (struct rcpt_origin){"user", f.user, n->user_at};
+	if (!n)
+		return (struct rcpt_origin){.what = NULL};
+	if (n == w->r->postmaster)
+		return (struct rcpt_origin){"postmaster", NULL, n->alias_at};
+	if (n == d->catch_all)
+		return (struct rcpt_origin){"catch-all", NULL, n->alias_at};
+	return (struct rcpt_origin){"alias", n->name, n->alias_at};
+}
+
 /*
  * A name that a directory may make a user is taken to be one; what it would
  * lead to without that directory is walked as well, but for a catch-all that

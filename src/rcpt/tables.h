@@ -30,6 +30,7 @@ struct mail_name {
 	const char *name;
 	bool user;
 	struct alias_target *targets; /* NULL: no alias */
+	struct where user_at, alias_at;
 	UT_hash_handle hh;
 };
 
@@ -46,6 +47,7 @@ struct mail_domain {
 	uint64_t size;
 	struct deliver_to *deliver;
 	const char *users_from; /* %d is filled in; NULL: none */
+	struct where users_from_at;
 	struct mail_name *names;
 	struct mail_name *catch_all; /* an alias without a name, or NULL */
 	UT_hash_handle hh;           /* in the order in which they were added */
@@ -63,6 +65,7 @@ struct host_node {
 
 struct recipients {
 	struct recipients_options options;
+	struct where at;    /* of what is added */
 	struct arena arena; /* all of the tables but uthash's own */
 	struct mail_domain *domains;
 	struct destination_node *destinations, **destinations_end;
@@ -122,6 +125,9 @@ void walk_init(struct walk *w, const struct recipients *r, struct arena *arena,
     const char *address, bool dry);
 enum walk_result walk_local(struct walk *w, const struct mail_domain *d,
     const struct smtp_path *at);
+/* What p is in d; asks the file system. */
+struct rcpt_origin walk_origin(struct walk *w, const struct mail_domain *d,
+    const struct smtp_path *p);
 /* On behalf of w->at. */
 enum walk_result walk_alias(struct walk *w, const struct mail_domain *d,
     const struct mail_name *alias);

@@ -523,6 +523,52 @@ test_merge(void **state)
 	assert_targets("a b");
 }
 
+static void
+assert_origin(const char *address, const char *what, const char *name,
+    unsigned line)
+{
+	const struct smtp_path p = parse(address);
+	struct arena a = {0};
+	struct rcpt_origin o = recipients_origin(r, &p, &server, &a);
+
+	if (what)
+		assert_string_equal(o.what, what);
+	else
+		assert_null(o.what);
+	if (name)
+		assert_string_equal(o.name, name);
+	else
+		assert_null(o.name);
+	assert_int_equal(o.at.line, line);
+	arena_reset(&a);
+}
+
+/* What an address is, and the line that says so. */
+static void
+test_origin(void **state)
+{
+	(void)state;
+	tables_new(true, '+', "/m/%d/%u");
+	recipients_at(r, (struct where){"f", 1});
+	user("alice");
+	recipients_at(r, (struct where){"f", 2});
+	alias("team: alice");
+	alias("alice: alice"); /* it is a user first */
+	recipients_at(r, (struct where){"f", 3});
+	user("alice"); /* twice is harmless */
+	assert_origin("Alice@example.org", "user", "alice", 1);
+	assert_origin("alice+x@example.org", "user", "alice", 1);
+	assert_origin("TEAM+y@example.org", "alias", "team", 2);
+	assert_origin("bob@example.org", NULL, NULL, 0);
+	assert_origin("bob@example.com", NULL, NULL, 0);
+	assert_origin("postmaster@example.org", NULL, NULL, 0);
+	assert_null(recipients_postmaster(r, "alice@example.org"));
+	assert_origin("postmaster@example.org", "postmaster", NULL, 3);
+	recipients_at(r, (struct where){"f", 4});
+	assert_null(recipients_catch_all(r, org, "alice"));
+	assert_origin("bob@example.org", "catch-all", NULL, 4);
+}
+
 #define T(f) cmocka_unit_test_teardown(f, tables_free)
 
 int
@@ -548,6 +594,7 @@ main(void)
 	    T(test_catch_all),
 	    T(test_sizes),
 	    T(test_merge),
+	    T(test_origin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
