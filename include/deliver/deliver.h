@@ -40,7 +40,8 @@ struct deliver_options {
 	uint64_t expire;      /* ms that mail is held */
 	const char *failed;   /* Maildir for what expires */
 
-	bool dry; /* for a trial: no message comes, and nothing is begun */
+	/* for a trial: no message comes, no server is asked, nothing begun */
+	bool dry;
 };
 
 struct deliver;

@@ -40,9 +40,13 @@ struct sessions {
 	unsigned count;
 	uint32_t random[SESSIONS_RANDOM]; /* drawn, not yet used */
 	unsigned nrandom;
+	/* For a trial: nothing is kept room for, nor delivered; each refusal
+	 * is told while it is being said. */
+	bool dry;
+	void (*refused)(void *ctx, const struct session *s);
 	bool draining;
 	bool pressure;
-	void (*on_empty)(void *ctx); /* the last one has gone */
+	void (*on_empty)(void *ctx); /* the last one has gone; or NULL */
 	void *ctx;
 };
 

@@ -193,6 +193,7 @@ init_lookups(struct deliver *d)
 	    .carriers = &d->carriers,
 	    .smarthost = o->smarthost,
 	    .jobs = d->jobs,
+	    .dry = o->dry,
 	    .room = UINT64_MAX,
 	    .each = RECORD_EACH + (unsigned)(strlen(o->hostname) + late)};
 	if (d->journal)

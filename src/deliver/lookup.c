@@ -163,6 +163,8 @@ judge(struct lookup *l)
 		    LOG_STR("domain", q->path.domain), LOG_ERRNO(error));
 	if (q->result == RCPT_SHUT || any_held(l, &error))
 		l->fn(l->ctx, held_reply(error), maildir_error(error));
+	else if (l->all->dry)
+		answer(l, rcpt_reply(q->result));
 	else if (any_full(l))
 		l->fn(l->ctx, carriers_full_reply(), NULL);
 	else if (q->result == RCPT_OK && verify_is_due(&q->found))

@@ -18,6 +18,7 @@ struct lookups {
 	 * beside its names */
 	uint64_t room;
 	unsigned each;
+	bool dry; /* no server is asked */
 };
 
 /* As deliver_rcpt(). l must outlive it. */

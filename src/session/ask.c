@@ -133,8 +133,10 @@ take_mail(struct session *s)
 {
 	uint64_t size =
 	    s->env.size ? s->env.size : deliver_size_unknown(s->all->deliver);
-	const struct smtp_reply *no = deliver_reserve(s->all->deliver, size);
+	const struct smtp_reply *no = NULL;
 
+	if (!s->all->dry)
+		no = deliver_reserve(s->all->deliver, size);
 	if (!no)
 		s->reserved = size;
 	session_answer(s, no);
@@ -203,7 +205,7 @@ on_spooled(void *ctx)
 	struct session *s = ctx;
 	const struct smtp_reply *no = session_policy(s, POLICY_MESSAGE);
 
-	if (no)
+	if (no || s->all->dry)
 		session_answer(s, no);
 	else if (session_is_filtered(s) && !spool_error(s->spool))
 		session_filter(s, take_message);

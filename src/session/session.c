@@ -119,6 +119,8 @@ handle(struct session *s, enum smtp_step step)
 		session_count_refused(s);
 		if (!s->refusal) /* or it is logged already */
 			session_log_refused(s);
+		if (s->all->refused)
+			s->all->refused(s->all->ctx, s);
 		return true;
 	case SMTP_FLUSH:
 		return flush(s);
