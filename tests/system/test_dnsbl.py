@@ -149,17 +149,26 @@ def wait_log(d, event, zone, times=1):
         rf" {event} zone={zone} ", d.log())))
 
 
+def nudge(d):
+    """Have all workers looked at their clocks? Who is stopped and goes on
+    does; one who never does is ended by the master after two minutes."""
+    for pid in d.workers():
+        os.kill(pid, signal.SIGSTOP)
+        os.kill(pid, signal.SIGCONT)
+    return all(int(re.search(r" loop (\d+) s ago", w)[1]) < 10
+               for w in status(d)["worker"])
+
+
 def pass_until(d, seconds, what, condition):
-    """Time passes, in steps; the workers look at it when somebody comes."""
+    """Time passes, so much at least, until it is so."""
     def step():
-        d.puppet.ahead += seconds
-        for _ in range(4):
-            rcpt(d, "127.0.0.1")
-        for _ in range(50):
-            if condition():
-                return True
-        return False
-    wait_for(what, step)
+        nonlocal seconds
+        d.puppet.ahead += 100 if seconds > 100 else 11
+        seconds -= 100
+        wait_for("all workers", lambda: nudge(d))
+        return condition() and seconds <= 0
+    if seconds > 0 or not condition():
+        wait_for(what, step)
 
 
 # --- real ones ---
@@ -315,7 +324,7 @@ def test_readme(start):
 # --- those that are not what they were ---
 
 BAD = {
-    "everybody": "it lists 127.0.0.1",
+    "everybody": "it lists loopback addresses",
     "nobody": "it does not list 127.0.0.2",
     "public": "it answers 127.255.255.254",
     "sold": "it answers with addresses outside of 127.0.0.0/8",
@@ -334,8 +343,7 @@ def test_bad_from_the_start(pulled, mode):
     d = pulled(extra=ON + BL)
     sources = [f"192.0.2.{i}" for i in range(60, 90)]
     assert {rcpt(d, s).code for s in sources} == {250}
-    pass_until(d, 11 if mode == "silent" else 0, "it is off",
-               lambda: " dnsbl-off " in d.log())
+    pass_until(d, 0, "it is off", lambda: " dnsbl-off " in d.log())
     assert {rcpt(d, s).code for s in sources} == {250}
     said = status(d)
     line, = said["dnsbl"]
@@ -344,11 +352,14 @@ def test_bad_from_the_start(pulled, mode):
     line, = [x for x in d.log().splitlines() if " dnsbl-off " in x]
     assert f'zone=bl.test reason="{BAD[mode]}' in line and " help=" in line
     assert " error dnsbl-off " in line
-    pass_until(d, HOUR // 2, "it is said again",
-               lambda: d.log().count(" dnsbl-off ") == 2)
+    said = 1
+    if mode in ("everybody", "silent"):
+        said = 2
+        pass_until(d, HOUR, "it is said again",
+                   lambda: d.log().count(" dnsbl-off ") == 2)
     lists.mode["bl.test"] = "good"
     pass_until(d, 700, "it is on", lambda: " dnsbl-on " in d.log())
-    assert d.log().count(" dnsbl-off ") == 2
+    assert d.log().count(" dnsbl-off ") == said
     assert rcpt(d, "192.0.2.66").status == "550 5.7.1"
     assert rcpt(d, "192.0.2.65").code == 250
     assert says(d, "bl.test", "good") and status(d)["fault"] == []
