@@ -128,7 +128,8 @@ const struct dnsbl_fault_text dnsbl_faults[DNSBL_FAULTS] = {
     [DNSBL_SILENT] = {"it does not answer",
 	"is the zone's name right, and does it answer the resolver of "
 	"dns { servers }? It is asked again every 10 seconds"},
-    [DNSBL_EVERYBODY] = {"it lists 127.0.0.1, so it may list everybody",
+    [DNSBL_EVERYBODY] = {"it lists loopback addresses, so it may list "
+			 "everybody",
 	"lists that are given up do this: look whether it still exists, and "
 	"take its dnsbl block out if not"},
     [DNSBL_NOBODY] = {"it does not list 127.0.0.2",

@@ -24,8 +24,19 @@
 
 #define TIMEOUT 3000
 
-/* What a list is like. A good one lists 127.0.0.2, and what ends in 66. */
-enum mode { GOOD, EVERYBODY, NOBODY, PUBLIC, MUTE, SOLD, REWRITTEN, CODE };
+/* What a list is like. A good one lists 127.0.0.2, and what ends in 66. Of one
+ * that is KNOWN to list nobody a resolver still knows what was asked before. */
+enum mode {
+	GOOD,
+	EVERYBODY,
+	KNOWN,
+	NOBODY,
+	PUBLIC,
+	MUTE,
+	SOLD,
+	REWRITTEN,
+	CODE
+};
 
 static const struct dnsbl_code bad[] = {{{127, 0, 0, 2}, {127, 0, 0, 9}, 5}};
 static const struct dnsbl_code kind[] = {{{127, 0, 0, 2}, {127, 0, 0, 9}, -3}};
@@ -55,6 +66,7 @@ say(enum mode mode, unsigned last, bool test, uint8_t octets[4])
 	static const uint8_t answers[][4] = {
 	    [GOOD] = {127, 0, 0, 2},
 	    [EVERYBODY] = {127, 0, 0, 2},
+	    [KNOWN] = {127, 0, 0, 2},
 	    [PUBLIC] = {127, 255, 255, 254},
 	    [SOLD] = {203, 0, 113, 9},
 	    [REWRITTEN] = {127, 0, 0, 2},
@@ -71,6 +83,8 @@ say(enum mode mode, unsigned last, bool test, uint8_t octets[4])
 		memcpy(octets, answers[SOLD], 4);
 	if (mode == CODE && test)
 		memcpy(octets, answers[GOOD], 4);
+	if (mode == KNOWN && test && last == 1)
+		return 0;
 	return listed || (mode != GOOD && mode != CODE);
 }
 
@@ -328,8 +342,10 @@ bad_from_the_start(void **state)
 		enum mode mode;
 		const char *line;
 	} rows[] = {
-	    {EVERYBODY, "it lists 127.0.0.1, so it may list everybody "
+	    {EVERYBODY, "it lists loopback addresses, so it may list everybody "
 			"answer=127.0.0.2 help=lists"},
+	    {KNOWN, "it lists loopback addresses, so it may list everybody "
+		    "answer=127.0.0.2 help=lists"},
 	    {NOBODY, "it does not list 127.0.0.2 help=is"},
 	    {PUBLIC, "it does not serve public resolvers "
 		     "answer=127.255.255.254 help=ask"},
