@@ -45,7 +45,7 @@ NEED_http = libcurl4-openssl-dev
 endif
 ifeq ($(REDIS),0)
 WITHOUT += -DSMTPD_NO_REDIS
-LEFT_OUT += $(wildcard src/policy/redis*.c tests/unit/policy_redis*.c)
+LEFT_OUT += $(wildcard src/policy/redis*.c tests/unit/*_redis*.c)
 else
 LIBS_redis = -lhiredis
 NEED_redis = libhiredis-dev

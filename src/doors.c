@@ -7,11 +7,15 @@
 
 #include "io/stream.h"
 #include "policy/dnsbl.h"
+#include "policy/redis.h"
 
 const struct doors *
 doors_open(struct doors *d, const struct worker_start *st, struct loop *loop,
-    struct resolve *resolve)
+    struct stream_pool *pool, struct resolve *resolve)
 {
+	const struct redis_config *redis = &st->conf->redis;
+	const struct redis_services services = {loop, pool, resolve};
+
 	*d = (struct doors){.conf = &st->conf->door,
 	    .loop = loop,
 	    .resolve = resolve,
@@ -19,6 +23,8 @@ doors_open(struct doors *d, const struct worker_start *st, struct loop *loop,
 	    .slot = st->shared_slot};
 	if (d->conf->lists && d->resolve)
 		d->lists = dnsbl_watch_new(d);
+	if (redis->server && d->conf->greylist.act)
+		d->redis = redis_new(redis, &services);
 	return door_config_is_on(d->conf) ? d : NULL;
 }
 
@@ -26,6 +32,7 @@ void
 doors_close(struct doors *d)
 {
 	dnsbl_watch_free(&d->lists);
+	redis_free(&d->redis);
 }
 
 struct filters *

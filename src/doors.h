@@ -4,13 +4,14 @@
 #ifndef DOORS_H
 #define DOORS_H
 
+#include "io/stream.h"
 #include "policy/door.h"
 #include "policy/filter.h"
 #include "worker.h"
 
 /* Fills d, of this loop; resolve may be NULL. NULL: no check is on. */
 const struct doors *doors_open(struct doors *d, const struct worker_start *st,
-    struct loop *loop, struct resolve *resolve);
+    struct loop *loop, struct stream_pool *pool, struct resolve *resolve);
 /* Before its resolver goes. */
 void doors_close(struct doors *d);
 

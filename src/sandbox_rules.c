@@ -66,6 +66,8 @@ sandbox_rules(const struct config *c, const struct sandbox_dirs *d)
 	for (unsigned i = 0; i < c->filters.n; i++)
 		r.needs |=
 		    c->filters.all[i].host ? SANDBOX_TCP : SANDBOX_UNIX_STREAM;
+	if (c->redis.server)
+		r.needs |= c->redis.host ? SANDBOX_TCP : SANDBOX_UNIX_STREAM;
 	if (c->dns)
 		r.needs |= SANDBOX_DNS;
 	if (c->auth.dovecot)

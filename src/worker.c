@@ -323,8 +323,8 @@ open_services(struct worker *w)
 	deliver_on_outgrown(w->sessions.deliver, on_outgrown, w);
 	if (open_routes(w) < 0)
 		return -1;
-	w->sessions.doors =
-	    doors_open(&w->doors, st, &w->loop, w->routes.services.resolve);
+	w->sessions.doors = doors_open(&w->doors, st, &w->loop, &w->pool,
+	    w->routes.services.resolve);
 	w->sessions.filters =
 	    filters_open(st, w->jobs, &w->pool, w->routes.services.resolve);
 	if (!st->conf->auth.users && !st->conf->auth.dovecot)

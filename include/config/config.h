@@ -24,6 +24,7 @@
 #include "policy/filter.h"
 #include "policy/greylist.h"
 #include "policy/limits.h"
+#include "policy/redis.h"
 #include "policy/senders.h"
 #include "proto/smtp.h"
 
@@ -88,7 +89,8 @@ struct config {
 	struct deadline_config deadlines;
 	struct limits_config limits;
 	struct door_config door;
-	struct greylist greylist; /* whether: checks */
+	struct redis_config redis; /* server NULL: none */
+	struct greylist greylist;  /* whether: checks */
 	struct filters_config filters;
 	struct deliver_options deliver; /* owns its recipients */
 	const uint16_t

@@ -97,6 +97,7 @@ struct config_section {
 	SECTION(access)                                                        \
 	SECTION(limits)                                                        \
 	SECTION(milter)                                                        \
+	SECTION(redis)                                                         \
 	SECTION(checks)                                                        \
 	SECTION(dnsbl)                                                         \
 	SECTION(greylist)                                                      \

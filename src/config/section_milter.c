@@ -69,26 +69,6 @@ rewrite(struct config_all *all, const char *text)
 	       "or the path of a Unix socket";
 }
 
-/* NULL, or what is wrong with it. */
-static const char *
-parse_socket(struct config_all *all, const char *text, struct route_place *p)
-{
-	const struct destination_kind *kind;
-	struct span host = span_str(text);
-	char url[400];
-	const char *rest;
-	uint16_t port;
-
-	if (text[0] != '/' && (ipaddr_cut_port(&host, &port) < 0 || !port))
-		return rewrite(all, text);
-	snprintf(url, sizeof(url), "lmtp:%s%s", text[0] == '/' ? "" : "//",
-	    text);
-	if (destination_parse(url, &kind, &rest) ||
-	    route_parse_place(kind, rest, &all->arena, p))
-		return rewrite(all, text);
-	return NULL;
-}
-
 static bool
 is_twin(const struct config_all *all, struct config_faults *f,
     const struct config_block *b)
@@ -170,7 +150,9 @@ build(struct config_all *all, struct config_faults *f, struct config_block *b)
 	}
 	if (is_twin(all, f, b))
 		return;
-	why = parse_socket(all, data->socket, p);
+	why = config_socket_parse(all, data->socket, p)
+		  ? NULL
+		  : rewrite(all, data->socket);
 	config_fault_item(f, "socket", &at, why);
 	if (why)
 		return;
@@ -180,8 +162,6 @@ build(struct config_all *all, struct config_faults *f, struct config_block *b)
 		    FILTER_MILTERS_MAX);
 		return;
 	}
-	if (p->host)
-		config_look_up(all, p);
 	add(all, b, p);
 }
 

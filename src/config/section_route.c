@@ -311,6 +311,28 @@ config_look_up(struct config_all *all, struct route_place *p)
 		take_host(p, h);
 }
 
+bool
+config_socket_parse(struct config_all *all, const char *text,
+    struct route_place *p)
+{
+	const struct destination_kind *kind;
+	struct span host = span_str(text);
+	char url[400];
+	const char *rest;
+	uint16_t port;
+
+	if (text[0] != '/' && (ipaddr_cut_port(&host, &port) < 0 || !port))
+		return false;
+	snprintf(url, sizeof(url), "lmtp:%s%s", text[0] == '/' ? "" : "//",
+	    text);
+	if (destination_parse(url, &kind, &rest) ||
+	    route_parse_place(kind, rest, &all->arena, p))
+		return false;
+	if (p->host)
+		config_look_up(all, p);
+	return true;
+}
+
 static void
 build_smarthost(struct config_all *all, struct config_faults *f)
 {

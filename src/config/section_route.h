@@ -40,6 +40,17 @@ bool config_is_name(const char *s);
 /* What /etc/hosts says of its host, which a worker asks the DNS for
  * otherwise. */
 void config_look_up(struct config_all *all, struct route_place *p);
+/* "host:port" or the path of a Unix socket, looked up. False: it is neither. */
+bool config_socket_parse(struct config_all *all, const char *text,
+    struct route_place *p);
+
+/*
+ * The first line of a file, without its end, as *r; NULL: it was told why not.
+ * What is returned is the same, in the arena: to be wiped.
+ */
+char *config_secret_read(struct config_all *all, struct config_faults *f,
+    const char *key, const struct config_item *at, const char *path,
+    struct span *r);
 
 /* Reads secret-file and ca, and makes what TLS needs. */
 void route_read(struct config_all *all, struct config_faults *f,

@@ -24,7 +24,7 @@ read_file(struct config_all *all, struct config_faults *f,
 
 /* Its first line; why not, or NULL. */
 static const char *
-take_secret(struct config_all *all, struct config_route *x, struct span text)
+take_secret(struct config_all *all, struct span text, char **r, struct span *s)
 {
 	const char *lf = text.len ? memchr(text.ptr, '\n', text.len) : NULL;
 
@@ -39,9 +39,26 @@ take_secret(struct config_all *all, struct config_route *x, struct span text)
 	for (size_t i = 0; i < text.len; i++)
 		if (ascii_is_control(text.ptr[i]))
 			return "has a control character in its first line";
-	x->secret = arena_dup(&all->arena, text);
-	x->pub.secret = (struct span){x->secret, text.len};
+	*r = arena_dup(&all->arena, text);
+	*s = (struct span){*r, text.len};
 	return NULL;
+}
+
+char *
+config_secret_read(struct config_all *all, struct config_faults *f,
+    const char *key, const struct config_item *at, const char *path,
+    struct span *r)
+{
+	struct buf text = {0};
+	char *secret = NULL;
+
+	if (read_file(all, f, at, path, &text)) {
+		config_fault_item(f, key, at,
+		    take_secret(all, buf_span(&text), &secret, r));
+		config_check_secret(all, f, at, path);
+	}
+	buf_wipe(&text);
+	return secret;
 }
 
 static void
@@ -49,14 +66,9 @@ read_secret(struct config_all *all, struct config_faults *f,
     struct config_route *x, const char *path)
 {
 	struct config_item at = config_where(x->block, "secret-file");
-	struct buf text = {0};
 
-	if (read_file(all, f, &at, path, &text)) {
-		config_fault_item(f, "secret-file", &at,
-		    take_secret(all, x, buf_span(&text)));
-		config_check_secret(all, f, &at, path);
-	}
-	buf_wipe(&text);
+	x->secret = config_secret_read(all, f, "secret-file", &at, path,
+	    &x->pub.secret);
 }
 
 /* The ca of its block; NULL: the system's authorities. */
@@ -145,4 +157,7 @@ config_routes_free(struct config_all *all)
 		if (x->secret)
 			explicit_bzero(x->secret, x->pub.secret.len);
 	}
+	if (all->redis_password)
+		explicit_bzero(all->redis_password,
+		    all->pub.redis.password.len);
 }

@@ -52,6 +52,7 @@ struct config_all {
 	struct config_route *routes;   /* see section_route.h */
 	struct filter_config *filters; /* and these are pub.filters' */
 	const char **names;
+	char *redis_password;     /* in the arena, to be wiped */
 	struct config_item at;    /* what names a route, while it is built */
 	struct dnsbl *dnsbl;      /* see section_dnsbl.c */
 	struct dnsbl_zone *zones; /* which are its own */
