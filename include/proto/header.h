@@ -39,7 +39,8 @@ struct header {
 
 /*
  * Octets of a header at the front of s, without the empty line that ends it;
- * -1: it does not end in here, so that all of s is header if nothing follows.
+ * -1: it does not end in here, so that all of s is header if nothing follows
+ * and its last line has its end.
  * The first line that is no field ends it as well, so that whoever sees the
  * fields and the rest has seen all; whoever puts the message together again
  * sets an empty line there, or others would find more fields. A body without

@@ -85,9 +85,8 @@ deliver_filtered(struct deliver *d, struct envelope *e, struct spool **spool,
 		buf_append_span(&front, edit->header);
 		buf_append_str(&front, "\n");
 		how.skip = edit->skip;
-		e->above =
-		    (struct span){arena_dup(&e->arena, edit->above),
-			edit->above.len};
+		e->above = (struct span){arena_dup(&e->arena, edit->above),
+		    edit->above.len};
 	}
 	head(&ours, e, d->options->hostname, spool_when(*spool));
 	how.ours = buf_span(&ours);
