@@ -278,7 +278,7 @@ lint: need-check
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
-# Ratios of one run: see tests/bench/README.md.
+# Ratios of one run: see tests/bench/README.md. BENCH_BASE: an older smtpd.
 BENCH_BIN = build/bench/canned build/bench/hello build/bench/mda
 LIBS_canned = -levent_core
 LIBS_hello = -lssl -lcrypto
@@ -291,6 +291,7 @@ bench: need-check
 	@$(MAKE) -s build/smtpd $(BENCH_BIN) peers
 	-@$(MAKE) -s build/bench-peers/.done
 	@tests/bench/tls
+	-@tests/bench/price $(BENCH_BASE)
 	@tests/bench/run
 
 # What a room's own unit tests reach of it: of each file, also of one that no

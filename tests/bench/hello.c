@@ -2,9 +2,10 @@
  * hello: clients that say hello and leave, for a number of seconds. Each of
  * them connects, reads the greeting, says EHLO, with -t then STARTTLS and a
  * full handshake, says QUIT (without -t) and waits for the end. Prints how
- * often that was done, by all of them; whatever else happens is an error.
+ * often that was done, by all of them; whatever else happens is an error. With
+ * -r not more often than so often a second, by all of them.
  *
- *	hello [-t] SECONDS CLIENTS PORT
+ *	hello [-t] [-r RATE] [-a ADDRESS] SECONDS CLIENTS PORT
  */
 
 #include <arpa/inet.h>
@@ -25,10 +26,12 @@
 #define CLIENTS_MAX 1000
 #define MS_PER_S    1000
 #define NS_PER_MS   1000000
+#define NS_PER_S    1000000000
 
 static SSL_CTX *tls;
 static long end_ms;
-static uint16_t port;
+static long pause_ns; /* between the visits of one client; 0: none */
+static struct sockaddr_in to = {.sin_family = AF_INET};
 
 static long
 now_ms(void)
@@ -105,9 +108,6 @@ handshake(int fd)
 static void
 visit(void)
 {
-	struct sockaddr_in to = {.sin_family = AF_INET,
-	    .sin_port = htons(port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	char rest[256];
 
@@ -128,11 +128,19 @@ visit(void)
 static void *
 client(void *visits)
 {
+	struct timespec next;
 	long *n = visits;
 
+	clock_gettime(CLOCK_MONOTONIC, &next);
 	while (now_ms() < end_ms) {
 		visit();
 		++*n;
+		next.tv_nsec += pause_ns % NS_PER_S;
+		next.tv_sec += pause_ns / NS_PER_S + next.tv_nsec / NS_PER_S;
+		next.tv_nsec %= NS_PER_S;
+		if (pause_ns)
+			clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next,
+			    NULL);
 	}
 	return NULL;
 }
@@ -148,23 +156,41 @@ number(const char *text)
 	return n;
 }
 
+static int
+usage(void)
+{
+	fprintf(stderr, "usage: hello [-t] [-r rate] [-a address] seconds "
+			"clients port\n");
+	return 64;
+}
+
 int
 main(int argc, char **argv)
 {
-	bool with_tls = argc > 1 && strcmp(argv[1], "-t") == 0;
+	const char *address = "127.0.0.1";
 	pthread_t threads[CLIENTS_MAX];
 	long visits[CLIENTS_MAX] = {0};
-	long clients, total = 0;
-	char **arg = argv + with_tls;
+	long clients, rate = 0, total = 0;
+	int c;
 
-	if (argc - with_tls != 4 || (clients = number(arg[2])) > CLIENTS_MAX) {
-		fprintf(stderr, "usage: hello [-t] seconds clients port\n");
-		return 64;
+	while ((c = getopt(argc, argv, "tr:a:")) != -1) {
+		if (c == 't' && !(tls = SSL_CTX_new(TLS_client_method())))
+			fail("SSL_CTX_new", NULL);
+		if (c == 'r')
+			rate = number(optarg);
+		if (c == 'a')
+			address = optarg;
+		if (c == '?')
+			return usage();
 	}
-	if (with_tls && !(tls = SSL_CTX_new(TLS_client_method())))
-		fail("SSL_CTX_new", NULL);
-	port = (uint16_t)number(arg[3]);
-	end_ms = now_ms() + number(arg[1]) * MS_PER_S;
+	argv += optind;
+	if (argc - optind != 3 || (clients = number(argv[1])) > CLIENTS_MAX ||
+	    inet_pton(AF_INET, address, &to.sin_addr) != 1)
+		return usage();
+	to.sin_port = htons((uint16_t)number(argv[2]));
+	if (rate)
+		pause_ns = clients * NS_PER_S / rate;
+	end_ms = now_ms() + number(argv[0]) * MS_PER_S;
 	for (long i = 0; i < clients; i++)
 		if (pthread_create(&threads[i], NULL, client, &visits[i]) != 0)
 			fail("pthread_create", NULL);
