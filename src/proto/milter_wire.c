@@ -16,7 +16,10 @@
 /* Actions: what it may do to a message. */
 #define ADD_HEADERS    0x01u
 #define CHANGE_HEADERS 0x10u
-#define ACTIONS        (ADD_HEADERS | CHANGE_HEADERS)
+/* In name alone, since opendmarc talks to nobody who does not offer it: whoever
+ * does it says what makes no sense here. */
+#define QUARANTINE 0x20u
+#define ACTIONS    (ADD_HEADERS | CHANGE_HEADERS | QUARANTINE)
 
 /* Protocol: what it wants not to hear (NO), and not to answer (NR). */
 #define NO_CONNECT    0x000001u

@@ -69,7 +69,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		check(lies_in(p.data, (struct span){(const char *)data, n}));
 		if (milter_wire_read_options(p.data, &o))
 			check(o.version >= 2 && o.version <= 6 &&
-			      !(o.actions & ~0x11u) &&
+			      !(o.actions & ~0x31u) &&
 			      !(o.protocol & ~0x1ff7ffu));
 		if (milter_wire_read_edit(&p, &e)) {
 			check(lies_in(e.name, p.data) &&

@@ -256,7 +256,7 @@ is_down(const struct asked *a, const char *why)
 /* --- good ones --- */
 
 static const char all_of_it[] =
-    "O|||\6|||\x11|\x1f\xf7\xff\n"
+    "O|||\6|||\x31|\x1f\xf7\xff\n"
     "DCj|host.example.org|{daemon_name}|mx.example.org|{daemon_port}|25|"
     "{client_addr}|192.0.2.1|{client_port}|1025|{client_name}|unknown|"
     "{client_ptr}|unknown|v|smtpd " SMTPD_VERSION "|\n"

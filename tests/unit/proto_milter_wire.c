@@ -55,7 +55,7 @@ commands(void **state)
 	(void)state;
 	milter_wire_options(&out);
 	said("\0\0\0\x0d"
-	     "O\0\0\0\6\0\0\0\x11\0\x1f\xf7\xff");
+	     "O\0\0\0\6\0\0\0\x31\0\x1f\xf7\xff");
 	milter_wire_connect(&out, NULL, &v4, 0x1234);
 	said("\0\0\0\x16"
 	     "Cunknown\0"
@@ -166,7 +166,7 @@ options(void **state)
 	assert_true(milter_wire_read_options(OCTETS("\0\0\0\6\xff\xff\xff\xff"
 						    "\xff\xff\xff\xff"),
 	    &o));
-	assert_int_equal(o.actions, 0x11);
+	assert_int_equal(o.actions, 0x31);
 	assert_int_equal(o.protocol, 0x1ff7ff);
 	for (unsigned i = 0; i < count; i++) {
 		bool end = all[i] == MILTER_BODY_END;
