@@ -46,6 +46,21 @@ enum counter_remote {
 	COUNTER_UNANSWERED,
 };
 
+/* Of what a check finds, in the order of COUNTERS_CHECK's rows. */
+enum counter_check {
+	COUNTER_OBSERVED,
+	COUNTER_DEFERRED,
+	COUNTER_REJECTED,
+};
+
+#define COUNTERS_CHECK(X, ID, name, help)                                      \
+	X(CHECK_##ID, COUNT, "smtpd_checks_total",                             \
+	    "check=\"" name "\",result=\"observed\"", help)                    \
+	X(CHECK_##ID##_DEFERRED, COUNT, "smtpd_checks_total",                  \
+	    "check=\"" name "\",result=\"deferred\"", "")                      \
+	X(CHECK_##ID##_REFUSED, COUNT, "smtpd_checks_total",                   \
+	    "check=\"" name "\",result=\"refused\"", "")
+
 #define COUNTERS_AUTH(X, ID, mechanism)                                        \
 	X(AUTH_##ID, COUNT, "smtpd_auth_total",                                \
 	    "mechanism=\"" mechanism "\",result=\"good\"",                     \
@@ -113,6 +128,14 @@ enum counter_remote {
 	    "rate=\"rate-recipients\"", "")                                    \
 	X(EXCEEDED_FAILED_LOGINS, COUNT, "smtpd_rate_exceeded_total",          \
 	    "rate=\"rate-failed-logins\"", "")                                 \
+	COUNTERS_CHECK(X, ACCESS, "access",                                    \
+	    "What a check has found, once for a transaction")                  \
+	COUNTERS_CHECK(X, PREGREET, "pregreet", "")                            \
+	COUNTERS_CHECK(X, HELO, "helo", "")                                    \
+	COUNTERS_CHECK(X, FCRDNS, "fcrdns", "")                                \
+	COUNTERS_CHECK(X, DNSBL, "dnsbl", "")                                  \
+	COUNTERS_CHECK(X, SENDER, "sender-domain", "")                         \
+	COUNTERS_CHECK(X, GREYLIST, "greylist", "")                            \
 	X(PRESSURE, SAME, "smtpd_pressure", "",                                \
 	    "1 while deadlines are short, since sessions are many")            \
 	X(PRESSURED, COUNT, "smtpd_sessions_pressured_total", "",              \

@@ -251,6 +251,32 @@ fit_greeting(struct verdict *v)
 		v->code = v->kind == VERDICT_DEFER ? 421 : 554;
 }
 
+/* Checks of a test have no rows. */
+static void
+count(const struct door *d, const struct check *c, const struct verdict *v)
+{
+	static const struct {
+		const char *name;
+		enum shared_counter first;
+	} rows[] = {
+	    {"access", SHARED_CHECK_ACCESS},
+	    {"pregreet", SHARED_CHECK_PREGREET},
+	    {"helo", SHARED_CHECK_HELO},
+	    {"fcrdns", SHARED_CHECK_FCRDNS},
+	    {"dnsbl", SHARED_CHECK_DNSBL},
+	    {"sender-domain", SHARED_CHECK_SENDER},
+	    {"greylist", SHARED_CHECK_GREYLIST},
+	};
+	unsigned result = v->observed                ? COUNTER_OBSERVED
+			  : v->kind == VERDICT_DEFER ? COUNTER_DEFERRED
+						     : COUNTER_REJECTED;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (strcmp(rows[i].name, c->name) == 0)
+			shared_add(d->all->shared, d->all->slot,
+			    rows[i].first + result, 1);
+}
+
 /* What comes of what was found. */
 static void
 act(struct door *d, const struct check *c, struct verdict *v)
@@ -268,6 +294,8 @@ act(struct door *d, const struct check *c, struct verdict *v)
 	if (v->kind == VERDICT_ALLOW && !v->observed)
 		d->allowed |= c->scope;
 	trail_add(&d->trail, c->name, v);
+	if (v->kind >= VERDICT_DEFER)
+		count(d, c, v);
 	if (v->observed && d->on_observed)
 		d->on_observed(d->observed_ctx, c->name, v);
 }
