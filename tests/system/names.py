@@ -43,9 +43,9 @@ class Names:
         if kind == "CNAME":
             self.records[name.lower(), "to"] = value
 
-    def serve(self, address):
+    def serve(self, address, port=53):
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        s.bind((address, 53))
+        s.bind((address, port))
         threading.Thread(target=self.loop, args=(s,), daemon=True).start()
 
     def loop(self, s):
