@@ -24,6 +24,15 @@
 
 struct access;
 
+enum access_kind {
+	ACCESS_CLIENT,
+	ACCESS_HELO,
+	ACCESS_SENDER,
+	ACCESS_RECIPIENT,
+	ACCESS_LOGIN,
+};
+#define ACCESS_KINDS (ACCESS_LOGIN + 1)
+
 struct access_options {
 	uint8_t key[SIPHASH_KEY_LEN]; /* random */
 	bool fold;                    /* local parts fold ASCII case */
@@ -43,5 +52,8 @@ bool access_add(struct access *a, struct span rule, struct where at,
 
 /* After the last one, and before the first question. */
 void access_ready(struct access *a);
+
+/* Is there a rule of this kind? a may be NULL. */
+bool access_has(const struct access *a, enum access_kind kind);
 
 #endif

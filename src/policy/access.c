@@ -102,6 +102,12 @@ access_ready(struct access *a)
 	ipset_init(&a->clients, nets, n);
 }
 
+bool
+access_has(const struct access *a, enum access_kind kind)
+{
+	return a && a->n[kind];
+}
+
 /* --- who fits --- */
 
 /*

@@ -12,15 +12,6 @@
 #include "policy/verdict.h"
 #include "proto/smtp_addr.h"
 
-enum access_kind {
-	ACCESS_CLIENT,
-	ACCESS_HELO,
-	ACCESS_SENDER,
-	ACCESS_RECIPIENT,
-	ACCESS_LOGIN,
-};
-#define ACCESS_KINDS (ACCESS_LOGIN + 1)
-
 /* Strings are in the arena that it was parsed into, or constant. */
 struct access_rule {
 	enum access_kind kind;

@@ -2,6 +2,7 @@
  * door_tables: the checks in the order in which they are heard, and who
  * gathers what they look at.
  */
+#include "policy/access.h"
 #include "policy/door_state.h"
 #include "policy/greylist_judge.h"
 
@@ -12,15 +13,21 @@
 		return c->member;                                              \
 	}
 
-/* Each rule has its own. */
-static struct check_action
-action_access(const struct door_config *c)
-{
-	const enum action act = c->access ? ACTION_REJECT : ACTION_OFF;
+/* Each rule has its own; where there are none, nobody is asked. */
+#define ACTION_OF_RULES(name, kind)                                            \
+	static struct check_action action_access_##name(                       \
+	    const struct door_config *c)                                       \
+	{                                                                      \
+		return (struct check_action){                                  \
+		    .act = access_has(c->access, kind) ? ACTION_REJECT         \
+						       : ACTION_OFF};          \
+	}
 
-	return (struct check_action){.act = act};
-}
-
+ACTION_OF_RULES(client, ACCESS_CLIENT)
+ACTION_OF_RULES(login, ACCESS_LOGIN)
+ACTION_OF_RULES(helo, ACCESS_HELO)
+ACTION_OF_RULES(sender, ACCESS_SENDER)
+ACTION_OF_RULES(rcpt, ACCESS_RECIPIENT)
 ACTION_OF(pregreet)
 ACTION_OF(helo)
 ACTION_OF(fcrdns)
@@ -49,13 +56,14 @@ needs_lists(const struct check_case *c)
 }
 
 static const struct check checks[] = {
-    {"access", POLICY_CONNECT, SCOPE_SESSION, .action = action_access,
+    {"access", POLICY_CONNECT, SCOPE_SESSION, .action = action_access_client,
 	.judge = access_client},
-    {"access", POLICY_MAIL, SCOPE_TRANSACTION, .action = action_access,
+    {"access", POLICY_MAIL, SCOPE_TRANSACTION, .action = action_access_login,
 	.judge = access_login},
-    {"access", POLICY_MAIL, .action = action_access, .judge = access_helo},
-    {"access", POLICY_MAIL, .action = action_access, .judge = access_sender},
-    {"access", POLICY_RCPT, SCOPE_RCPT, .action = action_access,
+    {"access", POLICY_MAIL, .action = action_access_helo, .judge = access_helo},
+    {"access", POLICY_MAIL, .action = action_access_sender,
+	.judge = access_sender},
+    {"access", POLICY_RCPT, SCOPE_RCPT, .action = action_access_rcpt,
 	.judge = access_rcpt},
     {"pregreet", POLICY_RCPT, .reputation = true, .once = true, .defer = 451,
 	.action = action_pregreet, .judge = pregreet_judge},

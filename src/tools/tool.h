@@ -13,6 +13,7 @@
 	TOOL(reload, "[-f file] [--wait]")                                     \
 	TOOL(upgrade, "[-f file] [--wait]")                                    \
 	TOOL(stop, "[-f file] [--now]")                                        \
+	TOOL(check, "--ip address --rcpt recipient [options] [message]")       \
 	TOOL(why, "[-f file] id")                                              \
 	TOOL(held, "[-f file] [-v | --retry | --fail] [id ...]")               \
 	TOOL(help, "")
