@@ -42,8 +42,8 @@ session_tls_secured(struct session *s)
 bool
 session_tls_failed(struct session *s, const char *reason)
 {
-	bool in_clear =
-	    s->smtp.state == SMTP_STATE_CONNECT && stream_in_clear(&s->stream);
+	bool in_clear = s->smtp.state == SMTP_STATE_CONNECT &&
+			!s->smtp.nobody && stream_in_clear(&s->stream);
 
 	stream_give_up_tls(&s->stream);
 	s->handshaking = false;

@@ -388,6 +388,10 @@ in_tls(void **state)
 	assert_true(client_secure(c = health_check(PORT_SMTPS)));
 	client_hello(c);
 	asks(c, "AUTH PLAIN AGFsaWNlAHNlY3JldA==", "554 5.7.1 ");
+	/* it hangs up when it has seen that the port is open */
+	client_leave(health_check(PORT_SMTPS));
+	rig_pass(0);
+	assert_int_equal(logged("refused", "This port speaks TLS only"), 0);
 	client_hello(c = health_check(PORT_SUBMISSION));
 	asks(c, "STARTTLS", "220 ");
 	assert_true(client_secure(c));
