@@ -265,7 +265,7 @@ code_of(const struct question *q)
 	    {"refused", 5}};
 
 	if (q->scripted)
-		return q->says ? 0 : 3;
+		return q->says > 0 ? 0 : q->says ? 2 : 3;
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 		if (is(q, codes[i].label))
 			return codes[i].code;
@@ -404,7 +404,7 @@ read_question(struct liar *l, const uint8_t *p, size_t n, struct question *q)
 	if (l->script) {
 		q->scripted = true;
 		q->says = l->script(l->ctx, q->name, q->octets);
-		return !l->mute && q->says >= 0;
+		return !l->mute && q->says != -1;
 	}
 	return !l->mute && !is(q, "silent");
 }

@@ -35,7 +35,7 @@ const char *liar_server(const struct liar *l);
 
 /*
  * Whatever it is asked for, fn says what it answers: 1, an A of these octets;
- * 0, there is no such name; -1, nothing.
+ * 0, there is no such name; -1, nothing; -2, SERVFAIL.
  */
 typedef int liar_fn(void *ctx, const char *name, uint8_t octets[4]);
 void liar_script(struct liar *l, liar_fn *fn, void *ctx);

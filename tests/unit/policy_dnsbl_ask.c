@@ -33,6 +33,7 @@ enum mode {
 	NOBODY,
 	PUBLIC,
 	MUTE,
+	BROKEN, /* for what it lists */
 	SOLD,
 	REWRITTEN,
 	CODE
@@ -76,6 +77,8 @@ say(enum mode mode, unsigned last, bool test, uint8_t octets[4])
 
 	if (mode == MUTE)
 		return -1;
+	if (mode == BROKEN)
+		return listed ? -2 : 0;
 	if (mode == NOBODY)
 		return 0;
 	memcpy(octets, answers[mode], 4);
@@ -470,6 +473,19 @@ silence(void **state)
 	assert_int_equal(logged("dnsbl-on", "zone=bl.test"), 1);
 }
 
+/* Half an answer is none, in whatever order it comes. */
+static void
+half_a_test(void **state)
+{
+	(void)state;
+	modes[BL] = BROKEN;
+	start();
+	assert_int_equal(health(BL), DNSBL_UNTESTED);
+	clock_pass(2 * DNSBL_AGAIN);
+	assert_int_equal(dnsbl_look(workers[0].shared, &zones[BL]).fault,
+	    DNSBL_SILENT);
+}
+
 /* That of the resolver is no list's fault, when it is seen to be away. */
 static void
 the_resolver_is_away(void **state)
@@ -524,6 +540,7 @@ main(void)
 	    TEST(an_answer_that_comes_late),
 	    TEST(errors_are_found),
 	    TEST(silence),
+	    TEST(half_a_test),
 	    TEST(the_resolver_is_away),
 	    TEST(who_tests_dies),
 	};

@@ -162,6 +162,15 @@ silence_switches_off_late(void **state)
 	/* found again soon */
 	assert_int_equal(dnsbl_test_next(p, T0 + 10), T0 + 10 + DNSBL_AGAIN);
 	assert_int_equal(good(p, T0 + 11), DNSBL_IS_ON);
+	/* they are counted anew */
+	for (int i = 1; i < 3 * DNSBL_MISSES; i++) {
+		if (i % DNSBL_MISSES)
+			missed(p, T0 + 11);
+		else
+			good(p, T0 + 11);
+		assert_int_equal(state_of(p), DNSBL_GOOD);
+	}
+	good(p, T0 + 11);
 	/* one that was switched off for what it said stays so */
 	bad(p, DNSBL_EVERYBODY, T0 + 12);
 	for (int i = 0; i < 9; i++)
