@@ -223,25 +223,38 @@ is_public(struct span address)
 
 static void
 warn_public(struct config_faults *f, const char *file, unsigned line,
-    const char *server)
+    struct span server)
 {
-	if (is_public(span_str(server)))
+	if (is_public(server))
 		config_warn(f, file, line,
-		    "%.64s is a public resolver, and most lists do not answer "
+		    "%.*s is a public resolver, and most lists do not answer "
 		    "those: run one of your own, and write dns { servers = { "
 		    "\"127.0.0.1\" } }",
-		    server);
+		    (int)server.len, server.ptr);
+}
+
+static struct span
+cut_word(const char **s)
+{
+	struct span word = {*s + strspn(*s, " \t"), 0};
+
+	word.len = strcspn(word.ptr, " \t\n");
+	*s = word.ptr + word.len;
+	return word;
 }
 
 static void
 look_at_system(struct config_faults *f)
 {
-	char text[512], server[65];
 	FILE *file = fopen(RESOLV_CONF, "re");
+	char text[512];
 
-	for (unsigned n = 1; file && fgets(text, sizeof(text), file); n++)
-		if (sscanf(text, " nameserver %64s", server) == 1)
-			warn_public(f, RESOLV_CONF, n, server);
+	for (unsigned n = 1; file && fgets(text, sizeof(text), file); n++) {
+		const char *rest = text;
+
+		if (span_equal(cut_word(&rest), SPAN_LIT("nameserver")))
+			warn_public(f, RESOLV_CONF, n, cut_word(&rest));
+	}
 	if (file)
 		fclose(file);
 }
@@ -256,7 +269,7 @@ machine(const struct config_all *all, struct config_faults *f)
 		return;
 	for (unsigned i = 0; i < l->n; i++)
 		warn_public(f, l->items[i].file, l->items[i].line,
-		    l->items[i].text);
+		    span_str(l->items[i].text));
 	if (!l->n)
 		look_at_system(f);
 }
