@@ -3,6 +3,7 @@
  * long that is remembered. checks { greylist } says whether.
  */
 #include "config/section.h"
+#include "policy/dnsbl.h"
 
 static const struct config_key keys[] = {
     {"delay", KEY_DURATION, ALL(pub.greylist.delay), .def = "1m", .min = SECOND,
@@ -32,9 +33,27 @@ build(struct config_all *all, struct config_faults *f, struct config_block *b)
 		    "late: write a window of some hours");
 }
 
+/* Who is well known somewhere else need not wait here. */
+static void
+check(struct config_all *all, struct config_faults *f)
+{
+	const struct door_config *door = &all->pub.door;
+	unsigned n = door->lists && door->dnsbl.act ? door->lists->n : 0;
+
+	for (unsigned i = 0; i < n; i++)
+		if (dnsbl_least(&door->lists->zones[i]) < 0)
+			return;
+	if (door->greylist.act == ACTION_DEFER)
+		config_warn(f, door->greylist.at.file, door->greylist.at.line,
+		    "greylist: no list vouches for anybody, so all of them "
+		    "wait: write dnsbl \"list.dnswl.org\" { codes = { "
+		    "\"127.0.2-15.2-3: -5\" } }");
+}
+
 const struct config_section section_greylist = {
     .name = "greylist",
     .help = "how long whoever writes for the first time has to wait",
     KEYS(keys),
     .build = build,
+    .check = check,
 };

@@ -90,6 +90,18 @@ a_greylist_is_on_or_off(void **state)
 	assert_int_equal(d->grey->delay, 120000);
 	assert_true(door_config_is_on(d));
 	config_free(&l.config);
+	load_text(&l, HOST DOMAIN "checks {\ngreylist = defer\n}\n");
+	assert_int_equal(l.status, CONFIG_WARNINGS);
+	assert_only(&l, 4, "no list vouches for anybody");
+	config_free(&l.config);
+	load_text(&l, HOST DOMAIN
+	    "checks {\ngreylist = defer dnsbl = reject\n}\n"
+	    "dnsbl \"a.example\" { codes = { \"127.0.0.2: 5\" } }\n"
+	    "dnsbl \"b.example\" { codes = { \"127.0.0.2: -3\" } }\n");
+	assert_int_equal(l.errors, 0);
+	for (unsigned i = 0; i < l.n; i++)
+		assert_null(strstr(l.faults[i].text, "vouches"));
+	config_free(&l.config);
 	load_text(&l, HOST DOMAIN "checks {\ngreylist = reject\n}\n");
 	assert_only(&l, 4, "off, observe, defer");
 }
