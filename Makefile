@@ -233,7 +233,7 @@ NEED_CHECK = $(NEED_BUILD) clang clang-format clang-tidy cppcheck curl \
 # Unpacked, not installed: they would start, and one be the system's mailer.
 # + is for the libraries that they need. Apart, since each has a sendmail.
 PEERS = postfix dovecot-core dovecot-lmtpd haproxy nginx nsd opendkim opendmarc \
-	openssh-server prometheus redis-server rspamd
+	openssh-server prometheus redis-server redis-tools rspamd
 BENCH_PEERS = opensmtpd exim4-daemon-light chasquid
 
 .PHONY: need-build need-check peers run check check-quick bench lint format
