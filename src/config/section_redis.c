@@ -25,10 +25,9 @@ static const struct config_key keys[] = {
 };
 
 #ifdef SMTPD_NO_REDIS
-static const char without[] =
-    "redis: is not built in: make without REDIS=0 (libhiredis-dev)";
+#define BUILT_IN false
 #else
-static const char *const without = NULL;
+#define BUILT_IN true
 #endif
 
 static bool
@@ -68,8 +67,10 @@ build(struct config_all *all, struct config_faults *f, struct config_block *b)
 
 	if (!data->server)
 		return;
-	if (without) {
-		config_error(f, at.file, at.line, "%s", without);
+	if (!BUILT_IN) {
+		config_error(f, at.file, at.line,
+		    "redis: is not built in: make without REDIS=0 "
+		    "(libhiredis-dev)");
 		return;
 	}
 	if (!config_socket_parse(all, data->server, p)) {
