@@ -153,6 +153,19 @@ def test_this_machine(start):
     assert sent(d, source="127.0.0.1")
 
 
+def test_who_is_not_asked(start):
+    """This machine; who is allowed; and all recipients, or not all."""
+    d = begin(start, ON + 'access { rules = {'
+              '"allow client 198.51.100.0/24",'
+              '"allow recipient alice@example.org" } }')
+    assert sent(d, source="127.0.0.1", rcpt="bob@example.org")
+    assert sent(d, source="198.51.100.7", rcpt="bob@example.org")
+    assert sent(d)
+    with session(d) as c:
+        c.begin("alice@example.org", "bob@example.org")
+        assert c.ask("DATA").code == 451
+
+
 def test_observe(start):
     d = begin(start, ON.replace("defer", "observe"))
     assert sent(d)
