@@ -30,9 +30,7 @@
 #include "routes.h"
 #include "sandbox_rules.h"
 #include "session/sessions.h"
-
-/* Behind the drain, for a loop that does not turn any more. */
-#define HANG_S 10
+#include "worker_end.h"
 
 /* How often it says that its loop turns. */
 #define PULSE_MS 5000
@@ -199,32 +197,7 @@ make_way(void *ctx)
 		loop_timer_set(w->patience, OUTGROWN_MS);
 }
 
-/* --- the master's end --- */
-
-static volatile sig_atomic_t hang_s;
-
-static void
-on_master_gone(int sig)
-{
-	(void)sig;
-	alarm((unsigned)hang_s); /* the handler is used up: this one kills */
-}
-
-/*
- * The pipe tells the loop that the master is gone; should the loop hang, this
- * ends it. Behind setup_become(), as a change of uid would clear it. False:
- * the master is gone already.
- */
-static bool
-end_with_master(const struct worker_start *st)
-{
-	const struct sigaction gone = {.sa_handler = on_master_gone,
-	    .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
-
-	hang_s = (int)(st->conf->drain / 1000) + HANG_S;
-	return sigaction(SIGALRM, &gone, NULL) == 0 &&
-	       prctl(PR_SET_PDEATHSIG, SIGALRM) == 0 && getppid() == st->master;
-}
+/* --- signs of life --- */
 
 static void
 on_pulse(void *ctx)
@@ -265,7 +238,7 @@ become(const struct worker_start *st)
 	if (setup_become(st->identity) < 0)
 		return fail("dropping privileges");
 	prctl(PR_SET_DUMPABLE, st->conf->sandbox == SANDBOX_NO);
-	return end_with_master(st) ? 0 : -1;
+	return worker_end_with(st->master, st->conf->drain) ? 0 : -1;
 }
 
 /* Whatever reads files of the system for itself does so before. */
