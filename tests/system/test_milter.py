@@ -9,8 +9,8 @@ import threading
 import pytest
 
 from daemon import wait_for
-from milter import (ACCEPT, ALL, CONTINUE, QUICK, REJECT, Milter, add, change,
-                    insert, packet, reply)
+from scripted import (ACCEPT, ALL, CONTINUE, QUICK, REJECT, Milter, add,
+                      change, insert, packet, reply)
 
 HEADER = ("From: x@example.com\r\nSubject:  odd  \r\n\tfolded \r\n"
           "X-Last:nothing\r\n")
