@@ -19,6 +19,7 @@ from eicar_milter import EICAR
 from postfix import PEERS
 from secured import OPENSSL
 from test_auth import Submission, log_in
+from test_readme import block
 
 HERE = pathlib.Path(__file__).parent
 GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
@@ -197,8 +198,10 @@ def stored(d, answer):
 
 
 def test_rspamd(start, peer):
+    """As the README says, but for the port."""
     p = peer(rspamd)
-    d = start(extra=p.block("rspamd"))
+    text = block("## Spam", 'milter "rspamd"')
+    d = start(extra=text.replace("127.0.0.1:11332", p.at))
     answer = send(d, MESSAGE)
     assert answer.code == 250
     head, body = stored(d, answer).split(b"\n\n", 1)
