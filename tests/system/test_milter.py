@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+import dovecot
 from daemon import wait_for
 from scripted import (ACCEPT, ALL, CONTINUE, QUICK, REJECT, Milter, add,
                       change, insert, packet, reply)
@@ -332,6 +333,50 @@ def test_dies_anywhere(start, milter):
         m.answer = says(command, None)
         assert send(d, SMALL).status == DOWN, command
     assert not d.files() and not d.leftovers()
+
+
+# --- whoever gets it gets it edited ---
+
+
+def test_journal_has_it(start, milter):
+    """A crash behind 250 does not undo what a milter did."""
+    m = milter(says("E", b"".join(EDITS) + packet(ACCEPT)))
+    d = start(extra=m.block())
+    answers = [send(d, message) for message in (SMALL, LARGE)]
+    d.kill()
+    journal = b"".join(p.read_bytes() for p in d.spool.rglob("*.log"))
+    assert b"X-First: 1\nFrom: x@example.com\nSubject: plain\n" in journal
+    assert b"Authentication-Results: mx.example.org;\n\tspf=pass\nReceived" in (
+        journal)
+    m.close()
+    d.start()
+    for answer, message in zip(answers, (SMALL, LARGE)):
+        path, = wait_for("it", lambda a=answer: [
+            p for p in d.mail.glob("example.org/alice/new/*")
+            if a.id in p.name])
+        assert path.read_bytes().endswith(
+            (EDITED + "\n" + message.split("\r\n\r\n", 1)[1].replace(
+                "\r\n", "\n")).encode())
+
+
+def test_servers_get_it(start, milter):
+    """By LMTP, with our own Received below what a milter put on top."""
+    why = dovecot.why_not()
+    if why:
+        pytest.skip(why)
+    p = dovecot.Dovecot(start.folder(), {"alice": "secret"}, lmtp=True)
+    m = milter(says("E", b"".join(EDITS) + packet(ACCEPT)))
+    try:
+        p.start()
+        d = start(extra=m.block(), domains='domain "example.org" '
+                  f'{{{{ catch-all = "lmtp:{p.lmtp}" }}}}')
+        assert send(d, SMALL).code == 250
+        mail, = p.mail("alice")
+        assert re.search(rb"\nAuthentication-Results: mx\.example\.org;\n"
+                         rb"\tspf=pass\nReceived: from client\.example", mail)
+        assert mail.endswith((EDITED + "\n.dot\nend\n").encode())
+    finally:
+        p.stop()
 
 
 @pytest.mark.parametrize("when", ["accept", "defer", "reject"])
