@@ -7,8 +7,43 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ascii.h"
+
 /* Named in the design, not yet known to this version. */
 static const char *const coming[] = {"metrics", "sandbox", "trust"};
+
+/* What other mail servers call it. */
+static const struct {
+	const char *theirs, *ours;
+} words[] = {
+    {"cert", "chain, in a certificate block"},
+    {"check_client_access", "rules, in an access block"},
+    {"local_recipient_maps", "users-file, in a domain block"},
+    {"luser_relay", "catch-all, in a domain block"},
+    {"maximal_queue_lifetime", "expire"},
+    {"message_size_limit", "message-size"},
+    {"mydestination", "a domain block for each"},
+    {"myhostname", "hostname"},
+    {"mynetworks", "a listener with role = submission, and auth"},
+    {"postscreen_greet_wait", "pregreet-wait, in a checks block"},
+    {"queue_directory", "spool"},
+    {"recipient_delimiter", "recipient-delimiter"},
+    {"reject_rbl_client", "a dnsbl block for each, and checks { dnsbl }"},
+    {"relayhost", "smarthost"},
+    {"smtpd_banner", "greeting"},
+    {"smtpd_client_connection_count_limit", "per-address, in a limits block"},
+    {"smtpd_client_connection_rate_limit",
+	"rate-connections, in a limits block"},
+    {"smtpd_milters", "a milter block for each"},
+    {"smtpd_recipient_limit", "recipients, in a limits block"},
+    {"smtpd_sender_login_maps", "senders-file, in an auth block"},
+    {"smtpd_tls_cert_file", "chain, in a certificate block"},
+    {"smtpd_tls_key_file", "key, in a certificate block"},
+    {"virtual_alias_maps", "aliases-file, in a domain block"},
+    {"virtual_mailbox_domains", "a domain block for each"},
+    {"virtual_transport",
+	"catch-all, or deliver, with a destination, in a domain block"},
+};
 
 static unsigned
 min3(unsigned a, unsigned b, unsigned c)
@@ -103,6 +138,17 @@ is_coming(struct span name)
 	return false;
 }
 
+/* NULL: it is nobody's word. */
+static const char *
+our_word(struct span name)
+{
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (ascii_equal_str(name, words[i].theirs))
+			return words[i].ours;
+	}
+	return NULL;
+}
+
 static void
 list_keys(const struct config_section *s, struct buf *out)
 {
@@ -158,7 +204,9 @@ config_suggest(const struct config_section *s, struct span name, bool block,
 {
 	struct buf text = {0};
 
-	if (is_coming(name))
+	if (our_word(name))
+		buf_printf(&text, "here it is %s", our_word(name));
+	else if (is_coming(name))
 		buf_append_str(&text, "this version does not know it yet");
 	else if (block)
 		explain_block(name, &text);
