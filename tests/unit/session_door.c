@@ -187,7 +187,7 @@ answers(const struct verdict *v)
 }
 
 static int
-setup(void **state)
+begin(void **state, const char *more)
 {
 	log_forget();
 	if (sessions_setup(state))
@@ -198,18 +198,20 @@ setup(void **state)
 	begun = took = resets = early = 0;
 	tells = allowed = false;
 	client_name = NULL;
-	sessions_open("checks { pregreet-wait = 5s }");
-	sessions.pressure = true; /* nobody waits for a greeting */
+	sessions_open(more);
 	return 0;
+}
+
+static int
+setup(void **state)
+{
+	return begin(state, "");
 }
 
 static int
 setup_pause(void **state)
 {
-	int r = setup(state);
-
-	sessions.pressure = false;
-	return r;
+	return begin(state, "checks { pregreet-wait = 5s }");
 }
 
 static int
