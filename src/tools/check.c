@@ -221,7 +221,8 @@ open_services(struct check *c)
 		return fail(what, strerror(errno));
 	deliver_share(c->sessions.deliver, c->shared, 0);
 	grey_read(c->shared, conf->spool, false);
-	c->sessions.doors = doors_open(&c->doors, &start, &c->loop, c->resolve);
+	c->sessions.doors = doors_open(&c->doors, &start, &c->loop, &c->pool,
+	    c->resolve);
 	return 0;
 }
 
@@ -313,6 +314,7 @@ serve(struct check *c)
 		stream_close(&c->stream);
 	jobs_free(&c->jobs);
 	deliver_free(&c->sessions.deliver);
+	doors_close(&c->doors);
 	resolve_free(&c->resolve);
 	stream_pool_free(&c->pool);
 	loop_free(&c->loop);
