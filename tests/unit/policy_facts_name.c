@@ -270,6 +270,32 @@ strangers_have_a_share(void **state)
 		assert_int_equal(all[i].name, NAME_UNKNOWN);
 }
 
+/* What it has its names lead to counts as its own. */
+static void
+names_are_strangers(void **state)
+{
+	static const char *const names[] = {"1.test", "2.test", "3.test",
+	    "4.test"};
+	const struct fact_from from = {.all = &rig.doors,
+	    .env = &rig.env,
+	    .stranger = 7,
+	    .deadline = clock_now() + TIMEOUT};
+	struct facts all[RESOLVE_STRANGER / 4 + 1];
+
+	(void)state;
+	come_from(CLIENT);
+	for (unsigned i = 0; i < 4; i++) {
+		liar_add(rig.liar, REVERSE, DNS_PTR, names[i]);
+		liar_like(rig.liar, names[i], 0, "silent");
+	}
+	for (unsigned i = 0; i < RESOLVE_STRANGER / 4 + 1; i++)
+		fact_name_ask(&from, &all[i], rig_told, &rig);
+	clock_pass(0);
+	assert_int_equal(resolve_overloads(rig.resolve), 4);
+	clock_pass(TIMEOUT);
+	assert_int_equal(rig.told, RESOLVE_STRANGER / 4 + 1);
+}
+
 int
 main(void)
 {
@@ -284,6 +310,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(not_asked, rig_up, rig_down),
 	    cmocka_unit_test_setup_teardown(cancelled, rig_up, rig_down),
 	    cmocka_unit_test_setup_teardown(strangers_have_a_share, rig_up,
+		rig_down),
+	    cmocka_unit_test_setup_teardown(names_are_strangers, rig_up,
 		rig_down),
 	};
 
