@@ -23,7 +23,7 @@ doors_open(struct doors *d, const struct worker_start *st, struct loop *loop,
 	    .slot = st->shared_slot};
 	if (d->conf->lists && d->resolve)
 		d->lists = dnsbl_watch_new(d);
-	if (redis->server && d->conf->greylist.act)
+	if (redis->server && d->conf->greylist.act && pool)
 		d->redis = redis_new(redis, &services);
 	return door_config_is_on(d->conf) ? d : NULL;
 }

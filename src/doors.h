@@ -9,7 +9,8 @@
 #include "policy/filter.h"
 #include "worker.h"
 
-/* Fills d, of this loop; resolve may be NULL. NULL: no check is on. */
+/* Fills d, of this loop; resolve may be NULL; pool too, then no Redis is asked.
+ * NULL: no check is on. */
 const struct doors *doors_open(struct doors *d, const struct worker_start *st,
     struct loop *loop, struct stream_pool *pool, struct resolve *resolve);
 /* Before its resolver goes. */

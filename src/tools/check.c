@@ -221,8 +221,8 @@ open_services(struct check *c)
 		return fail(what, strerror(errno));
 	deliver_share(c->sessions.deliver, c->shared, 0);
 	grey_read(c->shared, conf->spool, false);
-	c->sessions.doors = doors_open(&c->doors, &start, &c->loop, &c->pool,
-	    c->resolve);
+	c->sessions.doors =
+	    doors_open(&c->doors, &start, &c->loop, NULL, c->resolve);
 	return 0;
 }
 
