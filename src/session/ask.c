@@ -193,6 +193,10 @@ take_message(struct session *s, const struct deliver_edit *e)
 	struct deliver *d = s->all->deliver;
 	int64_t by = s->ended / 1000000 + DEADLINE_ANSWER_MS;
 
+	if (s->all->dry) {
+		session_answer(s, NULL);
+		return;
+	}
 	s->ask =
 	    e ? deliver_filtered(d, &s->env, &s->spool, e, by, on_message, s)
 	      : deliver_message(d, &s->env, &s->spool, by, on_message, s);
@@ -205,7 +209,7 @@ on_spooled(void *ctx)
 	struct session *s = ctx;
 	const struct smtp_reply *no = session_policy(s, POLICY_MESSAGE);
 
-	if (no || s->all->dry)
+	if (no)
 		session_answer(s, no);
 	else if (session_is_filtered(s) && !spool_error(s->spool))
 		session_filter(s, take_message);

@@ -223,6 +223,9 @@ open_services(struct check *c)
 	grey_read(c->shared, conf->spool, false);
 	c->sessions.doors =
 	    doors_open(&c->doors, &start, &c->loop, NULL, c->resolve);
+	if (!c->o.no_milter)
+		c->sessions.filters =
+		    filters_open(&start, c->jobs, &c->pool, c->resolve);
 	return 0;
 }
 
@@ -310,6 +313,7 @@ serve(struct check *c)
 	if (!status)
 		status = converse(c);
 	sessions_free(&c->sessions);
+	filters_free(&c->sessions.filters);
 	if (c->stream.pool)
 		stream_close(&c->stream);
 	jobs_free(&c->jobs);

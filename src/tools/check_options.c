@@ -87,6 +87,8 @@ parse(char **argv, struct check_options *o)
 			*known[i].value = *++argv;
 		else if (!strcmp(*argv, "--no-dns"))
 			o->no_dns = true;
+		else if (!strcmp(*argv, "--no-milter"))
+			o->no_milter = true;
 		else if (**argv != '-' && !o->message)
 			o->message = *argv;
 		else
@@ -103,7 +105,8 @@ check_options_read(struct check_options *o, char **argv)
 		return check_values(o);
 	fputs("usage: smtpd check --ip address [--helo name] [--from sender] "
 	      "--rcpt recipient\n"
-	      "       [--user login] [--no-dns] [-f file] [message]\n",
+	      "       [--user login] [--no-dns] [--no-milter]\n"
+	      "       [-f file] [message]\n",
 	    stderr);
 	return -1;
 }

@@ -11,7 +11,7 @@
 /* Each as it may stand in a command. */
 struct check_options {
 	const char *file, *ip, *helo, *from, *rcpt, *user, *message;
-	bool no_dns;
+	bool no_dns, no_milter;
 	struct ipaddr client;           /* ip */
 	char literal[SMTP_LITERAL_MAX]; /* helo, if none was given */
 };

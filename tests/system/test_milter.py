@@ -12,6 +12,7 @@ import dovecot
 from daemon import wait_for
 from scripted import (ACCEPT, ALL, CONTINUE, QUICK, REJECT, Milter, add,
                       change, insert, packet, reply)
+from test_check import check
 
 HEADER = ("From: x@example.com\r\nSubject:  odd  \r\n\tfolded \r\n"
           "X-Last:nothing\r\n")
@@ -377,6 +378,29 @@ def test_servers_get_it(start, milter):
         assert mail.endswith((EDITED + "\n.dot\nend\n").encode())
     finally:
         p.stop()
+
+
+def test_check_asks_it(start, milter):
+    """What a message would hear; and nothing is delivered."""
+    m = milter(says("E", reply("554 5.6.0 Spam")))
+    d = start(extra=m.block())
+    path = d.path / "message"
+    for message in SMALL, LARGE:
+        path.write_text(message)
+        r = check(d, "--ip", "198.51.100.9", "--rcpt", "alice@example.org",
+                  str(path))
+        assert r.returncode == 2, r.stdout + r.stderr
+        assert re.search(r'<- 554 5\.6\.0 Spam \[\w+\] +milter "first", '
+                         r'\S+smtpd\.conf:\d+', r.stdout)
+        assert m.talks[-1].body() == message.split("\r\n\r\n", 1)[1].encode()
+    n = len(m.talks)
+    r = check(d, "--ip", "198.51.100.9", "--rcpt", "alice@example.org",
+              "--no-milter", str(path))
+    assert r.returncode == 0 and len(m.talks) == n
+    m.answer = says("E", b"".join(EDITS) + packet(ACCEPT))
+    r = check(d, "--ip", "198.51.100.9", "--rcpt", "alice@example.org")
+    assert r.returncode == 0 and len(m.talks) == n + 1
+    assert not d.files()
 
 
 @pytest.mark.parametrize("when", ["accept", "defer", "reject"])
