@@ -54,8 +54,8 @@ struct milter_macro {
 	const char *name, *value; /* value NULL: it is not set */
 };
 
-/* Version 6, header edits, quarantine in name, and all that a milter may want to
- * do without. */
+/* Version 6, header edits, quarantine in name, and all that a milter may want
+ * to do without. */
 void milter_wire_options(struct buf *out);
 /* Before the command that they are for. Nothing when none of them is set. */
 void milter_wire_macros(struct buf *out, enum milter_command for_command,

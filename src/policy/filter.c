@@ -17,6 +17,7 @@
 #include "policy/filter_state.h"
 
 #define HEAD_MS   5000  /* for the header, if no milter was there for it */
+#define ANSWER_MS 5000  /* for the resolver; then an older answer does */
 #define PLACES_MS 60000 /* for which an answer of the DNS does */
 
 static const struct filter_config *
@@ -365,8 +366,8 @@ filter_go_on(struct filter *f)
 		 (!r->places_until || clock_now() < r->places_until))
 		talk(f);
 	else if (dns && r->conf->host)
-		f->resolving =
-		    resolve_host(dns, r->conf->host, f->deadline, on_host, f);
+		f->resolving = resolve_host(dns, r->conf->host,
+		    clock_now() + ANSWER_MS, on_host, f);
 	else
 		filter_down(f, "its name has no address", 0);
 }

@@ -2,7 +2,9 @@
  * A message on its way through milters that keep to the protocol, and through
  * those that do not: all that they can do is what when-down says.
  */
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,8 +24,10 @@
 #include "io/jobs.h"
 #include "io/loop.h"
 #include "io/neighbour.h"
+#include "io/resolve.h"
 #include "io/shared.h"
 #include "io/stream.h"
+#include "liar.h"
 #include "log_catch.h"
 #include "mill.h"
 #include "policy/filter.h"
@@ -42,6 +48,8 @@ static struct rig {
 	struct stream_pool pool;
 	struct jobs *jobs;
 	struct shared *shared;
+	struct resolve *resolve;
+	struct liar *liar;
 	struct ipaddr local;
 	struct filter_config confs[2];
 	struct filters_config conf;
@@ -64,7 +72,11 @@ static struct rig {
 static bool
 busy(void)
 {
-	return jobs_pending(rig.jobs) > 0;
+	static unsigned n;
+
+	/* a resolver answers in its own time, too */
+	return jobs_pending(rig.jobs) > 0 ||
+	       (rig.resolve && (liar_busy() || ++n % 8));
 }
 
 static void
@@ -134,6 +146,9 @@ teardown(void **state)
 		ask_cancel(&rig.asked[i].ask, ASK_ABANDON);
 	clock_pass(0);
 	filters_free(&rig.filters);
+	resolve_free(&rig.resolve);
+	if (rig.liar)
+		liar_free(&rig.liar);
 	mill_free(&rig.mills[0]);
 	mill_free(&rig.mills[1]);
 	envelope_free(&rig.env);
@@ -166,6 +181,7 @@ open_filters(void)
 	const struct filter_services s = {.loop = &rig.loop,
 	    .pool = &rig.pool,
 	    .jobs = rig.jobs,
+	    .resolve = rig.resolve,
 	    .shared = rig.shared,
 	    .slot = 1};
 
@@ -437,6 +453,31 @@ a_chain(void **state)
 	assert_int_equal(a->r.edits, 5);
 }
 
+/* Of whose edits one is not possible: what the first one did stays. */
+static void
+a_bad_second(void **state)
+{
+	struct asked *a;
+
+	(void)state;
+	rig.confs[1].when_down = FILTER_ACCEPT;
+	serve(TURNS({'E', SPAN_LIT(EDITS MILL_CONTINUE), 0, 0, 0}), false);
+	serve(TURNS({'E',
+		  SPAN_LIT("\0\0\0\x0dm\0\0\0\1From\0 z\0"
+			   "\0\0\0\x0bhX-Spam\0ye\0"
+			   "\0\0\0\x0bi\0\0\0\0X\0 b\0\0"
+			   "\0\0\0\6hA B\0\0" MILL_CONTINUE),
+		  0, 0, 0}),
+	    false);
+	a = asked();
+	passed(a);
+	assert_int_equal(a->r.unseen, 1);
+	assert_int_equal(a->r.edits, 4);
+	assert_string_equal(a->above, "A-R: x;y\n");
+	assert_string_equal(a->header,
+	    "One: 1\nFrom: a@b\nSubject: \nX-Spam: no\n");
+}
+
 /* Who comes first ends it. */
 static void
 the_first_no(void **state)
@@ -700,6 +741,51 @@ breaker(void **state)
 	passed(a);
 }
 
+/* --- names --- */
+
+/* What the resolver of the tests says of a name is this machine. */
+int
+connect(int fd, const struct sockaddr *a, socklen_t len)
+{
+	struct sockaddr_in to;
+
+	if (a->sa_family != AF_INET)
+		return (int)syscall(SYS_connect, fd, a, len);
+	to = *(const struct sockaddr_in *)(const void *)a;
+	if (to.sin_addr.s_addr == htonl(0xc0000200))
+		to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return (int)syscall(SYS_connect, fd, &to, sizeof(to));
+}
+
+/* Asked once a minute; what was known serves while nobody knows. */
+static void
+names(void **state)
+{
+	struct resolve_options o;
+
+	(void)state;
+	rig.liar = liar_new(&rig.loop);
+	o = (struct resolve_options){.servers = liar_server(rig.liar)};
+	rig.resolve = resolve_new(&rig.loop, &o);
+	rig.confs[0].naddrs = 0;
+	rig.confs[0].host = "a.test";
+	serve(NULL, true);
+	passed((ask(), clock_pass(100), &rig.asked[0]));
+	assert_true(liar_asked(rig.liar) > 0);
+	passed((ask(), clock_pass(100), &rig.asked[1]));
+	assert_int_equal(liar_asked(rig.liar), 0);
+	clock_pass(60000);
+	liar_mute(rig.liar, true);
+	rig.message.until = clock_now() + 100000;
+	passed((ask(), clock_pass(31000), &rig.asked[2]));
+	assert_true(liar_asked(rig.liar) > 0);
+	liar_mute(rig.liar, false);
+	filters_free(&rig.filters);
+	rig.confs[0].host = "nx.test";
+	is_down((ask(), clock_pass(100), &rig.asked[3]),
+	    "its name has no address");
+}
+
 /* --- who waits --- */
 
 static void
@@ -877,6 +963,7 @@ main(void)
 	    T(discard),
 	    T(edits),
 	    T(a_chain),
+	    T(a_bad_second),
 	    T(the_first_no),
 	    T(roles),
 	    T(observed),
@@ -889,6 +976,7 @@ main(void)
 	    T(time_of_all),
 	    T(when_down),
 	    T(breaker),
+	    T(names),
 	    T(the_line),
 	    T(waits_too_long),
 	    T(cancelled),
