@@ -156,6 +156,17 @@ number(const char *text)
 	return n;
 }
 
+static double
+seconds(const char *text)
+{
+	char *end;
+	double s = strtod(text, &end);
+
+	if (*end || !(s > 0))
+		fail("not a number", text);
+	return s;
+}
+
 static int
 usage(void)
 {
@@ -190,7 +201,7 @@ main(int argc, char **argv)
 	to.sin_port = htons((uint16_t)number(argv[2]));
 	if (rate)
 		pause_ns = clients * NS_PER_S / rate;
-	end_ms = now_ms() + number(argv[0]) * MS_PER_S;
+	end_ms = now_ms() + (long)(seconds(argv[0]) * MS_PER_S);
 	for (long i = 0; i < clients; i++)
 		if (pthread_create(&threads[i], NULL, client, &visits[i]) != 0)
 			fail("pthread_create", NULL);
