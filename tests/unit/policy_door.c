@@ -565,6 +565,12 @@ greylist_asks_for_whom_nothing_allows(void **state)
 	assert_true(is_yes(POLICY_RCPT));
 	door_took_rcpt(door);
 	assert_int_equal(ask(POLICY_DATA)->code, 450);
+	/* and the next message has its own */
+	assert_true(is_yes(POLICY_MAIL));
+	rows[RCPT].finds = VERDICT_ALLOW;
+	assert_true(is_yes(POLICY_RCPT));
+	door_took_rcpt(door);
+	assert_true(is_yes(POLICY_DATA));
 }
 
 /* A list that vouches, in the middle of the table. */
