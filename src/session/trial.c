@@ -9,7 +9,11 @@ struct session *
 trial_begin(struct sessions *all, const struct config_listen *l, int fd,
     const struct ipaddr *client)
 {
-	return session_new(all, l, fd, client, 0);
+	struct session *s = session_new(all, l, fd, NULL, 0);
+
+	if (s)
+		session_meet(s, client, 0);
+	return s;
 }
 
 void

@@ -22,6 +22,7 @@
 #include "io/loop.h"
 #include "io/resolve.h"
 #include "io/stream.h"
+#include "policy/dnsbl.h"
 #include "session/trial.h"
 #include "setup.h"
 #include "tools/check_options.h"
@@ -30,6 +31,10 @@
 
 #define DEFERRED 1 /* exit status */
 #define REFUSED  2
+
+/* For the lists to be tested: longer than that takes. */
+#define TICK_MS 20
+#define TICKS   200
 
 enum step { GREETING, EHLO, MAIL, RCPT, DATA, BODY };
 
@@ -43,6 +48,8 @@ struct check {
 	struct shared *shared;
 	struct resolve *resolve;
 	struct doors doors;
+	struct loop_event *tick;
+	unsigned ticks;
 	struct sessions sessions;
 	struct config_listen listen;
 	struct session *session; /* gone, maybe, once it has refused */
@@ -207,6 +214,7 @@ open_services(struct check *c)
 	const char *what = "buffers";
 
 	conf->deliver.dry = true;
+	conf->redis.server = NULL; /* what is asked is written there */
 	if (stream_pool_init(&c->pool, &c->loop) < 0)
 		return fail(what, strerror(errno));
 	c->jobs = jobs_new(&c->loop, 1);
@@ -222,7 +230,7 @@ open_services(struct check *c)
 	deliver_share(c->sessions.deliver, c->shared, 0);
 	grey_read(c->shared, conf->spool, false);
 	c->sessions.doors =
-	    doors_open(&c->doors, &start, &c->loop, NULL, c->resolve);
+	    doors_open(&c->doors, &start, &c->loop, &c->pool, c->resolve);
 	if (!c->o.no_milter)
 		c->sessions.filters =
 		    filters_open(&start, c->jobs, &c->pool, c->resolve);
@@ -273,8 +281,21 @@ choose_listen(struct check *c)
 	return 0;
 }
 
+static bool
+are_tested(const struct check *c)
+{
+	const struct dnsbl *lists = c->conf->door.lists;
+
+	for (unsigned i = 0; i < lists->n; i++)
+		if (!lists->zones[i].untested &&
+		    dnsbl_look(c->shared, &lists->zones[i]).state ==
+			DNSBL_UNTESTED)
+			return false;
+	return true;
+}
+
 static int
-converse(struct check *c)
+begin(struct check *c)
 {
 	int pair[2];
 
@@ -284,12 +305,48 @@ converse(struct check *c)
 	stream_init(&c->stream, &c->pool, pair[0], on_stream, c);
 	c->session =
 	    trial_begin(&c->sessions, &c->listen, pair[1], &c->o.client);
-	if (!c->session)
-		return fail("the session", strerror(ENOMEM));
-	stream_resume(&c->stream);
-	if (!c->done && loop_run(&c->loop) < 0)
+	return c->session ? 0 : fail("the session", strerror(ENOMEM));
+}
+
+static void
+on_tick(void *ctx)
+{
+	struct check *c = ctx;
+	int status;
+
+	if (!are_tested(c) && --c->ticks) {
+		loop_timer_set(c->tick, TICK_MS);
+		return;
+	}
+	status = begin(c);
+	if (status)
+		end(c, status);
+}
+
+/* No list is asked before it was tested; a daemon has done so long ago. */
+static int
+begin_tested(struct check *c)
+{
+	if (!c->doors.lists || are_tested(c))
+		return begin(c);
+	c->ticks = TICKS;
+	c->tick = loop_timer(&c->loop, on_tick, c);
+	if (!c->tick)
 		return fail("loop", strerror(errno));
-	if (!c->refused)
+	loop_timer_set(c->tick, TICK_MS);
+	return 0;
+}
+
+static int
+converse(struct check *c)
+{
+	int status = begin_tested(c);
+
+	if (status)
+		return status;
+	if (loop_run(&c->loop) < 0 || !c->done)
+		return fail("loop", strerror(errno));
+	if (!c->refused && c->session)
 		trial_trail(c->session, &c->trail);
 	check_say_trail(buf_span(&c->trail));
 	fputs("smtpd check: nothing is known here of rates, of what is held "
@@ -319,6 +376,7 @@ serve(struct check *c)
 	jobs_free(&c->jobs);
 	deliver_free(&c->sessions.deliver);
 	doors_close(&c->doors);
+	loop_event_free(&c->tick);
 	resolve_free(&c->resolve);
 	stream_pool_free(&c->pool);
 	loop_free(&c->loop);

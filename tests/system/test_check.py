@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from daemon import AS_ROOT, BINARY
+from milter import REJECT, Milter, packet
 from test_access import elsewhere  # noqa: F401
 from test_auth import Submission, secure, plain, PASSWORDS
 
@@ -225,6 +226,31 @@ def test_user(submissions):
     assert ask("alice@example.org", "bob@example.org") == 0
     assert ask("bob@example.org", "bob@example.org") == 2
     assert ask("alice@example.org", "x@elsewhere.example") == 2
+
+
+def test_milter(start):
+    """It sees a real message, and is heard."""
+    told = []
+
+    def refuse(talk, heard, data):
+        told.append(heard)
+        return packet(REJECT) if heard == "E" else None
+
+    m = Milter(refuse)
+    try:
+        d = start.make(extra=m.block())
+        d.start()
+        d.stop()
+        asked = ["--ip", "192.0.2.1", "--from", "a@b.test", "--rcpt",
+                 "alice@example.org"]
+        r = check(d, *asked)
+        assert r.returncode == 2 and "A filter refuses" in replies(r)[-1]
+        assert "B" in told
+        told.clear()
+        assert check(d, "--no-milter", *asked).returncode == 0
+        assert not told
+    finally:
+        m.close()
 
 
 @pytest.mark.parametrize("arguments,text", [
