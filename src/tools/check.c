@@ -214,7 +214,6 @@ open_services(struct check *c)
 	const char *what = "buffers";
 
 	conf->deliver.dry = true;
-	conf->redis.server = NULL; /* what is asked is written there */
 	if (stream_pool_init(&c->pool, &c->loop) < 0)
 		return fail(what, strerror(errno));
 	c->jobs = jobs_new(&c->loop, 1);
@@ -230,7 +229,7 @@ open_services(struct check *c)
 	deliver_share(c->sessions.deliver, c->shared, 0);
 	grey_read(c->shared, conf->spool, false);
 	c->sessions.doors =
-	    doors_open(&c->doors, &start, &c->loop, &c->pool, c->resolve);
+	    doors_open(&c->doors, &start, &c->loop, NULL, c->resolve);
 	if (!c->o.no_milter)
 		c->sessions.filters =
 		    filters_open(&start, c->jobs, &c->pool, c->resolve);

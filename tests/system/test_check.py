@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from daemon import AS_ROOT, BINARY
-from milter import REJECT, Milter, packet
+from scripted import REJECT, Milter, packet
 from test_access import elsewhere  # noqa: F401
 from test_auth import Submission, secure, plain, PASSWORDS
 
@@ -226,6 +226,16 @@ def test_user(submissions):
     assert ask("alice@example.org", "bob@example.org") == 0
     assert ask("bob@example.org", "bob@example.org") == 2
     assert ask("alice@example.org", "x@elsewhere.example") == 2
+
+
+def test_behind_a_balancer(start):
+    """The client is known, whether or not one of its network has to say who
+    it speaks for."""
+    d = start.make(extra='client "192.0.2.0/24" { proxy = yes }\n')
+    d.start()
+    r = check(d, "--ip", "192.0.2.1", "--from", "a@b.test", "--rcpt",
+              "alice@example.org")
+    assert r.returncode == 0, r.stdout
 
 
 def test_milter(start):

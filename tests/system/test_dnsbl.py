@@ -489,3 +489,25 @@ def test_observed_and_counted(pulled):
                  "smtpd_dnsbl_unknown_codes_total 3"):
         assert f"\n{line}\n" in shown
     wait_log(d, "dnsbl-code", "bl.test")
+
+
+def test_check(start):
+    """smtpd check asks them, and so tests them first; or it does not."""
+    lists = Lists(bl_test={reverse("198.51.100.7"): "127.0.0.4"})
+    d = start.make(extra=ON + BL)
+    d.start()
+    d.stop()
+
+    def check(*more):
+        return subprocess.run(
+            [BINARY, "check", "-f", str(d.conf), "--ip", "198.51.100.7",
+             "--from", "sender@example.com", "--rcpt", "alice@example.org",
+             *more], capture_output=True, text=True, timeout=60)
+
+    r = check()
+    assert r.returncode == 2, r.stdout
+    assert re.search(r"^<- 550 5\.7\.1 .*  dnsbl bl\.test=127\.0\.0\.4",
+                     r.stdout, re.M), r.stdout
+    before = len(lists.asked)
+    assert check("--no-dns").returncode == 0
+    assert len(lists.asked) == before
