@@ -279,7 +279,7 @@ format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 # Ratios of one run: see tests/bench/README.md. BENCH_BASE: an older smtpd.
-BENCH_BIN = build/bench/canned build/bench/hello build/bench/mda
+BENCH_BIN = build/bench/canned build/bench/crowd build/bench/hello build/bench/mda
 LIBS_canned = -levent_core
 LIBS_hello = -lssl -lcrypto
 LIBS_mda = -static-pie
@@ -292,6 +292,7 @@ bench: need-check
 	-@$(MAKE) -s build/bench-peers/.done
 	@tests/bench/tls
 	-@tests/bench/price $(BENCH_BASE)
+	@tests/bench/crowd
 	@tests/bench/run
 
 # What a room's own unit tests reach of it: of each file, also of one that no
