@@ -465,7 +465,7 @@ a_bad_second(void **state)
 	serve(TURNS({'E',
 		  SPAN_LIT("\0\0\0\x0dm\0\0\0\1From\0 z\0"
 			   "\0\0\0\x0bhX-Spam\0ye\0"
-			   "\0\0\0\x0bi\0\0\0\0X\0 b\0\0"
+			   "\0\0\0\x0ai\0\0\0\0X\0 b\0"
 			   "\0\0\0\6hA B\0\0" MILL_CONTINUE),
 		  0, 0, 0}),
 	    false);
