@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from daemon import AS_ROOT, BINARY
+from daemon import AS_ROOT, BINARY, sanitized
 from scripted import REJECT, Milter, packet
 from test_access import elsewhere  # noqa: F401
 from test_auth import Submission, secure, plain, PASSWORDS
@@ -296,7 +296,8 @@ def test_configuration(start):
     assert "a rule begins with" in r.stderr
 
 
-@pytest.mark.skipif(not AS_ROOT, reason="needs another user")
+@pytest.mark.skipif(not AS_ROOT or sanitized(),
+                    reason="needs another user, and to be traced")
 def test_becomes_the_user(ruled):
     """What is root's alone is read before that: here a message, whose folder
     the user cannot enter."""

@@ -74,8 +74,9 @@ def same(line):
 def assert_agree(d, id):
     """Log and ring: the same lines in the same order."""
     lines = [x for x in kept(d, id) if event(x) not in ONLY_KEPT]
-    assert list(map(same, lines)) == list(map(same, logged(d, id)))
     assert lines
+    wait_for("them in the log", lambda: len(logged(d, id)) == len(lines))
+    assert list(map(same, lines)) == list(map(same, logged(d, id)))
 
 
 def test_agree(start):
