@@ -3,12 +3,13 @@
  * evenly over some seconds. Some of the addresses come many times as often as
  * the rest. Whoever is greeted says QUIT and waits for the end.
  *
- *	crowd [-q] SECONDS CONNECTIONS ADDRESSES ABUSERS TIMES PORT
+ *	crowd [-q] [-m] SECONDS CONNECTIONS ADDRESSES ABUSERS TIMES PORT
  *
  * Prints a line for the rest and one for the abusers: connections, refused
  * (421), failed (anything else), and the greetings' p50, p99 and longest, in
- * microseconds from connect() to the first line's end. -q: the abusers stay at
- * home, and the rest come when they would have.
+ * microseconds from connect() to the first line's end; and how many heard 550.
+ * -q: the abusers stay at home, and the rest come when they would have. -m:
+ *each has a recipient for its mail before it leaves.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -38,10 +39,16 @@ struct visit {
 };
 
 struct group {
-	unsigned n, refused, failed, ngreetings;
+	unsigned n, refused, failed, denied, ngreetings;
 	uint32_t *greetings; /* us */
 };
 
+#define LEAVE "QUIT\r\n"
+#define MAIL                                                                   \
+	"EHLO crowd.example.com\r\nMAIL FROM:<a@example.com>\r\n"              \
+	"RCPT TO:<postmaster>\r\n" LEAVE
+
+static const char *says = LEAVE;
 static unsigned abusers;
 static struct group groups[2]; /* the rest, the abusers */
 static struct sockaddr_in to = {.sin_family = AF_INET};
@@ -147,7 +154,7 @@ first_line(struct visit *v)
 	else {
 		g->greetings[g->ngreetings++] =
 		    (uint32_t)((now() - v->begun) / 1000);
-		send(v->fd, "QUIT\r\n", 6, MSG_NOSIGNAL);
+		send(v->fd, says, strlen(says), MSG_NOSIGNAL);
 	}
 }
 
@@ -165,6 +172,8 @@ hear(struct visit *v)
 	}
 	for (ssize_t i = 0; i < n && v->have < 3; i++)
 		v->said[v->have++] = text[i];
+	if (memmem(text, (size_t)n, "550 5.7.1 ", 10))
+		group(v)->denied++;
 	if (!v->greeted && memchr(text, '\n', (size_t)n))
 		first_line(v);
 }
@@ -215,25 +224,31 @@ show(const char *name, struct group *g)
 	unsigned n = g->ngreetings;
 
 	qsort(r, n, sizeof(*r), by_size);
-	printf("%s %u %u %u %u %u %u\n", name, g->n, g->refused, g->failed,
-	    n ? r[n / 2] : 0, n ? r[n * 99 / 100] : 0, n ? r[n - 1] : 0);
+	printf("%s %u %u %u %u %u %u %u\n", name, g->n, g->refused, g->failed,
+	    n ? r[n / 2] : 0, n ? r[n * 99 / 100] : 0, n ? r[n - 1] : 0,
+	    g->denied);
 }
 
 int
 main(int argc, char **argv)
 {
 	struct rlimit files;
-	bool quiet = argc > 1 && !strcmp(argv[1], "-q");
 	unsigned a[6], n, kept = 0;
+	bool quiet = false;
 	struct visit *v;
+	int opt;
 
-	if (argc != 7 + quiet) {
-		fprintf(stderr, "crowd [-q] SECONDS CONNECTIONS ADDRESSES "
+	while ((opt = getopt(argc, argv, "qm")) != -1) {
+		quiet |= opt == 'q';
+		says = opt == 'm' ? MAIL : says;
+	}
+	if (argc - optind != 6) {
+		fprintf(stderr, "crowd [-q] [-m] SECONDS CONNECTIONS ADDRESSES "
 				"ABUSERS TIMES PORT\n");
 		return 64;
 	}
-	for (unsigned i = 0; i < 6; i++)
-		a[i] = number(argv[1 + quiet + i]);
+	for (int i = 0; i < 6; i++)
+		a[i] = number(argv[optind + i]);
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
