@@ -102,7 +102,7 @@ add(struct config_all *all, const struct config_block *b,
 {
 	const struct milter_block *data = b->data;
 	struct filters_config *c = &all->pub.filters;
-	struct buf check = {0};
+	struct buf name = {0};
 	struct filter_config m = {.name = b->title,
 	    .socket = data->socket,
 	    .at = {b->file, b->line},
@@ -117,9 +117,9 @@ add(struct config_all *all, const struct config_block *b,
 	    .connections = data->connections,
 	    .observe = data->observe};
 
-	buf_printf(&check, "milter \"%s\"", b->title);
-	m.check = arena_dup(&all->arena, buf_span(&check));
-	buf_free(&check);
+	buf_printf(&name, "milter \"%s\"", b->title);
+	m.check = arena_dup(&all->arena, buf_span(&name));
+	buf_free(&name);
 	all->filters =
 	    config_array_add(&all->arena, all->filters, &c->n, &m, sizeof(m));
 	c->all = all->filters;

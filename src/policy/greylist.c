@@ -59,7 +59,7 @@ age_of(const struct look *l, uint64_t word)
 static bool
 is_alive(const struct look *l, uint64_t word)
 {
-	uint64_t lasts = word & PASSED ? l->g->keep : l->g->window;
+	uint64_t lasts = (word & PASSED) ? l->g->keep : l->g->window;
 
 	return word && (int64_t)(word & SECONDS) <= l->now + HOUR &&
 	       age_of(l, word) <= (int64_t)(lasts / 1000);

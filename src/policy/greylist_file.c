@@ -148,8 +148,9 @@ write_header(const struct work *w, int fd, const struct shared_grey *t,
     int64_t wall)
 {
 	char octets[GREYLIST_FILE_HEADER] = {0};
-	struct header h = {.magic = MAGIC, .wall = wall};
+	struct header h = {.magic = MAGIC};
 
+	h.wall = wall;
 	memcpy(h.key, t->hash_key, sizeof(h.key));
 	h.crc = sum(w, &h, offsetof(struct header, crc));
 	memcpy(octets, &h, sizeof(h));
