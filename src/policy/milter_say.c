@@ -5,6 +5,10 @@
 
 #include "policy/milter_state.h"
 
+#ifndef SMTPD_VERSION
+#define SMTPD_VERSION "unknown"
+#endif
+
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define MACROS(c, ...)                                                         \
 	do {                                                                   \

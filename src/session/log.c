@@ -173,7 +173,7 @@ cut_trail(struct buf *trail, size_t *at)
 static void
 log_trail(const struct session *s, bool keep)
 {
-	struct span part[3];
+	struct span part[3] = {{NULL, 0}};
 	struct buf trail = {0};
 	size_t at = 0;
 
