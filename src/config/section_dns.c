@@ -71,7 +71,8 @@ check(struct config_all *all, struct config_faults *f)
 		return;
 	ports =
 	    arena_alloc(&all->arena, (c->nports + l->n + 1) * sizeof(*ports));
-	memcpy(ports, c->ports, c->nports * sizeof(*ports));
+	if (c->nports)
+		memcpy(ports, c->ports, c->nports * sizeof(*ports));
 	for (unsigned i = 0; i < l->n; i++)
 		read_server(l->items[i].text, &ports[c->nports++]);
 	if (!l->n)

@@ -285,7 +285,7 @@ act(struct door *d, const struct check *c, struct verdict *v)
 
 	if (!v->at.file)
 		v->at = a.at;
-	if (a.act == ACTION_OBSERVE && v->kind >= VERDICT_DEFER)
+	if (a.act == ACTION_OBSERVE && v->kind != VERDICT_PASS)
 		v->observed = true;
 	if (d->stage == POLICY_CONNECT)
 		fit_greeting(v);

@@ -47,6 +47,7 @@ destroy(void *arg)
 	buf_free(&f->block);
 	buf_free(&f->result.header);
 	buf_free(&f->result.above);
+	f->all->heads -= f->weight;
 	header_free(&f->header);
 	free(f);
 }
@@ -225,6 +226,7 @@ filter_down(struct filter *f, const char *why, int error)
 	    .error = error};
 
 	filter_leave(f);
+	ask_cancel(&f->resolving, ASK_ABANDON); /* it was for this row */
 	take_down(f, &v);
 }
 

@@ -29,6 +29,16 @@ too_big(struct filter *f)
 	filter_refuse(f, SMTP_REPLY(552, "5.3.4", "Header too big"));
 }
 
+/* What its header takes, while it waits for others. */
+static void
+weigh(struct filter *f, size_t n)
+{
+	f->weight = n;
+	for (const struct header_field *h = f->header.fields; h; h = h->next)
+		f->weight += sizeof(*h);
+	f->all->heads += f->weight;
+}
+
 /* block begins with n octets of header. */
 static void
 cut(struct filter *f, size_t n)
@@ -48,6 +58,7 @@ cut(struct filter *f, size_t n)
 	f->rest = skip(f->message.body, n + blank);
 	buf_free(&f->block);
 	f->cut = true;
+	weigh(f, n);
 	filter_go_on(f);
 }
 

@@ -10,6 +10,8 @@
 
 #define FAILED_MAX 3    /* connections in a row, and then: */
 #define AVOID_MS   1000 /* that none is tried */
+/* Octets of headers in a worker, beyond which none waits for another milter. */
+#define HEADS_MAX (25u << 20)
 
 static bool
 may_open(const struct filter_row *r)
@@ -58,6 +60,8 @@ filter_enter(struct filter *f)
 		filter_down(f, "no connection a moment ago", 0);
 	} else if (may_open(r)) {
 		begin(f);
+	} else if (f->cut && r->all->heads > HEADS_MAX) {
+		filter_down(f, "too many headers wait for it", 0);
 	} else {
 		f->waits = true;
 		TAILQ_INSERT_TAIL(&r->line, f, next);

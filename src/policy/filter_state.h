@@ -33,6 +33,7 @@ struct filters {
 	const struct filters_config *conf;
 	struct filter_services services;
 	struct filter_row rows[FILTER_MILTERS_MAX];
+	size_t heads; /* octets of all headers that are cut, about */
 };
 
 /* A message on its way through the row. */
@@ -54,6 +55,7 @@ struct filter {
 	struct milter *milter;
 	struct content *content; /* while the header is read */
 	struct buf block;        /* the front of the body, until it is cut */
+	size_t weight;           /* of its header among these */
 	bool cut;                /* these are there: */
 	struct header header;
 	bool open; /* a line that is no field ended it, not an empty one */

@@ -42,7 +42,8 @@ refuse(struct session *s, const struct filter_result *r)
 	s->why = (struct session_why){r->by ? r->by->check : NULL,
 	    *r->v.value ? r->v.value : NULL, r->v.at};
 	session_answer(s, &no);
-	s->why.value = NULL; /* it is the filter's */
+	if (s->why.value == r->v.value)
+		s->why.value = NULL; /* it is the filter's */
 }
 
 static void

@@ -29,12 +29,13 @@ static int
 open_below(const char *tool, const char *spool, const char *name, int *dir)
 {
 	int fd = open(spool, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	bool there = fd >= 0;
 
-	if (fd >= 0)
+	if (there)
 		*dir = openat(fd, name,
 		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	full_close(&fd);
-	if (*dir >= 0 || (fd >= 0 && errno == ENOENT))
+	if (*dir >= 0 || (there && errno == ENOENT))
 		return 0;
 	return fail(tool, errno == EACCES ? CONTROL_FORBIDDEN : EXIT_FAILED,
 	    spool, strerror(errno));

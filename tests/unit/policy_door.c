@@ -458,6 +458,20 @@ observed_verdicts_are_told_and_hide_nothing(void **state)
 	assert_int_equal(observed, 2);
 }
 
+/* What is only tried out opens nothing. */
+static void
+an_observed_allow_covers_nothing(void **state)
+{
+	(void)state;
+	rows[SECOND].finds = VERDICT_ALLOW;
+	rows[SECOND].action.act = ACTION_OBSERVE;
+	rows[THIRD].finds = VERDICT_REJECT;
+	hello();
+	all_come();
+	assert_int_equal(*ask(POLICY_RCPT)->value, '0' + THIRD);
+	assert_int_equal(observed, 1);
+}
+
 static void
 defer_is_the_rejection_with_a_4(void **state)
 {
@@ -663,6 +677,7 @@ main(void)
 	    TEST(a_question_begins_what_nobody_has),
 	    TEST(another_sender_is_another_fact),
 	    TEST(observed_verdicts_are_told_and_hide_nothing),
+	    TEST(an_observed_allow_covers_nothing),
 	    TEST(defer_is_the_rejection_with_a_4),
 	    TEST(a_greeting_is_refused_in_two_ways),
 	    TEST(an_allowed_client_has_no_reputation),

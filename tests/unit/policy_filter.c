@@ -786,6 +786,28 @@ names(void **state)
 	    "its name has no address");
 }
 
+/* What the resolver says when a milter's time is over is not the next one's. */
+static void
+a_late_name(void **state)
+{
+	struct resolve_options o;
+
+	(void)state;
+	rig.liar = liar_new(&rig.loop);
+	o = (struct resolve_options){.servers = liar_server(rig.liar)};
+	rig.resolve = resolve_new(&rig.loop, &o);
+	liar_mute(rig.liar, true);
+	rig.confs[0].naddrs = 0;
+	rig.confs[0].host = "a.test";
+	rig.confs[0].timeout = 1000;
+	rig.confs[0].when_down = FILTER_ACCEPT;
+	serve(NULL, true);
+	serve(TURNS({'E', SPAN_LIT(MILL_CONTINUE), 0, 9000, 0}), false);
+	passed((ask(), clock_pass(20000), &rig.asked[0]));
+	assert_int_equal(rig.asked[0].r.unseen, 1);
+	assert_int_equal(mill_connections(rig.mills[1]), 1);
+}
+
 /* --- who waits --- */
 
 static void
@@ -977,6 +999,7 @@ main(void)
 	    T(when_down),
 	    T(breaker),
 	    T(names),
+	    T(a_late_name),
 	    T(the_line),
 	    T(waits_too_long),
 	    T(cancelled),
