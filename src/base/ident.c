@@ -38,7 +38,8 @@ ident_time(struct span id, uint64_t *wall_ms)
 	if (id.len != IDENT_LEN)
 		return -1;
 	for (size_t i = 0; i < IDENT_LEN; i++) {
-		const char *d = memchr(digits, id.ptr[i], 32);
+		char c = id.ptr[i];
+		const char *d = c ? strchr(digits, c) : NULL;
 
 		if (!d)
 			return -1;

@@ -110,24 +110,18 @@ access_has(const struct access *a, enum access_kind kind)
 
 /* --- who fits --- */
 
-/*
- * The domain itself, then each suffix, the longest first. Each key is put
- * together in place: the octets before a dot are done with.
- */
+/* The domain itself, then each suffix, the longest first. */
 static const struct access_rule *
 find_domain(const struct access *a, const char *prefix, struct span domain)
 {
-	size_t n = strlen(prefix);
-	char text[2 + IDN_MAX + 1], *name = text + n;
-	const struct access_rule *r;
+	char name[IDN_MAX + 1], key[2 + sizeof(name)];
+	const struct access_rule *r = NULL;
 
-	memcpy(text, prefix, n);
 	if (!access_domain(domain, name))
 		return NULL;
-	r = find(a, text);
-	for (char *dot = name; !r && (dot = strchr(dot + 1, '.'));) {
-		memcpy(dot - n, prefix, n);
-		r = find(a, dot - n);
+	for (const char *at = name; !r && at; at = strchr(at + 1, '.')) {
+		snprintf(key, sizeof(key), "%s%s", prefix, at);
+		r = find(a, key);
 	}
 	return r;
 }

@@ -26,6 +26,8 @@ struct health {
 	int64_t next;
 };
 
+#define TESTING (UINT64_C(1) << 6)
+#define DOUBTED (UINT64_C(1) << 7)
 #define NEXT_AT 18
 
 static struct health
@@ -33,8 +35,8 @@ unpack(uint64_t w)
 {
 	return (struct health){.state = w & 3,
 	    .fault = w >> 2 & 15,
-	    .testing = w >> 6 & 1,
-	    .doubted = w >> 7 & 1,
+	    .testing = w & TESTING,
+	    .doubted = w & DOUBTED,
 	    .errors = w >> 8 & 7,
 	    .listings = w >> 11 & 31,
 	    .misses = w >> 16 & 3,
@@ -44,8 +46,8 @@ unpack(uint64_t w)
 static uint64_t
 pack(const struct health *h)
 {
-	return h->state | h->fault << 2 | (uint64_t)h->testing << 6 |
-	       (uint64_t)h->doubted << 7 | h->errors << 8 | h->listings << 11 |
+	return h->state | h->fault << 2 | (h->testing ? TESTING : 0) |
+	       (h->doubted ? DOUBTED : 0) | h->errors << 8 | h->listings << 11 |
 	       h->misses << 16 | (uint64_t)h->next << NEXT_AT;
 }
 

@@ -6,6 +6,7 @@
  */
 #include "proto/proxyhdr.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -84,8 +85,10 @@ step_1(struct proxyhdr *h)
 	uint8_t c = h->bytes[n - 1];
 	bool cr = n > 1 && h->bytes[n - 2] == '\r';
 
+	assert(n > 0);
 	if (n < sizeof(v1_begin))
-		return c == v1_begin[n - 1] ? PROXYHDR_MORE : PROXYHDR_BAD;
+		return c == (uint8_t)v1_begin[n - 1] ? PROXYHDR_MORE
+						     : PROXYHDR_BAD;
 	if (cr != (c == '\n'))
 		return PROXYHDR_BAD;
 	if (cr)
@@ -125,6 +128,7 @@ fits(const struct proxyhdr *h)
 {
 	uint8_t c = h->bytes[h->have - 1];
 
+	assert(h->have > 0 && h->have <= V2_FIXED);
 	switch (h->have) {
 	case 13:
 		return c == 0x20 || c == 0x21;
@@ -173,7 +177,7 @@ proxyhdr_read(struct proxyhdr *h, struct span *in)
 			h->bytes[h->have] = (uint8_t)*in->ptr;
 		h->have++;
 		span_skip(in, 1);
-		step = h->bytes[0] == v1_begin[0] ? step_1(h) : step_2(h);
+		step = h->bytes[0] == 'P' ? step_1(h) : step_2(h);
 	}
 	return step;
 }
