@@ -79,6 +79,15 @@ open_half(const struct why *w, unsigned half)
 	return fd;
 }
 
+static bool
+is_newer(const struct stat *a, const struct stat *b)
+{
+	const struct timespec *x = &a->st_mtim, *y = &b->st_mtim;
+
+	return x->tv_sec > y->tv_sec ||
+	       (x->tv_sec == y->tv_sec && x->tv_nsec > y->tv_nsec);
+}
+
 static int
 open_halves(struct why *w)
 {
@@ -90,9 +99,7 @@ open_halves(struct why *w)
 		if (w->fd[i] < 0 || fstat(w->fd[i], &st[i]) < 0)
 			return -1;
 	}
-	w->at = st[1].st_mtim.tv_sec > st[0].st_mtim.tv_sec ||
-		(st[1].st_mtim.tv_sec == st[0].st_mtim.tv_sec &&
-		    st[1].st_mtim.tv_nsec > st[0].st_mtim.tv_nsec);
+	w->at = st[1].st_size && is_newer(&st[1], &st[0]);
 	return 0;
 }
 

@@ -314,7 +314,7 @@ def test_public_resolvers(start, tmp_path):
 
 def test_readme(start):
     """What README.md says to write."""
-    d = start.make(extra=block("## Lists of clients", "dns "))
+    d = start.make(extra=block("## The first day", "dns "))
     r = subprocess.run([BINARY, "-n", "-f", d.conf], capture_output=True,
                        text=True, timeout=60)
     assert "dnsbl" not in r.stdout + r.stderr

@@ -162,7 +162,8 @@ def test_foreign_client(secured):
             assert c.closed()
         session = said.text.split("[")[1].rstrip("]")
         line, = (x for x in d.log().splitlines() if session in x)
-        assert line.endswith(f" reason={reason}")
+        assert f" reason={reason}" in line
+        assert (" help=" in line) == (reason == "PROXY")
 
 
 def test_no_prompt(base):
