@@ -37,6 +37,8 @@ release(struct filter *f)
 	milter_free(&f->milter);
 	content_free(&f->content);
 	loop_event_free(&f->timer);
+	f->all->heads -= f->weight;
+	f->weight = 0;
 }
 
 static void
@@ -47,7 +49,6 @@ destroy(void *arg)
 	buf_free(&f->block);
 	buf_free(&f->result.header);
 	buf_free(&f->result.above);
-	f->all->heads -= f->weight;
 	header_free(&f->header);
 	free(f);
 }

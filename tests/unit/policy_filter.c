@@ -886,6 +886,19 @@ cancelled(void **state)
 	}
 }
 
+/* What is still to be freed does not need the others. */
+static void
+the_end_of_a_worker(void **state)
+{
+	struct asked *a = one(TURNS({'E', {"", 0}, 0, 0, 0}));
+
+	(void)state;
+	ask_cancel(&a->ask, ASK_GO_ON);
+	filters_free(&rig.filters);
+	clock_pass(0);
+	assert_int_equal(a->told, 0);
+}
+
 /* --- headers --- */
 
 /* open: somebody else might find more fields in it. */
@@ -1003,6 +1016,7 @@ main(void)
 	    T(the_line),
 	    T(waits_too_long),
 	    T(cancelled),
+	    T(the_end_of_a_worker),
 	    T(odd_headers),
 	    T(forged),
 	    T(header_too_big),
