@@ -741,6 +741,51 @@ breaker(void **state)
 	passed(a);
 }
 
+/* --- who waits with a header --- */
+
+/* Some 460 KiB each, of which 25 MiB may wait for the second milter. */
+static void
+headers_that_wait(void **state)
+{
+	static struct asked many[60];
+	struct buf body = {0};
+	unsigned told = 0;
+
+	(void)state;
+	for (int i = 0; i < 8000; i++)
+		buf_append_str(&body, "A:\n");
+	buf_append_str(&body, "\nx\n");
+	rig.message.body.tail = buf_span(&body);
+	serve(NULL, true);
+	serve(TURNS({'E', {"", 0}, 0, 0, 0}), false);
+	rig.confs[1].connections = 1;
+	open_filters();
+	for (unsigned i = 0; i < 60; i++) {
+		many[i] = (struct asked){.told = 0};
+		many[i].ask = filter_start(rig.filters, &rig.message, on_answer,
+		    &many[i]);
+		clock_pass(0);
+		told += many[i].told;
+		if (many[i].told)
+			is(&many[i], DOWN);
+	}
+	assert_in_range(told, 1, 16);
+	for (unsigned i = 0; i < 60; i++)
+		ask_cancel(&many[i].ask, ASK_GO_ON);
+	clock_pass(0);
+	for (unsigned i = 0; i < 2; i++) { /* and now there is room again */
+		many[i] = (struct asked){.told = 0};
+		many[i].ask = filter_start(rig.filters, &rig.message, on_answer,
+		    &many[i]);
+		clock_pass(0);
+		assert_int_equal(many[i].told, 0);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		ask_cancel(&many[i].ask, ASK_GO_ON);
+	clock_pass(0);
+	buf_free(&body);
+}
+
 /* --- names --- */
 
 /* What the resolver of the tests says of a name is this machine. */
@@ -1014,6 +1059,7 @@ main(void)
 	    T(names),
 	    T(a_late_name),
 	    T(the_line),
+	    T(headers_that_wait),
 	    T(waits_too_long),
 	    T(cancelled),
 	    T(the_end_of_a_worker),
