@@ -12,10 +12,30 @@
 
 #include "base/buf.h"
 
-int ascii_is_digit(char c);
-int ascii_is_alpha(char c);
-int ascii_is_control(char c); /* 0 to 31 and 127 */
-char ascii_lower(char c);
+static inline int
+ascii_is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static inline int
+ascii_is_alpha(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+/* 0 to 31 and 127 */
+static inline int
+ascii_is_control(char c)
+{
+	return (unsigned char)c < 32 || c == 127;
+}
+
+static inline char
+ascii_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
 
 /* Lower-cases ASCII letters in place. */
 void ascii_fold(char *s, size_t n);
@@ -37,6 +57,10 @@ int ascii_parse_size(struct span s, uint64_t *r);
 
 /* Milliseconds: "500ms" "30s" "5m" "2h" "5d"; a bare "0" is none. */
 int ascii_parse_duration(struct span s, uint64_t *r);
+
+/* Decimal digits, without a NUL; returns where they end. */
+#define ASCII_UINT_MAX 20
+char *ascii_put_uint(char *out, uint64_t n);
 
 /* The shortest text that parses back to the same value; NUL-terminated. */
 #define ASCII_UNIT_MAX 24

@@ -1,5 +1,7 @@
 /*
- * le: numbers as octets, the least first, as they lie on a disk.
+ * le: numbers as octets, the least first, as they lie on a disk. By shifts, so
+ * that neither the order of this machine nor the alignment of what is read
+ * matters.
  */
 #ifndef BASE_LE_H
 #define BASE_LE_H
@@ -7,7 +9,21 @@
 #include <stdint.h>
 
 /* octets: 1 to 8. */
-void le_put(char *p, uint64_t v, int octets);
-uint64_t le_get(const char *p, int octets);
+static inline void
+le_put(char *p, uint64_t v, int octets)
+{
+	for (int i = 0; i < octets; i++)
+		p[i] = (char)(v >> 8 * i);
+}
+
+static inline uint64_t
+le_get(const char *p, int octets)
+{
+	uint64_t v = 0;
+
+	for (int i = 0; i < octets; i++)
+		v |= (uint64_t)(unsigned char)p[i] << 8 * i;
+	return v;
+}
 
 #endif

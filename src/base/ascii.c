@@ -31,30 +31,6 @@ static const struct unit duration_units[] = {
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-int
-ascii_is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-int
-ascii_is_alpha(char c)
-{
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-}
-
-int
-ascii_is_control(char c)
-{
-	return (unsigned char)c < 32 || c == 127;
-}
-
-char
-ascii_lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 void
 ascii_fold(char *s, size_t n)
 {
@@ -177,6 +153,20 @@ ascii_parse_duration(struct span s, uint64_t *r)
 			return scale(digits, &duration_units[i], r);
 	}
 	return -1;
+}
+
+char *
+ascii_put_uint(char *out, uint64_t n)
+{
+	char digits[ASCII_UINT_MAX], *p = digits + sizeof(digits);
+	size_t len;
+
+	do
+		*--p = (char)('0' + n % 10);
+	while (n /= 10);
+	len = (size_t)(digits + sizeof(digits) - p);
+	memcpy(out, p, len);
+	return out + len;
 }
 
 /* The largest unit that leaves no rest is the shortest text. */

@@ -6,41 +6,18 @@
  */
 #include "base/buf.h"
 
-#include <assert.h>
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#define BUF_CAP_MIN 64
+#include "base/ascii.h"
 
-struct span
-span_str(const char *s)
-{
-	return (struct span){s, strlen(s)};
-}
+#define BUF_CAP_MIN 256
 
 int
 span_equal(struct span a, struct span b)
 {
 	return a.len == b.len && (!a.len || !memcmp(a.ptr, b.ptr, a.len));
-}
-
-void
-span_skip(struct span *s, size_t n)
-{
-	assert(n <= s->len);
-	if (!n) /* an empty span may have no pointer to add to */
-		return;
-	s->ptr += n;
-	s->len -= n;
-}
-
-struct span
-buf_span(const struct buf *b)
-{
-	return (struct span){b->data, b->len};
 }
 
 /* The next capacity that holds need bytes. */
@@ -57,55 +34,26 @@ grown(size_t cap, size_t need)
 	return cap;
 }
 
-char *
-buf_reserve(struct buf *b, size_t n)
+void
+buf_grow(struct buf *b, size_t n)
 {
-	size_t cap;
-
 	if (n > SIZE_MAX - b->len)
 		abort();
-	cap = grown(b->cap, b->len + n);
-	if (cap != b->cap) {
-		b->data = realloc(b->data, cap);
-		if (!b->data)
-			abort();
-		b->cap = cap;
-	}
-	return b->data + b->len;
-}
-
-void
-buf_append(struct buf *b, const void *data, size_t n)
-{
-	if (!n)
-		return;
-	memcpy(buf_reserve(b, n), data, n);
-	b->len += n;
-}
-
-void
-buf_append_span(struct buf *b, struct span s)
-{
-	buf_append(b, s.ptr, s.len);
-}
-
-void
-buf_append_str(struct buf *b, const char *s)
-{
-	buf_append(b, s, strlen(s));
+	b->cap = grown(b->cap, b->len + n);
+	b->data = realloc(b->data, b->cap);
+	if (!b->data)
+		abort();
 }
 
 void
 buf_append_uint(struct buf *b, uint64_t n, unsigned width)
 {
-	char digits[20];
-	unsigned len = 0;
+	char digits[ASCII_UINT_MAX];
+	size_t len = (size_t)(ascii_put_uint(digits, n) - digits);
 
-	while (n || len < width || !len) {
-		digits[sizeof(digits) - ++len] = (char)('0' + n % 10);
-		n /= 10;
-	}
-	buf_append(b, digits + sizeof(digits) - len, len);
+	for (; len < width; width--)
+		buf_append(b, "0", 1);
+	buf_append(b, digits, len);
 }
 
 void
