@@ -247,53 +247,50 @@ spool_octets(struct span lines)
 	return n;
 }
 
-void
-spool_count(struct spool *s, size_t from)
+static void
+put_line_end(struct spool *s)
 {
-	struct span new = buf_span(&s->block);
-
-	span_skip(&new, from);
-	if (!new.len)
-		return;
-	s->inside = new.ptr[new.len - 1] != '\n';
-	s->wire += spool_octets(new);
+	s->block.data[s->block.len++] = '\n';
+	s->wire += 2;
+	s->inside = false;
 }
 
 /* Behind the lines on top, with one more octet at the seam to them. */
-static char *
-put_run(const struct spool *s, char *out, struct span run)
+static void
+put_run(struct spool *s, struct span run)
 {
-	char first = run.len ? run.ptr[0] : '\0';
-
-	if (!s->file && out == s->block.data &&
-	    (first == ' ' || first == '\t' || first == '\r'))
-		*out++ = '\n';
-	memcpy(out, run.ptr, run.len);
-	return out + run.len;
+	if (!run.len)
+		return;
+	if (!s->file && !s->block.len && memchr(" \t\r", run.ptr[0], 3))
+		put_line_end(s);
+	memcpy(s->block.data + s->block.len, run.ptr, run.len);
+	s->block.len += run.len;
+	s->wire += run.len;
+	s->inside = true;
 }
 
 /*
  * CRLF becomes LF, all else stays. A CR at the end of in waits for the octet
- * behind it. Runs between CRs are copied whole.
+ * behind it. Lines are copied whole.
  */
 static void
 append(struct spool *s, struct span in)
 {
-	char *out = buf_reserve(&s->block, in.len + 2);
-	size_t before = s->block.len, n;
-	const char *cr;
-
+	buf_reserve(&s->block, in.len + 2);
 	while (in.len) {
-		if (s->cr && in.ptr[0] != '\n')
-			out = put_run(s, out, SPAN_LIT("\r"));
-		cr = memchr(in.ptr, '\r', in.len);
-		n = cr ? (size_t)(cr - in.ptr) : in.len;
-		out = put_run(s, out, (struct span){in.ptr, n});
-		s->cr = cr != NULL;
-		span_skip(&in, n + s->cr);
+		const char *lf = memchr(in.ptr, '\n', in.len);
+		size_t n = lf ? (size_t)(lf - in.ptr) : in.len;
+
+		if (s->cr && n)
+			put_run(s, SPAN_LIT("\r"));
+		s->cr = n && in.ptr[n - 1] == '\r';
+		put_run(s, (struct span){in.ptr, n - s->cr});
+		if (lf) {
+			put_line_end(s);
+			s->cr = false;
+		}
+		span_skip(&in, n + (lf != NULL));
 	}
-	s->block.len = (size_t)(out - s->block.data);
-	spool_count(s, before);
 }
 
 bool
@@ -320,12 +317,8 @@ spool_finish(struct spool *s, void (*ready)(void *ctx), void *ctx)
 {
 	assert(!s->finished);
 	if (s->cr) {
-		char *out = buf_reserve(&s->block, 2);
-		size_t before = s->block.len;
-
-		out = put_run(s, out, SPAN_LIT("\r"));
-		s->block.len = (size_t)(out - s->block.data);
-		spool_count(s, before);
+		buf_reserve(&s->block, 2);
+		put_run(s, SPAN_LIT("\r"));
 	}
 	s->cr = false;
 	s->finished = true;

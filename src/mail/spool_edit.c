@@ -173,9 +173,8 @@ edit_block(struct spool *s, struct span front, struct span rest)
 	buf_append_span(&all, rest);
 	buf_free(&s->block);
 	s->block = all;
-	s->wire = 0;
-	s->inside = false;
-	spool_count(s, 0);
+	s->wire = spool_octets(buf_span(&all));
+	s->inside = all.len && all.data[all.len - 1] != '\n';
 }
 
 void

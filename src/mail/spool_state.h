@@ -45,8 +45,6 @@ void spool_file_release(struct spool_file *f);
 /* On a thread: 0, or errno. */
 int spool_file_open(struct spool_file *f);
 
-/* From here to the end of the block is new. */
-void spool_count(struct spool *s, size_t from);
 /* Octets that these have with CRLF at the end of each line. */
 uint64_t spool_octets(struct span lines);
 
