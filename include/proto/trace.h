@@ -21,8 +21,7 @@ void trace_received(struct buf *out, const struct envelope *e,
     const char *hostname, int64_t when, const char *eol);
 
 /* "Tue, 24 Nov 2026 08:11:56 +0000" */
-#define TRACE_DATE_MAX 40
-void trace_date(int64_t when, char out[TRACE_DATE_MAX]);
+void trace_date(struct buf *out, int64_t when);
 
 /*
  * Counts the Received: lines of a message's header, fed in any pieces, up

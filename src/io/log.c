@@ -35,8 +35,13 @@ static struct {
 	bool journal; /* stderr is the journal: it has its own clock */
 	struct why *why;
 	struct buf kept;
-	bool why_lost; /* it was said */
-} sink = {.to = LOG_TO_STDERR, .format = LOG_TEXT, .level = LOG_INFO};
+	bool why_lost;             /* it was said */
+	int64_t second;            /* of the last line, */
+	char time[CLOCK_TEXT_MAX]; /* and its text */
+} sink = {.to = LOG_TO_STDERR,
+    .format = LOG_TEXT,
+    .level = LOG_INFO,
+    .second = -1};
 
 static const char *const level_names[] = {"error", "warn", "info", "trace"};
 static const int severities[] = {3, 4, 6, 7};
@@ -145,9 +150,11 @@ is_absent(const struct log_field *f)
 static void
 put_time(struct buf *out, int64_t wall_ms)
 {
-	char text[CLOCK_TEXT_MAX];
-
-	buf_append(out, clock_text(wall_ms / 1000, text), CLOCK_TIME);
+	if (wall_ms / 1000 != sink.second) {
+		sink.second = wall_ms / 1000;
+		clock_text(sink.second, sink.time);
+	}
+	buf_append(out, sink.time, CLOCK_TIME);
 	buf_append(out, ".", 1);
 	buf_append_uint(out, (uint64_t)(wall_ms % 1000), 3);
 	buf_append(out, "Z", 1);

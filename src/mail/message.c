@@ -109,16 +109,24 @@ message_head(struct buf *out, const struct envelope *e, const char *address,
 static void
 name_file(struct message *m, struct message_copy *c)
 {
-	char name[NAME_MAX + 1];
 	uint64_t body =
 	    m->body.filed - m->body.from + (uint64_t)m->body.tail.len;
+	struct buf name = {0};
 
 	c->size =
 	    m->return_path.len + c->delivered_to.len + m->received.len + body;
-	snprintf(name, sizeof(name), "%lld.%s_%u.%.*s,S=%llu",
-	    (long long)m->when, m->id, (unsigned)(c - m->copies), HOSTNAME_MAX,
-	    m->hostname, (unsigned long long)c->size);
-	c->name = arena_dup(&m->arena, span_str(name));
+	buf_reserve(&name, NAME_MAX);
+	buf_append_uint(&name, m->when < 0 ? 0 : (uint64_t)m->when, 0);
+	buf_append_str(&name, ".");
+	buf_append_str(&name, m->id);
+	buf_append_str(&name, "_");
+	buf_append_uint(&name, (uint64_t)(c - m->copies), 0);
+	buf_append_str(&name, ".");
+	buf_append(&name, m->hostname, strnlen(m->hostname, HOSTNAME_MAX));
+	buf_append_str(&name, ",S=");
+	buf_append_uint(&name, c->size, 0);
+	c->name = arena_dup(&m->arena, buf_span(&name));
+	buf_free(&name);
 }
 
 void

@@ -3,14 +3,19 @@
  */
 #include "proto/envelope.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/ascii.h"
 
 void
 envelope_message_id(const struct envelope *e, char out[MESSAGE_ID_MAX])
 {
-	snprintf(out, MESSAGE_ID_MAX, "%s.%u", e->session, e->serial);
+	size_t n = strlen(e->session);
+
+	memcpy(out, e->session, n);
+	out[n] = '.';
+	*ascii_put_uint(out + n + 1, e->serial) = '\0';
 }
 
 static char *

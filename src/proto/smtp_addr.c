@@ -8,7 +8,6 @@
  */
 #include "proto/smtp_addr.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/ascii.h"
@@ -352,9 +351,11 @@ smtp_literal_met(struct span s, struct ipaddr *r)
 const char *
 smtp_literal_format(const struct ipaddr *ip, char out[SMTP_LITERAL_MAX])
 {
-	char text[IPADDR_STRLEN];
+	struct span open =
+	    ip->family == IP_V6 ? SPAN_LIT("[IPv6:") : SPAN_LIT("[");
 
-	snprintf(out, SMTP_LITERAL_MAX, "[%s%s]",
-	    ip->family == IP_V6 ? "IPv6:" : "", ipaddr_format(ip, text));
+	memcpy(out, open.ptr, open.len);
+	ipaddr_format(ip, out + open.len);
+	memcpy(out + strlen(out), "]", sizeof("]"));
 	return out;
 }

@@ -6,8 +6,6 @@
  */
 #include "proto/trace.h"
 
-#include <stdio.h>
-
 #include "base/ascii.h"
 
 void
@@ -44,7 +42,7 @@ civil_date(int64_t days, int64_t *year, unsigned *month, unsigned *day)
 }
 
 void
-trace_date(int64_t when, char out[TRACE_DATE_MAX])
+trace_date(struct buf *out, int64_t when)
 {
 	static const char *const days[] = {"Thu", "Fri", "Sat", "Sun", "Mon",
 	    "Tue", "Wed"};
@@ -58,9 +56,20 @@ trace_date(int64_t when, char out[TRACE_DATE_MAX])
 	if (when < 0) /* a clock before 1970 is a broken clock */
 		day = sec = 0;
 	civil_date(day, &year, &month, &mday);
-	snprintf(out, TRACE_DATE_MAX, "%s, %u %s %04d %02u:%02u:%02u +0000",
-	    days[day % 7], mday, months[month - 1], (int)(year % 10000),
-	    sec / 3600, sec / 60 % 60, sec % 60);
+	buf_append(out, days[day % 7], 3);
+	buf_append_str(out, ", ");
+	buf_append_uint(out, mday, 0);
+	buf_append_str(out, " ");
+	buf_append(out, months[month - 1], 3);
+	buf_append_str(out, " ");
+	buf_append_uint(out, (uint64_t)(year % 10000), 4);
+	buf_append_str(out, " ");
+	buf_append_uint(out, sec / 3600, 2);
+	buf_append_str(out, ":");
+	buf_append_uint(out, sec / 60 % 60, 2);
+	buf_append_str(out, ":");
+	buf_append_uint(out, sec % 60, 2);
+	buf_append_str(out, " +0000");
 }
 
 /* How the message came (RFC 3848, RFC 6531 section 4.3). */
@@ -84,16 +93,24 @@ trace_received(struct buf *out, const struct envelope *e, const char *hostname,
 {
 	char ip[SMTP_LITERAL_MAX];
 	char id[MESSAGE_ID_MAX];
-	char date[TRACE_DATE_MAX];
 
-	envelope_message_id(e, id);
-	trace_date(when, date);
-	buf_printf(out, "Received: from %s (%s%s%s)%s",
-	    e->helo ? e->helo : "unknown", e->name ? e->name : "",
-	    e->name ? " " : "", smtp_literal_format(&e->client, ip), eol);
-	buf_printf(out, "\tby %s with ", hostname);
+	buf_append_str(out, "Received: from ");
+	buf_append_str(out, e->helo ? e->helo : "unknown");
+	buf_append_str(out, " (");
+	if (e->name) {
+		buf_append_str(out, e->name);
+		buf_append_str(out, " ");
+	}
+	buf_append_str(out, smtp_literal_format(&e->client, ip));
+	buf_append_str(out, ")");
+	buf_append_str(out, eol);
+	buf_append_str(out, "\tby ");
+	buf_append_str(out, hostname);
+	buf_append_str(out, " with ");
 	put_with(out, e);
-	buf_printf(out, " id %s", id);
+	buf_append_str(out, " id ");
+	envelope_message_id(e, id);
+	buf_append_str(out, id);
 	if (e->nrcpts == 1) {
 		buf_append_str(out, eol);
 		buf_append_str(out, "\tfor <");
@@ -105,7 +122,9 @@ trace_received(struct buf *out, const struct envelope *e, const char *hostname,
 		    e->tls_version);
 	buf_append_str(out, ";");
 	buf_append_str(out, eol);
-	buf_printf(out, "\t%s%s", date, eol);
+	buf_append_str(out, "\t");
+	trace_date(out, when);
+	buf_append_str(out, eol);
 }
 
 /*
@@ -140,6 +159,16 @@ hops_octet(struct trace_hops *h, char c)
 void
 trace_hops_feed(struct trace_hops *h, struct span s)
 {
-	for (size_t i = 0; i < s.len && !h->over; i++)
-		hops_octet(h, s.ptr[i]);
+	while (s.len && !h->over) {
+		const char *lf = NULL;
+
+		if (h->matched == HOP_OTHER) {
+			lf = memchr(s.ptr, '\n', s.len);
+			span_skip(&s, lf ? (size_t)(lf - s.ptr) : s.len);
+			if (!lf)
+				return;
+		}
+		hops_octet(h, s.ptr[0]);
+		span_skip(&s, 1);
+	}
 }

@@ -30,13 +30,16 @@ dates(void **state)
 	    {4107542400, "Mon, 1 Mar 2100 00:00:00 +0000"},
 	    {-1, "Thu, 1 Jan 1970 00:00:00 +0000"},
 	};
-	char out[TRACE_DATE_MAX];
+	struct buf out = {0};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		trace_date(good[i].when, out);
-		assert_string_equal(out, good[i].text);
+		out.len = 0;
+		trace_date(&out, good[i].when);
+		buf_append(&out, "", 1);
+		assert_string_equal(out.data, good[i].text);
 	}
+	buf_free(&out);
 }
 
 static struct envelope
