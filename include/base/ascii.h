@@ -44,7 +44,13 @@ void ascii_mask(char *s, size_t n);
 
 /* Equal but for the case of ASCII letters. */
 int ascii_equal(struct span a, struct span b);
-int ascii_equal_str(struct span a, const char *b);
+static inline int
+ascii_equal_str(struct span a, const char *b)
+{
+	struct span s = span_str(b);
+
+	return a.len == s.len && ascii_equal(a, s);
+}
 
 /* Without blanks (SP and TAB) at either end. */
 struct span ascii_trim(struct span s);

@@ -58,12 +58,6 @@ ascii_equal(struct span a, struct span b)
 	return 1;
 }
 
-int
-ascii_equal_str(struct span a, const char *b)
-{
-	return ascii_equal(a, span_str(b));
-}
-
 static int
 is_blank(char c)
 {

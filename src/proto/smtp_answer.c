@@ -12,8 +12,11 @@ static void
 answer_connect(struct smtp *s, const struct smtp_reply *no, struct buf *out)
 {
 	if (!no) {
-		buf_printf(out, "220 %s %s\r\n", s->conf->hostname,
-		    s->conf->greeting);
+		buf_append_str(out, "220 ");
+		buf_append_str(out, s->conf->hostname);
+		buf_append_str(out, " ");
+		buf_append_str(out, s->conf->greeting);
+		buf_append_str(out, "\r\n");
 		s->state = SMTP_STATE_START;
 	} else if (no->code == 421) {
 		smtp_hangup(s, no, out);

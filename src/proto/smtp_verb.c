@@ -62,8 +62,11 @@ hello(struct smtp *s, struct span args, bool esmtp, struct buf *out)
 static void
 run_helo(struct smtp *s, struct span args, struct buf *out)
 {
-	if (hello(s, args, false, out))
-		buf_printf(out, "250 %s\r\n", s->conf->hostname);
+	if (!hello(s, args, false, out))
+		return;
+	buf_append_str(out, "250 ");
+	buf_append_str(out, s->conf->hostname);
+	buf_append_str(out, "\r\n");
 }
 
 static bool
@@ -78,19 +81,27 @@ run_ehlo(struct smtp *s, struct span args, struct buf *out)
 {
 	if (!hello(s, args, true, out))
 		return;
-	buf_printf(out, "250-%s at your service\r\n", s->conf->hostname);
-	buf_append_str(out, "250-PIPELINING\r\n");
-	buf_printf(out, "250-SIZE %llu\r\n",
-	    (unsigned long long)s->conf->message_size);
-	buf_append_str(out, "250-8BITMIME\r\n"
+	buf_append_str(out, "250-");
+	buf_append_str(out, s->conf->hostname);
+	buf_append_str(out, " at your service\r\n"
+			    "250-PIPELINING\r\n"
+			    "250-SIZE ");
+	buf_append_uint(out, s->conf->message_size, 0);
+	buf_append_str(out, "\r\n"
+			    "250-8BITMIME\r\n"
 			    "250-SMTPUTF8\r\n"
 			    "250-ENHANCEDSTATUSCODES\r\n"
 			    "250-CHUNKING\r\n");
 	if (s->conf->starttls && !s->env->tls)
 		buf_append_str(out, "250-STARTTLS\r\n");
-	if (may_log_in(s))
-		buf_printf(out, "250-AUTH %s\r\n", s->auth);
-	buf_printf(out, "250 LIMITS RCPTMAX=%u\r\n", s->conf->recipients);
+	if (may_log_in(s)) {
+		buf_append_str(out, "250-AUTH ");
+		buf_append_str(out, s->auth);
+		buf_append_str(out, "\r\n");
+	}
+	buf_append_str(out, "250 LIMITS RCPTMAX=");
+	buf_append_uint(out, s->conf->recipients, 0);
+	buf_append_str(out, "\r\n");
 }
 
 /* NULL, or why no message may begin now. */
