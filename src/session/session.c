@@ -65,7 +65,7 @@ session_become(struct session *s, enum session_state state)
 	if (state <= s->state)
 		return;
 	if (s->state == SESSION_OPEN)
-		session_log_left(s, state == SESSION_GONE);
+		session_log_left(s, state == SESSION_GONE && !s->smtp.quit);
 	s->state = state;
 	let_go(s);
 	if (state == SESSION_CLOSING) {
@@ -147,6 +147,20 @@ forget_line(struct smtp *s)
 		s->line = span_str(s->verb);
 }
 
+/*
+ * Whoever said QUIT, and nothing behind it, says nothing more in clear: there
+ * is no octet that would turn our last reply into a reset.
+ */
+static void
+end(struct session *s, struct span unread)
+{
+	bool done = s->smtp.quit && !unread.len && !s->stream.ssl &&
+		    !stream_unsent(&s->stream);
+
+	session_become(s,
+	    s->place.held && !done ? SESSION_CLOSING : SESSION_GONE);
+}
+
 static void
 session_run(struct session *s, struct span in)
 {
@@ -174,8 +188,7 @@ session_run(struct session *s, struct span in)
 	if (step == SMTP_START_TLS && !stream_unsent(&s->stream))
 		start_tls(s);
 	if (step == SMTP_CLOSE)
-		session_become(s,
-		    s->place.held ? SESSION_CLOSING : SESSION_GONE);
+		end(s, in);
 	if (s->state != SESSION_OPEN)
 		return;
 	/* a body that ended badly, or was forgotten by RSET */
