@@ -247,26 +247,32 @@ spool_octets(struct span lines)
 	return n;
 }
 
-static void
-put_line_end(struct spool *s)
-{
-	s->block.data[s->block.len++] = '\n';
-	s->wire += 2;
-	s->inside = false;
-}
-
-/* Behind the lines on top, with one more octet at the seam to them. */
-static void
-put_run(struct spool *s, struct span run)
+/* Behind the lines on top, with one more line end at the seam to them. */
+static inline char *
+put_run(struct spool *s, char *out, struct span run)
 {
 	if (!run.len)
+		return out;
+	if (!s->file && out == s->block.data &&
+	    memchr(" \t\r", run.ptr[0], 3)) {
+		*out++ = '\n';
+		s->wire++; /* a CR that is not there */
+	}
+	memcpy(out, run.ptr, run.len);
+	return out + run.len;
+}
+
+/* The block ends there now. */
+static void
+grow_to(struct spool *s, const char *out)
+{
+	size_t len = (size_t)(out - s->block.data);
+
+	if (len == s->block.len)
 		return;
-	if (!s->file && !s->block.len && memchr(" \t\r", run.ptr[0], 3))
-		put_line_end(s);
-	memcpy(s->block.data + s->block.len, run.ptr, run.len);
-	s->block.len += run.len;
-	s->wire += run.len;
-	s->inside = true;
+	s->wire += len - s->block.len;
+	s->inside = out[-1] != '\n';
+	s->block.len = len;
 }
 
 /*
@@ -276,21 +282,24 @@ put_run(struct spool *s, struct span run)
 static void
 append(struct spool *s, struct span in)
 {
-	buf_reserve(&s->block, in.len + 2);
+	char *out = buf_reserve(&s->block, in.len + 2);
+
 	while (in.len) {
 		const char *lf = memchr(in.ptr, '\n', in.len);
 		size_t n = lf ? (size_t)(lf - in.ptr) : in.len;
 
 		if (s->cr && n)
-			put_run(s, SPAN_LIT("\r"));
+			out = put_run(s, out, SPAN_LIT("\r"));
 		s->cr = n && in.ptr[n - 1] == '\r';
-		put_run(s, (struct span){in.ptr, n - s->cr});
+		out = put_run(s, out, (struct span){in.ptr, n - s->cr});
 		if (lf) {
-			put_line_end(s);
+			*out++ = '\n';
+			s->wire++; /* with a CR, had it one or not */
 			s->cr = false;
 		}
 		span_skip(&in, n + (lf != NULL));
 	}
+	grow_to(s, out);
 }
 
 bool
@@ -316,10 +325,9 @@ void
 spool_finish(struct spool *s, void (*ready)(void *ctx), void *ctx)
 {
 	assert(!s->finished);
-	if (s->cr) {
-		buf_reserve(&s->block, 2);
-		put_run(s, SPAN_LIT("\r"));
-	}
+	if (s->cr)
+		grow_to(s,
+		    put_run(s, buf_reserve(&s->block, 2), SPAN_LIT("\r")));
 	s->cr = false;
 	s->finished = true;
 	s->ready = ready;
