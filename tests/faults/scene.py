@@ -22,13 +22,13 @@ domain "{DOMAIN}" {{{{
 """
 
 
-def locked():
-    """The inodes that somebody holds a flock on: without the device, which
-    some file systems call by another name here than in stat()."""
+def locked(pids):
+    """The inodes that these hold a flock on: without the device, which some
+    file systems call by another name here than in stat()."""
     with open("/proc/locks") as f:
         lines = [line.split() for line in f]
     return {int(line[5].split(":")[2]) for line in lines
-            if line[1] == "FLOCK"}
+            if line[1] == "FLOCK" and int(line[4]) in pids}
 
 
 def names(folder):
@@ -163,12 +163,13 @@ class Scene:
     def replayed(self):
         """Each journal is held, and by the worker whose own it is."""
         all = self.journals()
-        held = locked()
+        workers = self.daemon.workers()
+        held = locked(workers)
         try:
             own = [j for j in all if os.stat(j).st_ino in held]
         except FileNotFoundError:  # done with at this moment
             return False
-        return len(own) == len(all) <= len(self.daemon.workers())
+        return len(own) == len(all) <= len(workers)
 
     def settled(self):
         have = self.delivered()
