@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from daemon import AS_ROOT, BINARY, sanitized
+from daemon import AS_ROOT, BINARY, DEADLINE, sanitized
 from scripted import REJECT, Milter, packet
 from test_access import elsewhere  # noqa: F401
 from test_auth import Submission, secure, plain, PASSWORDS
@@ -256,6 +256,7 @@ def test_milter(start):
         r = check(d, *asked)
         assert r.returncode == 2 and "A filter refuses" in replies(r)[-1]
         assert "B" in told
+        assert m.talks[0].over.wait(DEADLINE)  # it has heard the last of it
         told.clear()
         assert check(d, "--no-milter", *asked).returncode == 0
         assert not told
