@@ -6,7 +6,7 @@ import pathlib
 import signal
 import subprocess
 
-from daemon import DEADLINE, free_port, wait_for
+from daemon import DEADLINE, children, free_port, wait_for
 from postfix import PEERS
 
 CONF = """
@@ -196,6 +196,9 @@ class Dovecot:
                 for p in sorted((self.path / "mail" / user).glob("new/*"))]
 
     def stop(self):
+        """Killed: the first in its name space, behind which is nobody left
+        who could still be at its sockets when the next one looks."""
         if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
+            for pid in children(self.process.pid) or [self.process.pid]:
+                os.kill(pid, signal.SIGKILL)
             self.process.wait(DEADLINE)
