@@ -19,6 +19,7 @@ global
 defaults
 	mode tcp
 	timeout connect 10s
+	timeout check 10s
 	timeout client 60s
 	timeout server 60s
 """
