@@ -572,7 +572,7 @@ for key, octets in {
         lambda w, d, octets=octets: w.one(d, says(octets, False)) and None)
 
 
-@case(47, "not-smtp", args=["--wait", "1s"])
+@case(47, "not-smtp", args=["--wait", "5s"])
 def not_smtp_when_asked(w, d):
     w.one(d, answers(b"HTTP/1.0 400 Bad Request\r\n\r\n"))
 

@@ -34,7 +34,7 @@ CASES = {
     "smtps": (Postfix, ["smtpd", "smtpd_tls_wrappermode=yes"], 465, [], [],
               "    TLS .*TLSv1.3.*trusted"),
     "smtps-on-25": (Postfix, ["smtpd", "smtpd_tls_wrappermode=yes"], 25,
-                    ["--wait", "1s"], ["not-smtp"], "use --tls"),
+                    ["--wait", "5s"], ["not-smtp"], "use --tls"),
     "smtps-on-25-with-tls": (
         Postfix, ["smtpd", "smtpd_tls_wrappermode=yes"], 25, ["--tls"], [],
         "    TLS .*TLSv1.3.*trusted"),
@@ -78,10 +78,10 @@ CASES = {
     "chasquid": (Chasquid, None, 25, [], [],
                  "220 in .*ESMTP chasquid.*\n.*\n    STARTTLS .*TLSv1.3"),
     "chasquid-465": (Chasquid, None, 465, [], [], "EHLO.*AUTH=PLAIN"),
-    "nginx": (Nginx, None, 25, ["--wait", "1s"], ["not-smtp"],
+    "nginx": (Nginx, None, 25, ["--wait", "5s"], ["not-smtp"],
               "it speaks HTTP"),
     "sshd": (Sshd, None, 25, [], ["not-smtp"], "it speaks SSH"),
-    "s-server": (SServer, None, 25, ["--wait", "1s"], ["not-smtp"],
+    "s-server": (SServer, None, 25, ["--wait", "5s"], ["not-smtp"],
                  "it speaks TLS: use --tls"),
 }
 
