@@ -202,11 +202,17 @@ test: $(UNITS)
 FUZZ_SECONDS = 600
 FUZZERS = $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
 
-.PHONY: fuzzers fuzz
+.PHONY: fuzzers fuzz corpora
 ifdef FUZZ
 fuzzers: $(FUZZERS)
 $(FUZZERS): build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o $(HELPER_LIB) \
     $(LIB_daemon)
+	$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS_daemon)
+else ifdef SAN
+# To read a corpus once takes no coverage, and so none of its objects.
+corpora: $(FUZZERS:build/fuzz/%=build/san/corpus/%)
+build/san/corpus/%: build/san/obj/tests/fuzz/%.o $(HELPER_LIB) $(LIB_daemon)
+	@mkdir -p $(@D)
 	$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS_daemon)
 else
 fuzzers:
