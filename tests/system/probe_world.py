@@ -3,7 +3,6 @@ firewalls. What is to be there is said before it begins.
 """
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
@@ -14,6 +13,7 @@ import threading
 import time
 import warnings
 
+import netns
 from names import Names
 
 RESOLVER = "127.0.0.53"
@@ -164,7 +164,7 @@ class World:
         self.count = 0
         self.servers = []
         self.addresses = []
-        self.batch = ["link set lo up", "route add 203.0.113.0/24 dev lo"]
+        self.batch = ["route add 203.0.113.0/24 dev lo"]
         self.rules = ["table inet t {", "chain out {",
                       "type filter hook output priority 0;"]
         self.pid = None
@@ -181,8 +181,7 @@ class World:
         return a
 
     def own(self, address):
-        self.batch.append(f"address add {address} dev lo"
-                          + " nodad" * (":" in address))
+        self.batch.append(netns.own(address))
 
     def host(self, name, *addresses):
         for a in addresses:
@@ -217,10 +216,7 @@ class World:
         os.close(told)
 
     def run(self):
-        libc = ctypes.CDLL(None, use_errno=True)
-        assert libc.unshare(0x40000000) == 0, "no CLONE_NEWNET"
-        subprocess.run(["ip", "-batch", "-"], check=True, text=True,
-                       input="\n".join(self.batch))
+        netns.enter(*self.batch)
         subprocess.run(["nft", "-f", "-"], check=True, text=True,
                        input="\n".join([*self.rules, "}", "}"]))
         self.names.serve(RESOLVER)

@@ -1,18 +1,15 @@
 """Access rules: who may speak, what is said to who may not, and which line of
 which file it was that said so."""
 
-import ctypes
-import os
 import re
 import subprocess
 
 import pytest
 
-from daemon import AS_ROOT, BINARY, wait_for
+import netns
+from daemon import BINARY, wait_for
 from test_auth import Submission, log_in
 from test_status import tool
-
-NEWNET = 0x40000000
 
 
 @pytest.fixture
@@ -151,20 +148,9 @@ def test_helo_again(ruled):
 @pytest.fixture
 def elsewhere():
     """A network namespace with addresses that are not this machine's alone."""
-    if not AS_ROOT:
-        pytest.skip("needs root: a namespace")
-    libc = ctypes.CDLL(None, use_errno=True)
-    home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    assert libc.unshare(NEWNET) == 0, "no CLONE_NEWNET"
-    try:
-        subprocess.run(["ip", "-batch", "-"], text=True, check=True,
-                       input="link set lo up\n"
-                       "address add 198.51.100.7/24 dev lo\n"
-                       "address add 198.51.100.8/24 dev lo\n")
+    with netns.network("198.51.100.7/24", "198.51.100.8/24",
+                       "198.51.100.9/24"):
         yield
-    finally:
-        assert libc.setns(home, NEWNET) == 0
-        os.close(home)
 
 
 def suspect(d, address="198.51.100.7"):

@@ -2,25 +2,16 @@
 from a real server by a port of its own, and names that nobody answers for. In
 a network namespace, where all addresses are this machine's."""
 
-import ctypes
-import os
 import re
 import socket
-import subprocess
 
 import pytest
 
 import names
+import netns
 import nsd
-from daemon import AS_ROOT, free_port, wait_for
+from daemon import free_port, wait_for
 
-pytestmark = pytest.mark.skipif(not AS_ROOT, reason="needs root: a namespace")
-NEWNET = 0x40000000
-ADDRESSES = """link set lo up
-address add 192.0.2.1/24 dev lo
-address add 2001:db8::10/128 dev lo nodad
-address add 2001:db8::11/128 dev lo nodad
-"""
 PORT = 5300
 DNS = f'dns {{ servers = {{ "127.0.0.1:{PORT}" }} %s }}\n'
 NAMED, UNNAMED, ELSEWHERE, MANY, PARTED = (
@@ -45,16 +36,8 @@ ZONES = {
 
 @pytest.fixture(autouse=True)
 def network():
-    libc = ctypes.CDLL(None, use_errno=True)
-    home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    assert libc.unshare(NEWNET) == 0, "no CLONE_NEWNET"
-    try:
-        subprocess.run(["ip", "-batch", "-"], input=ADDRESSES, text=True,
-                       check=True)
+    with netns.network("192.0.2.1/24", "2001:db8::10", "2001:db8::11"):
         yield
-    finally:
-        assert libc.setns(home, NEWNET) == 0
-        os.close(home)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ what they were. In a network namespace, where all addresses are this machine's
 and port 53 is ours."""
 
 import collections
-import ctypes
 import json
 import os
 import re
@@ -15,19 +14,12 @@ import urllib.request
 import pytest
 
 import names
+import netns
 import postfix
 import puppet
-from daemon import AS_ROOT, BINARY, free_port, wait_for
+from daemon import BINARY, free_port, wait_for
 from test_readme import block
 
-pytestmark = pytest.mark.skipif(not AS_ROOT, reason="needs root: a namespace")
-NEWNET = 0x40000000
-ADDRESSES = """link set lo up
-address add 192.0.2.1/24 dev lo
-address add 198.51.100.1/24 dev lo
-address add 2001:db8::66/128 dev lo nodad
-address add 2001:db8::67/128 dev lo nodad
-"""
 HOUR = 3600
 DNS = 'dns { servers = { "127.0.0.1" } }\n'
 CODES = '{ codes = { "127.0.0.2-9: 5" } }\n'
@@ -37,16 +29,9 @@ ON = DNS + "checks { dnsbl = reject }\n"
 
 @pytest.fixture(autouse=True)
 def network():
-    libc = ctypes.CDLL(None, use_errno=True)
-    home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    assert libc.unshare(NEWNET) == 0, "no CLONE_NEWNET"
-    try:
-        subprocess.run(["ip", "-batch", "-"], input=ADDRESSES, text=True,
-                       check=True)
+    with netns.network("192.0.2.1/24", "198.51.100.1/24", "2001:db8::66",
+                       "2001:db8::67"):
         yield
-    finally:
-        assert libc.setns(home, NEWNET) == 0
-        os.close(home)
 
 
 @pytest.fixture(scope="module")

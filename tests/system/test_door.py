@@ -1,35 +1,21 @@
 """The door: checks of clients that are not on this machine, each told in the
 log with what it has found and the line that asked for it."""
 
-import ctypes
-import os
 import re
-import subprocess
 import urllib.request
 
 import pytest
 
-from daemon import AS_ROOT, free_port, wait_for
+import netns
+from daemon import free_port, wait_for
 
-pytestmark = pytest.mark.skipif(not AS_ROOT, reason="needs root: a namespace")
-NEWNET = 0x40000000
 US, CLIENT, OTHER = "192.0.2.25", "198.51.100.7", "198.51.100.8"
 
 
 @pytest.fixture(autouse=True)
 def network():
-    libc = ctypes.CDLL(None, use_errno=True)
-    home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    assert libc.unshare(NEWNET) == 0, "no CLONE_NEWNET"
-    try:
-        subprocess.run(["ip", "-batch", "-"], check=True, text=True,
-                       input="link set lo up\n" + "".join(
-                           f"address add {a}/32 dev lo\n"
-                           for a in (US, CLIENT, OTHER)))
+    with netns.network(US, CLIENT, OTHER):
         yield
-    finally:
-        assert libc.setns(home, NEWNET) == 0
-        os.close(home)
 
 
 @pytest.fixture

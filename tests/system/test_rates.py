@@ -1,40 +1,23 @@
 """Rates of clients that are not on this machine, from many addresses at once:
 in a network namespace, where all of them are."""
 
-import ctypes
 import os
 import re
 import signal
 import socket
-import subprocess
 
 import pytest
 
-from daemon import AS_ROOT, free_port, wait_for
+import netns
+from daemon import free_port, wait_for
 
-pytestmark = pytest.mark.skipif(not AS_ROOT, reason="needs root: a namespace")
-NEWNET = 0x40000000
-ADDRESSES = """link set lo up
-address add 192.0.2.1/24 dev lo
-address add 172.17.0.1/32 dev lo
-address add 2001:db8:0:1::1/128 dev lo nodad
-address add 2001:db8:0:1::2/128 dev lo nodad
-address add 2001:db8:0:2::1/128 dev lo nodad
-"""
 
 
 @pytest.fixture(autouse=True)
 def network():
-    libc = ctypes.CDLL(None, use_errno=True)
-    home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    assert libc.unshare(NEWNET) == 0, "no CLONE_NEWNET"
-    try:
-        subprocess.run(["ip", "-batch", "-"], input=ADDRESSES, text=True,
-                       check=True)
+    with netns.network("192.0.2.1/24", "172.17.0.1", "2001:db8:0:1::1",
+                       "2001:db8:0:1::2", "2001:db8:0:2::1"):
         yield
-    finally:
-        assert libc.setns(home, NEWNET) == 0
-        os.close(home)
 
 
 def greeting(d, source):

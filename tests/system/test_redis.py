@@ -12,17 +12,14 @@ import time
 
 import pytest
 
-from daemon import AS_ROOT, DEADLINE, free_port, wait_for
+import netns
+from daemon import DEADLINE, free_port, wait_for
 from postfix import PEERS
-from test_greylist import (ANY, OTHER, TEXT, come_back, elsewhere,  # noqa: F401
-                           send, sent)
-from test_rates import network  # noqa: F401
+from test_greylist import ANY, OTHER, TEXT, come_back, send, sent
 
 SERVER = PEERS / "usr/bin/redis-server"
-pytestmark = [
-    pytest.mark.skipif(not AS_ROOT, reason="needs root: a namespace"),
-    pytest.mark.skipif(not SERVER.exists(),
-                       reason=f"no Redis below {PEERS}: make peers")]
+pytestmark = pytest.mark.skipif(
+    not SERVER.exists(), reason=f"no Redis below {PEERS}: make peers")
 
 
 class Redis:
@@ -61,8 +58,14 @@ class Redis:
             return s.makefile("rb").read().removesuffix(b"+OK\r\n").decode()
 
 
+@pytest.fixture(autouse=True)
+def network():
+    with netns.network("192.0.2.1/24"):
+        yield
+
+
 @pytest.fixture
-def redis(start, elsewhere):  # noqa: F811
+def redis(start):
     made = []
 
     def make(*more):
@@ -215,7 +218,7 @@ def memory(pid):
     [b"$2147483646\r\n", *[b"x" * 65536] * 1000],
     [b"x" * 300000], [b"+OK\r\n" * 99999],
     [b"-ERR no\r\n" * 3], [b":-1\r\n" * 3], [b"$-1\r\n" * 3]])
-def test_liars(start, elsewhere, answer):  # noqa: F811
+def test_liars(start, answer):
     """It costs nobody anything: no memory, no worker, no mail."""
     liar = Liar(answer)
     d = node(start, f"127.0.0.1:{liar.port}")
