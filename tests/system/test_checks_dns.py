@@ -42,8 +42,6 @@ def network():
 
 @pytest.fixture
 def zones(start):
-    if not nsd.PROGRAM.exists():
-        pytest.skip(f"no {nsd.PROGRAM}: make peers")
     with nsd.serving(start.folder(), PORT, ZONES):
         yield
 

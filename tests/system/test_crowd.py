@@ -53,13 +53,10 @@ def are_well(d):
 @pytest.fixture
 def lists(start):
     """Their configuration: one has all of the abusers, and one nobody."""
-    if not nsd.PROGRAM.exists():
-        pytest.skip(f"no {nsd.PROGRAM}: make peers")
     port = free_port()
-    tested = ["2.0.0.127 A 127.0.0.2"]
-    zones = {"bl.test": tested + [f"1.{n}.0.20 A 127.0.0.2"
-                                  for n in range(CROWD[3])],
-             "other.test": tested}
+    zones = {"bl.test": nsd.TESTED + [f"1.{n}.0.20 A 127.0.0.2"
+                                      for n in range(CROWD[3])],
+             "other.test": nsd.TESTED}
     with nsd.serving(start.folder(), port, zones):
         yield f'dns {{ servers = {{ "127.0.0.1:{port}" }} }}\n' + """
 checks { dnsbl = reject }

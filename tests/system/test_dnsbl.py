@@ -3,6 +3,7 @@ what they were. In a network namespace, where all addresses are this machine's
 and port 53 is ours."""
 
 import collections
+import contextlib
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import pytest
 
 import names
 import netns
-import postfix
+import nsd
 import puppet
 from daemon import BINARY, free_port, wait_for
 from test_readme import block
@@ -158,57 +159,28 @@ def pass_until(d, seconds, what, condition):
 
 # --- real ones ---
 
-def zone_of(name, *entries):
-    return (f"$ORIGIN {name}.\n$TTL 60\n@ IN SOA ns.{name}. root.{name}. "
-            "1 3600 600 86400 60\n@ IN NS ns\nns IN A 127.0.0.1\n"
-            "2.0.0.127 IN A 127.0.0.2\n"
-            "2.0.0.127 IN TXT \"test\"\n"
-            + "".join(f"{e}\n" for e in entries))
-
-
 @pytest.fixture
-def nsd(start):
-    """nsd(zone=[entries]) serves them on port 53 until the test ends."""
-    program = postfix.PEERS / "usr" / "sbin" / "nsd"
-    if not program.exists():
-        pytest.skip(f"no nsd below {postfix.PEERS}: make peers")
-    running = []
-
-    def run(**zones):
-        folder = start.folder()
-        conf = [f"server:\n ip-address: 127.0.0.1\n port: 53\n"
-                f" username: \"\"\n chroot: \"\"\n database: \"\"\n"
-                f" zonesdir: \"{folder}\"\n zonelistfile: \"{folder}/list\"\n"
-                f" xfrdfile: \"{folder}/xfrd\"\n pidfile: \"\"\n"
-                " xfrdir: \"/tmp\"\n server-count: 1\n"
-                "remote-control:\n control-enable: no\n"]
-        for zone, entries in zones.items():
-            zone = zone.replace("_", ".")
-            (folder / zone).write_text(zone_of(zone, *entries))
-            conf.append(f"zone:\n name: \"{zone}\"\n zonefile: \"{zone}\"\n")
-        (folder / "nsd.conf").write_text("".join(conf))
-        running.append(subprocess.Popen(
-            [program, "-d", "-c", folder / "nsd.conf"],
-            env=postfix.peer_environment(), stderr=subprocess.DEVNULL))
-
-    yield run
-    for p in running:
-        p.terminate()
-        p.wait(30)
+def serve(start):
+    """serve(zone=[entries]): on port 53 until the test ends."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **zones: stack.enter_context(nsd.serving(
+            start.folder(), 53, {zone.replace("_", "."): nsd.TESTED + entries
+                                 for zone, entries in zones.items()}))
 
 
 NIBBLES = ".".join(reversed(f"{0x20010db8000000000000000000000066:032x}"))
 MAPPED = ".".join(reversed(f"{0xffff7f000002:032x}"))
 
 
-def test_real_lists(start, nsd):
+def test_real_lists(start, serve):
     """Who is listed is refused, with the reason in the reply and the log; a
     list that vouches outweighs it, and takes other checks off a client."""
-    nsd(bl_test=["66.2.0.192 IN A 127.0.0.4", "67.2.0.192 IN A 127.0.0.4",
-                 "68.2.0.192 IN A 127.0.0.10", "70.2.0.192 IN A 127.0.0.99",
-                 f"{NIBBLES} IN A 127.0.0.3"],
-        wl_test=["67.2.0.192 IN A 127.0.5.1", "69.2.0.192 IN A 127.0.5.3"],
-        six_test=[f"{MAPPED} IN A 127.0.0.2", f"{NIBBLES} IN A 127.0.0.2"])
+    serve(
+        bl_test=["66.2.0.192 A 127.0.0.4", "67.2.0.192 A 127.0.0.4",
+                 "68.2.0.192 A 127.0.0.10", "70.2.0.192 A 127.0.0.99",
+                 f"{NIBBLES} A 127.0.0.3"],
+        wl_test=["67.2.0.192 A 127.0.5.1", "69.2.0.192 A 127.0.5.3"],
+        six_test=[f"{MAPPED} A 127.0.0.2", f"{NIBBLES} A 127.0.0.2"])
     port = free_port()
     d = start(limits="rate-connections = 0",
               listen=f'listen "[::1]:{port}" {{ }}', extra=DNS + f"""
@@ -244,10 +216,10 @@ dnsbl "six.test" {{ codes = {{ "127.0.0.2: 2" }}  family = ipv6 }}
             assert c.ask("RCPT TO:<bob@example.org>").code == code
 
 
-def test_ipv6(start, nsd):
+def test_ipv6(start, serve):
     """Each list knows the clients of its family."""
-    nsd(bl_test=[f"{NIBBLES} IN A 127.0.0.3"],
-        six_test=[f"{MAPPED} IN A 127.0.0.2", f"{NIBBLES} IN A 127.0.0.2"])
+    serve(bl_test=[f"{NIBBLES} A 127.0.0.3"],
+          six_test=[f"{MAPPED} A 127.0.0.2", f"{NIBBLES} A 127.0.0.2"])
     port = free_port()
     d = start(listen=f'listen "[::1]:{port}" {{ }}', extra=DNS + """
 checks { dnsbl = reject }
