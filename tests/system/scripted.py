@@ -9,6 +9,7 @@ ALL = (6, 0x11, 0)  # it may edit, and answers to everything
 QUICK = (6, 0x11, 0x0ff080)  # it answers when it has heard all
 
 CONTINUE, ACCEPT, REJECT = b"c", b"a", b"r"
+ESTABLISHED = b"\1"  # of TCP
 
 
 def packet(what, data=b""):
@@ -41,6 +42,13 @@ class Talk:
         self.heard = []  # (command, data)
         self.macros = {}
         self.over = threading.Event()
+
+    def is_open(self):
+        """They have not closed it, whether or not we have read so far."""
+        with contextlib.suppress(OSError):
+            return self.connection.getsockopt(
+                socket.IPPROTO_TCP, socket.TCP_INFO, 1) == ESTABLISHED
+        return False
 
     def of(self, command):
         return [data for c, data in self.heard if c == command]
@@ -93,8 +101,7 @@ class Milter:
         self.answer = answer or (lambda talk, command, data: None)
         self.options = options
         self.talks = []
-        self.now = self.most = 0  # conversations at once
-        self.lock = threading.Lock()
+        self.most = 0  # open at once
         self.listener = socket.socket(
             socket.AF_UNIX if isinstance(at, str) else socket.AF_INET)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -112,20 +119,16 @@ class Milter:
                 return
             talk = Talk(self, connection)
             self.talks.append(talk)
+            self.most = max(self.most, sum(t.is_open() for t in self.talks))
             threading.Thread(target=self.hold, args=(talk,),
                              daemon=True).start()
 
     def hold(self, talk):
-        with self.lock:
-            self.now += 1
-            self.most = max(self.most, self.now)
         try:
             with talk.connection:
                 talk.run()
         except (Milter.CLOSE, OSError):
             pass
-        with self.lock:
-            self.now -= 1
         talk.over.set()
 
     def block(self, name="first", more=""):

@@ -489,7 +489,8 @@ def test_many_at_once(start, milter):
     for t in threads:
         t.join(60)
     assert answers == [250] * 100
-    assert m.most <= 3 + 2  # those that end are not yet seen to
+    # two workers may both take the last one, or have none
+    assert 0 < m.most <= 3 + 2
 
 
 def test_header_too_big(start, milter):
