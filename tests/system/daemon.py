@@ -220,6 +220,20 @@ journal {{ {journal} }}
     def workers(self):
         return children(self.master())
 
+    @contextlib.contextmanager
+    def stopped(self):
+        """Its workers do nothing; what comes meanwhile waits for them."""
+        pids = self.workers()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            wait_for("they stop", lambda: all(
+                state_of(f"/proc/{pid}/stat") == "T" for pid in pids))
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
     # --- its mail ---
 
     def settled(self):

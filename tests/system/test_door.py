@@ -109,6 +109,17 @@ def test_observed(door):
     assert figure(port, count % "refused") == "0"
 
 
+def speak_early(d, source):
+    """Before it is accepted: so in the pause, if there is one."""
+    with d.stopped():
+        c = d.connect(source=source)
+        c.send("EHLO client.example.com\r\n")
+    assert c.reply().code == 220
+    assert c.reply().code == 250
+    assert c.ask("MAIL FROM:<s@example.com>").code == 250
+    return c
+
+
 def greet(d, source):
     with d.connect(source=source) as c:
         assert c.reply().code == 220
@@ -118,11 +129,7 @@ def test_pregreet(door):
     """Who speaks in the pause is refused; who waits is greeted at once when it
     comes again, over all workers."""
     d = door("pregreet-wait = 1s", top="workers = 4")
-    with d.connect(source=CLIENT) as c:
-        c.send("EHLO client.example.com\r\n")
-        assert c.reply().code == 220
-        assert c.reply().code == 250
-        assert c.ask("MAIL FROM:<s@example.com>").code == 250
+    with speak_early(d, CLIENT) as c:
         assert rcpt(c) == "550 5.7.1 You spoke before the greeting"
         assert c.ask("RSET").code == 250
         assert c.ask("MAIL FROM:<t@example.com>").code == 250
@@ -132,11 +139,7 @@ def test_pregreet(door):
     greet(d, OTHER)
     # whoever had to wait again would be marked now
     for _ in range(8):
-        with d.connect(source=OTHER) as c:
-            c.send("EHLO client.example.com\r\n")
-            assert c.reply().code == 220
-            assert c.reply().code == 250
-            assert c.ask("MAIL FROM:<s@example.com>").code == 250
+        with speak_early(d, OTHER) as c:
             assert c.ask("RCPT TO:<alice@example.org>").code == 250
 
 
@@ -152,11 +155,7 @@ def test_who_leaves_in_the_pause(door):
         port, 'smtpd_connections_total{role="mx"}') == "50")
     wait_for("all of them to go",
              lambda: figure(port, "smtpd_sessions") == "0")
-    with d.connect(source=CLIENT) as c:
-        c.send("EHLO client.example.com\r\n")
-        assert c.reply().code == 220
-        assert c.reply().code == 250
-        assert c.ask("MAIL FROM:<s@example.com>").code == 250
+    with speak_early(d, CLIENT) as c:
         assert rcpt(c) == "550 5.7.1 You spoke before the greeting"
 
 
@@ -194,6 +193,7 @@ def test_limits_have_their_lines(door):
         with d.connect(source=CLIENT) as c:
             assert c.reply().code == code
     wait_for("both", lambda: len(told(d, "refused")) == 2)
-    assert told(d, "refused") == [
-        ("rate-recipients", "", d.at("rate-recipients")),
-        ("rate-connections", "", d.at("rate-connections"))]
+    # by two workers, in any order
+    assert sorted(told(d, "refused")) == [
+        ("rate-connections", "", d.at("rate-connections")),
+        ("rate-recipients", "", d.at("rate-recipients"))]
