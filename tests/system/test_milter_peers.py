@@ -215,8 +215,9 @@ def test_rspamd(start, peer):
     assert answer.code == 250
     assert stored(d, answer).endswith(
         b"\n\n" + large.split("\r\n\r\n")[1].replace("\r\n", "\n").encode())
-    log = (p.path / "log").read_text()
-    assert f"queue-id: <{answer.id}>" in log  # it knows it by our name
+    # it knows it by our name, and writes that when it has answered
+    wait_for("its line", lambda: f"queue-id: <{answer.id}>"
+             in (p.path / "log").read_text())
 
 
 @pytest.mark.parametrize("when", ["accept", "defer", "reject"])
