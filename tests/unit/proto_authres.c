@@ -86,6 +86,7 @@ others(void **state)
 	    SPAN_LIT(" other.example 1; spf=pass"),
 	    SPAN_LIT(" other.example; mx.example.org"),
 	    SPAN_LIT(" (mx.example.org) other.example (mx.example.org);"),
+	    SPAN_LIT(" (a (nested) one) other.example; spf=pass"),
 	    SPAN_LIT(" mx.example.org.example; spf=pass"),
 	    SPAN_LIT(" xmx.example.org; spf=pass"),
 	    SPAN_LIT(" \"mx.example.org \"; spf=pass"),

@@ -160,6 +160,8 @@ options(void **state)
 	(void)state;
 	assert_false(milter_wire_read_options(OCTETS("\0\0\0\6"), &o));
 	assert_false(
+	    milter_wire_read_options(OCTETS("\0\0\0\6\0\0\0\0\0\0\0"), &o));
+	assert_false(
 	    milter_wire_read_options(OCTETS("\0\0\0\1\0\0\0\0\0\0\0\0"), &o));
 	assert_false(
 	    milter_wire_read_options(OCTETS("\0\0\0\7\0\0\0\0\0\0\0\0"), &o));
@@ -189,6 +191,9 @@ options(void **state)
 	    milter_wire_read_options(OCTETS("\0\0\0\3\0\0\0\x10\0\0\0\0"), &o));
 	assert_false(milter_wants(&o, MILTER_DATA));
 	assert_true(milter_may_edit(&o, 'm') && !milter_may_edit(&o, 'h'));
+	assert_true(
+	    milter_wire_read_options(OCTETS("\0\0\0\4\0\0\0\0\0\0\0\0"), &o));
+	assert_true(milter_wants(&o, MILTER_DATA));
 }
 
 static void
