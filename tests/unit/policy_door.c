@@ -251,6 +251,25 @@ all_come(void)
 		comes(i);
 }
 
+/* There is a door if anything stands at it. */
+static void
+one_check_is_enough(void **state)
+{
+	const struct check_action on = {.act = ACTION_OBSERVE};
+	const struct door_config rows_of[] = {{.helo = on}, {.fcrdns = on},
+	    {.sender_domain = on}, {.dnsbl = on}, {.greylist = on},
+	    {.pregreet = on, .pregreet_wait = 1},
+	    {.access = (const struct access *)&rows}};
+	const struct door_config off[] = {{.pregreet = on},
+	    {.pregreet_wait = 1}, {.refuse_at = 5}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows_of) / sizeof(rows_of[0]); i++)
+		assert_true(door_config_is_on(&rows_of[i]));
+	for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++)
+		assert_false(door_config_is_on(&off[i]));
+}
+
 /* --- facts --- */
 
 static void
@@ -431,12 +450,32 @@ another_sender_is_another_fact(void **state)
 	assert_true(is_yes(POLICY_MAIL));
 	assert_int_equal(gathers[SENDER].asked, 2);
 	assert_int_equal(gathers[NAME].asked, 1);
+	ask(POLICY_RCPT);
+	assert_non_null(question);
+	ask_cancel(&question, ASK_ABANDON);
 	/* its predecessor's, still on its way, is not heard */
 	door_reset(door);
 	assert_int_equal(gathers[SENDER].cancelled, 1);
 	assert_true(is_yes(POLICY_MAIL));
 	comes(SENDER);
 	assert_true(is_yes(POLICY_RCPT));
+}
+
+/* What is kept of one transaction is not said in the next. */
+static void
+another_transaction_is_judged_anew(void **state)
+{
+	(void)state;
+	rows[FIRST].finds = VERDICT_REJECT;
+	hello();
+	all_come();
+	assert_non_null(ask(POLICY_RCPT));
+	rows[FIRST].finds = VERDICT_PASS;
+	assert_true(is_yes(POLICY_MAIL));
+	comes(SENDER);
+	assert_true(is_yes(POLICY_RCPT));
+	assert_true(is_yes(POLICY_RCPT));
+	assert_int_equal(rows[FIRST].judged, 2);
 }
 
 /* --- what a check may do --- */
@@ -496,6 +535,39 @@ defer_is_the_rejection_with_a_4(void **state)
 	assert_int_equal(no->code, 450);
 	assert_string_equal(verdict_reply(no).status, "4.1.8");
 	assert_string_equal(verdict_reply(no).text, "No");
+}
+
+/* Each that says something, by what it says. */
+static void
+verdicts_are_counted(void **state)
+{
+	static const struct check helo[] = {{"helo", POLICY_RCPT,
+	    .action = action_FIRST, .judge = judge_FIRST, .defer = 451}};
+	static const struct door_tables counted = {helo, 1, NULL, 0};
+	static const enum action acts[] = {ACTION_OBSERVE, ACTION_DEFER,
+	    ACTION_REJECT, ACTION_REJECT};
+	struct doors with = {.conf = &conf, .shared = shared_new()};
+	const struct door_subject s = {.env = &env, .hostname = "mx"};
+
+	(void)state;
+	door_free(&door);
+	door = door_new_with(&with, &s, &counted);
+	ask(POLICY_RCPT); /* a pass is nothing */
+	rows[FIRST].finds = VERDICT_REJECT;
+	for (unsigned i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+		rows[FIRST].action.act = acts[i];
+		ask(POLICY_RCPT);
+	}
+	assert_int_equal(shared_total(with.shared,
+			     SHARED_CHECK_HELO + COUNTER_OBSERVED),
+	    1);
+	assert_int_equal(shared_total(with.shared,
+			     SHARED_CHECK_HELO + COUNTER_DEFERRED),
+	    1);
+	assert_int_equal(shared_total(with.shared,
+			     SHARED_CHECK_HELO + COUNTER_REJECTED),
+	    2);
+	door_free(&door);
 }
 
 static void
@@ -666,6 +738,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    TEST(one_check_is_enough),
 	    TEST(facts_begin_early_and_once),
 	    TEST(what_is_off_gathers_nothing),
 	    TEST(no_order_changes_a_verdict),
@@ -676,9 +749,11 @@ main(void)
 	    TEST(what_cannot_be_asked_is_unknown_at_once),
 	    TEST(a_question_begins_what_nobody_has),
 	    TEST(another_sender_is_another_fact),
+	    TEST(another_transaction_is_judged_anew),
 	    TEST(observed_verdicts_are_told_and_hide_nothing),
 	    TEST(an_observed_allow_covers_nothing),
 	    TEST(defer_is_the_rejection_with_a_4),
+	    TEST(verdicts_are_counted),
 	    TEST(a_greeting_is_refused_in_two_ways),
 	    TEST(an_allowed_client_has_no_reputation),
 	    TEST(an_allowed_login_has_its_transaction),
