@@ -298,23 +298,45 @@ misses_in_a_row(void **state)
 	assert_false(redis_is_up(redis));
 }
 
+#define OOM WHEN("k0", "-OOM\r\n")
+
+/* That many of its errors. */
+static void
+fails(unsigned times)
+{
+	while (times--) {
+		assert_non_null(get(0, "k0"));
+		clock_pass(0);
+		assert_none(0);
+	}
+}
+
+/* In a row, on one connection. */
 static void
 errors_are_misses(void **state)
 {
+	const struct peer_turn *scripts[] =
+	    {SCRIPT(PONG, OOM, OOM, OOM, OOM, WHEN("k1", "$2\r\nv1\r\n"), OOM,
+		 OOM, OOM, OOM,
+		 WHEN("k0", "-OOM command not allowed when used memory > "
+			    "'maxmemory' and then some\r\n")),
+		SCRIPT(PONG, OOM, OOM, OOM, OOM)};
+
 	(void)state;
-	begin_with(SCRIPT(PONG, WHEN("k0", "-OOM\r\n"), WHEN("k0", "-OOM\r\n"),
-	    WHEN("k0", "-OOM\r\n"), WHEN("k0", "-OOM\r\n"),
-	    WHEN("k0", "-OOM command not allowed when used memory > "
-		       "'maxmemory' and then "
-		       "some\r\n")));
-	for (unsigned i = 0; i < 5; i++) {
-		assert_non_null(get(i, "k0"));
-		clock_pass(0);
-		assert_none(i);
-	}
+	begin(scripts, 2);
+	fails(4);
+	get(1, "k1");
+	clock_pass(0);
+	assert_text(1, "v1");
+	fails(4);
+	assert_true(redis_is_up(redis));
+	fails(1);
 	assert_false(redis_is_up(redis));
 	assert_int_equal(logged("redis-down", "said=OOM command not allowed"),
 	    1);
+	clock_pass(1000);
+	fails(4);
+	assert_true(redis_is_up(redis));
 }
 
 static void
@@ -350,6 +372,31 @@ nobody_is_there(void **state)
 	}
 	/* said once */
 	assert_int_equal(logged("redis-down", ""), 1);
+}
+
+/* Once it was there, all begins anew: what is said, and how long it takes. */
+static void
+it_comes_and_goes(void **state)
+{
+	const struct peer_turn *scripts[] = {SCRIPT(
+						 {NULL, NULL, PEER_RESET, 0}),
+	    SCRIPT({NULL, NULL, PEER_RESET, 0}),
+	    SCRIPT(PONG, {"k0", NULL, PEER_RESET, 0}), SCRIPT(PONG)};
+
+	(void)state;
+	begin(scripts, 4);
+	clock_pass(1000);
+	clock_pass(2000);
+	assert_true(redis_is_up(redis));
+	assert_int_equal(logged("redis-down", ""), 1);
+	assert_int_equal(logged("redis-up", ""), 1);
+	get(0, "k0");
+	clock_pass(0);
+	assert_none(0);
+	assert_int_equal(logged("redis-down", ""), 2);
+	assert_int_equal(logged("redis-down", "retry_ms=1000\n"), 2);
+	clock_pass(1000);
+	assert_true(redis_is_up(redis));
 }
 
 /* Connected, and then not a word. */
@@ -483,17 +530,27 @@ static void
 too_much(void **state)
 {
 	const struct redis_command c = {{SPAN_LIT("EXISTS"), SPAN_LIT("k")}, 2};
+	unsigned heard = 0;
 
 	(void)state;
 	begin_with(SCRIPT(PONG));
 	for (unsigned i = 0; i < 3000; i++)
 		redis_tell(redis, &c);
 	assert_true(redis_is_up(redis));
+	clock_pass(0);
+	for (const char *at = peer_heard(peer);
+	     (at = strstr(at, "EXISTS\n")) != NULL; at++)
+		heard++;
+	assert_int_equal(heard, 1000);
 	assert_null(get(0, "k"));
 	assert_false(redis_is_up(redis));
 	clock_pass(0);
 	assert_int_equal(logged("redis-down", "why=too much is under way"), 1);
 	assert_int_equal(answers[0].n, 0);
+	/* the next connection has all of it again */
+	clock_pass(1000);
+	assert_non_null(get(0, "k"));
+	assert_true(redis_is_up(redis));
 }
 
 /* Freed with all of it open: nobody hears. */
@@ -528,6 +585,7 @@ main(void)
 	    TEST(errors_are_misses),
 	    TEST(it_hangs_up),
 	    TEST(nobody_is_there),
+	    TEST(it_comes_and_goes),
 	    TEST(it_does_not_greet),
 	    TEST(no_socket),
 	    TEST(hostile),
