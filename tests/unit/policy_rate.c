@@ -190,7 +190,7 @@ none(void **state)
 static void
 given_back(void **state)
 {
-	struct rate r = {2, 1000};
+	struct rate r = {2, 1000}, slow = {1, 3600000};
 
 	(void)state;
 	give_back(r, "192.0.2.1"); /* it has none */
@@ -201,6 +201,11 @@ given_back(void **state)
 	for (unsigned i = 0; i < 100; i++)
 		give_back(r, "192.0.2.1");
 	assert_int_equal(burst(r, "192.0.2.1", NOW, 9), 2);
+	/* nor when the clock has only begun */
+	assert_true(take(slow, "192.0.2.2", 1));
+	give_back(slow, "192.0.2.2");
+	give_back(slow, "192.0.2.2");
+	assert_true(take(slow, "192.0.2.2", 1));
 }
 
 /* After a reload; and a word that nobody can have written. */
