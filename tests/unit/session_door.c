@@ -211,7 +211,8 @@ setup(void **state)
 static int
 setup_pause(void **state)
 {
-	return begin(state, "checks { pregreet-wait = 5s }");
+	return begin(state, "checks { pregreet-wait = 5s }\n"
+			    "client \"10.0.0.7\" { proxy = yes }");
 }
 
 static int
@@ -537,12 +538,16 @@ who_speaks_first_is_marked(void **state)
 static void
 not_everybody_waits(void **state)
 {
+	struct client *c = client_new(PORT_MX, "10.0.0.7");
+
 	(void)state;
 	hears(client_new(PORT_SUBMISSION, "192.0.2.1"), "220 ");
 	assert_true(client_secure(client_new(PORT_SMTPS, "192.0.2.1")));
 	allowed = true;
 	hears(client_new(PORT_MX, "192.0.2.1"), "220 ");
 	allowed = false;
+	client_say(c, "PROXY TCP4 192.0.2.1 198.51.100.1 4711 25\r\n");
+	hears(c, "220 ");
 	waits(client_new(PORT_MX, "192.0.2.1"));
 }
 

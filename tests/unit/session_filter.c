@@ -29,8 +29,15 @@ static struct filters_config conf;
 /* One that never has a last word, nor an end. */
 static const struct mill_turn silent[] = {{'E', {"", 0}, false, 0, 0}, {0}};
 
+static const struct mill_turn discards[] = {{'E', SPAN_LIT("\0\0\0\1d"), false,
+						0, 0},
+    {0}};
+static const struct mill_turn later[] = {{'E', SPAN_LIT("\0\0\0\1t"), false, 0,
+					     0},
+    {0}};
+
 static int
-setup(void **state)
+begin(void **state, const struct mill_turn *turns)
 {
 	static const uint8_t loopback[4] = {127, 0, 0, 1};
 	struct filter_services s;
@@ -38,10 +45,10 @@ setup(void **state)
 	log_forget();
 	if (sessions_setup(state))
 		return -1;
-	sessions_open("");
+	sessions_open("client \"192.0.2.7\" { milter = no }");
 	routes_carry();
 	rig.deliver->lookups.smarthost = &routes[3].dest;
-	mill = mill_new(&rig.loop, silent, true);
+	mill = mill_new(&rig.loop, turns, true);
 	local = ipaddr_v4(loopback);
 	milter = (struct filter_config){.name = "m",
 	    .check = "milter \"m\"",
@@ -59,9 +66,29 @@ setup(void **state)
 	    .hostname = "mx.example.org"};
 	s = (struct filter_services){.loop = &rig.loop,
 	    .pool = sessions.pool,
-	    .jobs = rig.jobs};
+	    .jobs = rig.jobs,
+	    .shared = rig.shared,
+	    .slot = RIG_SLOT};
 	sessions.filters = filters_new(&conf, &s);
 	return 0;
+}
+
+static int
+setup(void **state)
+{
+	return begin(state, silent);
+}
+
+static int
+setup_discards(void **state)
+{
+	return begin(state, discards);
+}
+
+static int
+setup_later(void **state)
+{
+	return begin(state, later);
 }
 
 static int
@@ -104,6 +131,11 @@ has_100_seconds(void **state)
 			     "at=smtpd.conf:7"),
 	    1);
 	assert_int_equal(deliver_pending(rig.deliver), 0);
+	assert_int_equal(counted(SHARED_FILTERS_DOWN), 1);
+	/* the next no has another reason */
+	asks(c, "BAD", "500 ");
+	assert_int_equal(logged("refused", "value="), 1);
+	assert_int_equal(logged("refused", ""), 2);
 }
 
 /* Behind them a server has to be asked, and has its time. */
@@ -142,6 +174,53 @@ is_hung_up_on(void **state)
 	assert_int_equal(deliver_pending(rig.deliver), 0);
 }
 
+/* What becomes of a small message. */
+static void
+comes_to(const char *address, const char *reply)
+{
+	struct client *c = client_new(PORT_MX, address);
+
+	hears(c, "220 ");
+	asks(c, "EHLO client.example.com", "250 ");
+	asks(c, "MAIL FROM:<s@example.com>", "250 ");
+	asks(c, "RCPT TO:<bob@example.org>", "250 ");
+	asks(c, "DATA", "354 ");
+	client_say(c, "hello\r\n.\r\n");
+	rig_pass(0);
+	hears(c, reply);
+}
+
+/* It is taken, as all who sent it know, and is nowhere. */
+static void
+is_discarded(void **state)
+{
+	(void)state;
+	comes_to("192.0.2.1", "250 2.6.0 ");
+	assert_int_equal(counted(SHARED_MESSAGES), 1);
+	assert_int_equal(counted(SHARED_FILTERED_DISCARDED), 1);
+	assert_int_equal(logged("discarded", "check=milter \"m\""), 1);
+	assert_int_equal(logged("accepted", ""), 0);
+	assert_int_equal(reserved(), 0);
+}
+
+static void
+is_put_off(void **state)
+{
+	(void)state;
+	comes_to("192.0.2.1", "451 4.7.1 A filter says");
+	assert_int_equal(counted(SHARED_FILTERED_DEFERRED), 1);
+	assert_int_equal(counted(SHARED_FILTERED_REFUSED), 0);
+	assert_int_equal(counted(SHARED_MESSAGES), 0);
+}
+
+static void
+is_not_seen(void **state)
+{
+	(void)state;
+	comes_to("192.0.2.7", "250 2.6.0 ");
+	assert_int_equal(mill_connections(mill), 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -151,6 +230,10 @@ main(void)
 	    T(has_100_seconds),
 	    T(has_45_before_a_server),
 	    T(is_hung_up_on),
+	    T(is_not_seen),
+	    cmocka_unit_test_setup_teardown(is_discarded, setup_discards,
+		teardown),
+	    cmocka_unit_test_setup_teardown(is_put_off, setup_later, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

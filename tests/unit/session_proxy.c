@@ -323,6 +323,7 @@ a_flood_behind_it(void **state)
 		hears(by_proxy(OF("192.0.2.1")), i < 2 ? "220 " : "421 4.7.0 ");
 	assert_int_equal(counted(SHARED_SESSIONS), 2);
 	assert_int_equal(counted(SHARED_REFUSING), 8);
+	assert_int_equal(sessions.count, 2 + 8);
 	assert_int_equal(counted(SHARED_REFUSED_RATE), 98);
 	assert_int_equal(logged("refused", ""), 1);
 	for (unsigned i = 0; i < 10; i++)
@@ -352,13 +353,13 @@ loopback_behind_it(void **state)
 static void
 has_no_limits(void **state)
 {
+	struct client *c;
+
 	(void)state;
 	sessions_open(PROXIES "limits { rate-connections = 1/h  "
 			      "per-address = 1  per-network = 1 }");
 	for (unsigned i = 0; i < 5; i++) {
-		struct client *c = health_check(PORT_MX);
-
-		client_hello(c);
+		client_hello(c = health_check(PORT_MX));
 		asks(c, "MAIL FROM:<>",
 		    "554 5.7.1 Not without a client's address [");
 		asks(c, "RCPT TO:<postmaster>", "554 5.7.1 ");
@@ -371,11 +372,17 @@ has_no_limits(void **state)
 	}
 	assert_int_equal(counted(SHARED_SESSIONS), 4);
 	hears(by_proxy("PROXY UNKNOWN\r\n"), "220 ");
+	/* what stands behind the header is said in the session */
+	assert_int_equal(client_pour(c = client_new(PORT_MX, BALANCER),
+			     SPAN_LIT(V2 "\x20\0\0\0NOOP\r\n")),
+	    LOCAL.len + 6);
+	hears(c, "220 ");
+	hears(c, "250 ");
 	/* and took nothing of what the balancer may have for itself */
 	hears(by_proxy(OF(BALANCER)), "220 ");
 	assert_int_equal(logged("connect", "client=" BALANCER
 					   " port=54321 via=" BALANCER "\n"),
-	    6);
+	    7);
 }
 
 static void
