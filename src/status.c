@@ -27,7 +27,7 @@
 
 #define STRAY   "status."
 #define DAY_MS  (24 * 3600 * 1000)
-#define DOWN_S  60    /* a route that is down for so long is worth a line, */
+#define DOWN_S  60    /* what is down for so long is worth a line, */
 #define LATE_MS 15000 /* and so is a loop that is behind by so much */
 
 struct report {
@@ -303,6 +303,34 @@ put_routes(struct report *r)
 }
 
 static void
+put_milters(struct report *r)
+{
+	const struct filters_config *c = &r->now->conf->filters;
+	int64_t now = clock_now();
+
+	for (unsigned i = 0; i < c->n; i++) {
+		const struct filter_config *m = &c->all[i];
+		struct neighbour_view v =
+		    neighbour_look(r->all->shared, NEIGHBOUR_MILTER, m->name);
+		long long s = v.down ? (now - v.since) / 1000 : 0;
+
+		buf_append_str(&r->out, "milter ");
+		put_text(&r->out, m->name);
+		if (v.down)
+			buf_printf(&r->out,
+			    " down %lld s in %u of %u workers: %s;", s, v.down,
+			    v.workers, neighbour_errors[v.error]);
+		else
+			buf_append_str(&r->out, " up;");
+		buf_printf(&r->out, " %u of %u connections\n", v.in_use,
+		    m->connections);
+		if (s >= DOWN_S)
+			buf_append_str(&r->out,
+			    "fault a milter is down: the log says why\n");
+	}
+}
+
+static void
 put_dnsbl(struct report *r)
 {
 	const struct dnsbl *lists = r->now->conf->door.lists;
@@ -356,6 +384,7 @@ put_all(struct report *r)
 	    (long long)shared_total(shared, SHARED_MESSAGES_REFUSED),
 	    (long long)shared_total(shared, SHARED_MESSAGES_DEFERRED));
 	put_routes(r);
+	put_milters(r);
 	put_dnsbl(r);
 	put_mail(r);
 	put_certificates(r);

@@ -29,8 +29,11 @@ enum neighbour_error {
 	NEIGHBOUR_NO_CONNECTION,
 	NEIGHBOUR_SILENT, /* no answer in time */
 	NEIGHBOUR_NO_TLS,
-	NEIGHBOUR_REFUSES, /* it says no to all */
-	NEIGHBOUR_SETUP,   /* it, or what we know of it, is set up wrongly */
+	NEIGHBOUR_REFUSES,  /* it says no to all */
+	NEIGHBOUR_SETUP,    /* it, or what we know of it, is set up wrongly */
+	NEIGHBOUR_WENT,     /* it closed or reset the connection */
+	NEIGHBOUR_NONSENSE, /* it does not keep to the protocol */
+	NEIGHBOUR_BUSY,     /* others wait for it for too long */
 	NEIGHBOUR_ERRORS
 };
 
@@ -57,7 +60,8 @@ struct neighbour_view {
 	unsigned workers; /* that have it open */
 	unsigned down;    /* of these */
 	enum neighbour_error error;
-	int64_t since; /* the first of them; 0: none is down */
+	int64_t since;   /* the first of them; 0: none is down */
+	unsigned in_use; /* connections of all */
 };
 struct neighbour_view neighbour_look(struct shared *s, enum neighbour_kind kind,
     const char *name);

@@ -17,6 +17,9 @@ const char *const neighbour_errors[NEIGHBOUR_ERRORS] = {
     [NEIGHBOUR_NO_TLS] = "no TLS",
     [NEIGHBOUR_REFUSES] = "it refuses us",
     [NEIGHBOUR_SETUP] = "it is not set up for us",
+    [NEIGHBOUR_WENT] = "it went away",
+    [NEIGHBOUR_NONSENSE] = "what it says makes no sense",
+    [NEIGHBOUR_BUSY] = "too many wait for it",
 };
 
 static uint64_t
@@ -140,6 +143,7 @@ neighbour_look(struct shared *s, enum neighbour_kind kind, const char *name)
 		uint64_t word = n->words[i];
 		unsigned e = word >> 2 & 63;
 
+		v.in_use += n->connections[i];
 		v.workers += word != 0;
 		if ((word & 3) != NEIGHBOUR_DOWN)
 			continue;

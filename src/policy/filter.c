@@ -131,6 +131,7 @@ take_down(struct filter *f, const struct milter_verdict *v)
 	struct verdict *no = &f->result.v;
 
 	filter_log_down(f->row, f, v);
+	filter_row_down(f->row, v->gone);
 	shared_add(f->all->services.shared, f->all->services.slot,
 	    SHARED_FILTERS_DOWN, 1);
 	if (conf(f)->observe || conf(f)->when_down == FILTER_ACCEPT) {
@@ -207,11 +208,12 @@ on_done(void *ctx, const struct milter_verdict *said)
 
 	if (v.end == MILTER_PASS && !take_edits(f))
 		v = (struct milter_verdict){.end = MILTER_GONE,
+		    .gone = NEIGHBOUR_NONSENSE,
 		    .why = "an edit that is not possible"};
 	filter_leave(f);
 	milter_free(&f->milter);
 	if (v.end == MILTER_GONE) {
-		filter_failed(f->row, v.unreached);
+		filter_failed(f->row, v.gone);
 		take_down(f, &v);
 	} else {
 		filter_worked(f->row);
@@ -220,11 +222,11 @@ on_done(void *ctx, const struct milter_verdict *said)
 }
 
 void
-filter_down(struct filter *f, const char *why, int error)
+filter_down(struct filter *f, enum neighbour_error e, const char *why)
 {
 	const struct milter_verdict v = {.end = MILTER_GONE,
-	    .why = why,
-	    .error = error};
+	    .gone = e,
+	    .why = why ? why : neighbour_errors[e]};
 
 	filter_leave(f);
 	ask_cancel(&f->resolving, ASK_ABANDON); /* it was for this row */
@@ -271,8 +273,8 @@ on_timer(void *ctx)
 	else if (f->content)
 		filter_unread(f);
 	else
-		filter_down(f, f->waits ? "too many wait for it" : "no address",
-		    0);
+		filter_down(f, f->waits ? NEIGHBOUR_BUSY : NEIGHBOUR_NO_ADDRESS,
+		    NULL);
 }
 
 /* --- one after the other --- */
@@ -353,8 +355,8 @@ on_host(void *ctx, const struct dns_answer *a)
 		talk(f);
 		return;
 	}
-	filter_failed(r, true);
-	filter_down(f, "its name has no address", 0);
+	filter_failed(r, NEIGHBOUR_NO_ADDRESS);
+	filter_down(f, NEIGHBOUR_NO_ADDRESS, NULL);
 }
 
 void
@@ -372,7 +374,7 @@ filter_go_on(struct filter *f)
 		f->resolving = resolve_host(dns, r->conf->host,
 		    clock_now() + ANSWER_MS, on_host, f);
 	else
-		filter_down(f, "its name has no address", 0);
+		filter_down(f, NEIGHBOUR_NO_ADDRESS, NULL);
 }
 
 struct ask *

@@ -57,11 +57,12 @@ filter_enter(struct filter *f)
 	struct filter_row *r = f->row;
 
 	if (is_avoided(r)) {
-		filter_down(f, "no connection a moment ago", 0);
+		filter_down(f, NEIGHBOUR_NO_CONNECTION,
+		    "no connection a moment ago");
 	} else if (may_open(r)) {
 		begin(f);
 	} else if (f->cut && r->all->heads > HEADS_MAX) {
-		filter_down(f, "too many headers wait for it", 0);
+		filter_down(f, NEIGHBOUR_BUSY, "too many headers wait for it");
 	} else {
 		f->waits = true;
 		TAILQ_INSERT_TAIL(&r->line, f, next);
@@ -86,21 +87,26 @@ filter_leave(struct filter *f)
 }
 
 void
-filter_failed(struct filter_row *r, bool unreached)
+filter_failed(struct filter_row *r, enum neighbour_error e)
 {
-	int64_t now = clock_now();
-
-	if (!unreached) {
+	if (e != NEIGHBOUR_NO_CONNECTION && e != NEIGHBOUR_NO_ADDRESS) {
 		r->failed = 0;
 		return;
 	}
-	neighbour_set(r->place, r->all->services.slot, NEIGHBOUR_DOWN,
-	    NEIGHBOUR_NO_CONNECTION, now);
 	if (++r->failed < FAILED_MAX)
 		return;
 	r->failed = FAILED_MAX - 1; /* the next one decides */
-	r->avoid = now + AVOID_MS;
+	r->avoid = clock_now() + AVOID_MS;
 	loop_timer_set(r->wake, 0); /* nobody waits for nothing */
+}
+
+void
+filter_row_down(struct filter_row *r, enum neighbour_error e)
+{
+	if (!r->since)
+		r->since = clock_now();
+	neighbour_set(r->place, r->all->services.slot, NEIGHBOUR_DOWN, e,
+	    r->since);
 }
 
 void
@@ -108,6 +114,9 @@ filter_worked(struct filter_row *r)
 {
 	r->failed = 0;
 	r->avoid = 0;
+	if (!r->since)
+		return;
+	r->since = 0;
 	neighbour_set(r->place, r->all->services.slot, NEIGHBOUR_UP,
 	    NEIGHBOUR_NO_ERROR, clock_now());
 	filter_log_up(r);

@@ -26,7 +26,7 @@ filter_log_down(struct filter_row *r, const struct filter *f,
 	char id[MESSAGE_ID_MAX];
 	int64_t now = clock_now();
 
-	if (r->down && now - r->told < AGAIN_MS) {
+	if (r->since && now - r->told < AGAIN_MS) {
 		r->untold++;
 		return;
 	}
@@ -38,7 +38,6 @@ filter_log_down(struct filter_row *r, const struct filter *f,
 	    LOG_STR("reason", v->why), error,
 	    LOG_STR("when-down", c->observe ? "accept" : actions[c->when_down]),
 	    LOG_UINT("suppressed", r->untold));
-	r->down = true;
 	r->told = now;
 	r->untold = 0;
 }
@@ -46,11 +45,8 @@ filter_log_down(struct filter_row *r, const struct filter *f,
 void
 filter_log_up(struct filter_row *r)
 {
-	if (r->down)
-		log_event(LOG_INFO, "filter-up",
-		    LOG_STR("milter", r->conf->name),
-		    LOG_UINT("suppressed", r->untold));
-	r->down = false;
+	log_event(LOG_INFO, "filter-up", LOG_STR("milter", r->conf->name),
+	    LOG_UINT("suppressed", r->untold));
 	r->untold = 0;
 }
 

@@ -21,8 +21,8 @@ struct filter_row {
 	struct loop_event *wake;
 	unsigned failed; /* connections, in a row */
 	int64_t avoid;   /* monotonic ms: none is tried until then */
-	bool down;       /* its last conversation came to nothing */
-	int64_t told;    /* when that was logged last */
+	int64_t since; /* conversations come to nothing; 0: the last did not */
+	int64_t told;  /* when that was logged last */
 	unsigned untold; /* and how often it was not, since */
 	struct dial_place places[FILTER_ADDRS_MAX];
 	unsigned nplaces;
@@ -70,8 +70,8 @@ struct filter {
 void filter_begin(struct filter *f);
 /* The header is there. */
 void filter_go_on(struct filter *f);
-/* The milter is not to be reached: when-down. */
-void filter_down(struct filter *f, const char *why, int error);
+/* The milter is not to be asked: when-down. why: NULL, as e says. */
+void filter_down(struct filter *f, enum neighbour_error e, const char *why);
 /* The message is not to be read by us. */
 void filter_unread(struct filter *f);
 /* constant: the answer, whatever milters say. */
@@ -85,8 +85,10 @@ void filter_line_close(struct filter_row *r);
 void filter_enter(struct filter *f);
 /* Out of the line, and its connection is another's. */
 void filter_leave(struct filter *f);
-/* unreached: there was no connection. */
-void filter_failed(struct filter_row *r, bool unreached);
+/* It was tried: whether it is, for a while. */
+void filter_failed(struct filter_row *r, enum neighbour_error e);
+/* What others see of it. */
+void filter_row_down(struct filter_row *r, enum neighbour_error e);
 void filter_worked(struct filter_row *r);
 
 /* --- filter_head.c --- */

@@ -50,18 +50,26 @@ finish(struct milter *m, const struct milter_verdict *v)
 }
 
 static void
-gone(struct milter *m, const char *why, int error)
+gone(struct milter *m, enum neighbour_error e, int error)
 {
 	finish(m, &(struct milter_verdict){.end = MILTER_GONE,
-		      .why = why,
-		      .error = error,
-		      .unreached = !m->connected});
+		      .gone = m->connected ? e : NEIGHBOUR_NO_CONNECTION,
+		      .why = neighbour_errors[e],
+		      .error = error});
+}
+
+static void
+nonsense(struct milter *m, const char *why)
+{
+	finish(m, &(struct milter_verdict){.end = MILTER_GONE,
+		      .gone = NEIGHBOUR_NONSENSE,
+		      .why = why});
 }
 
 void
 milter_expire(struct milter *m)
 {
-	gone(m, "no answer in time", 0);
+	gone(m, NEIGHBOUR_SILENT, 0);
 }
 
 /* --- its word --- */
@@ -82,7 +90,7 @@ reply_code(struct milter *m, const struct milter_packet *p)
 	struct milter_verdict v = {.end = MILTER_NO};
 
 	if (!milter_wire_read_text(p->data, &v.no))
-		gone(m, "a reply that is none", 0);
+		nonsense(m, "a reply that is none");
 	else
 		finish(m, &v);
 }
@@ -95,14 +103,14 @@ edit(struct milter *m, const struct milter_packet *p)
 	struct span whole = {p->data.ptr - 5, p->data.len + 5};
 
 	if (m->step != STEP_ALL)
-		gone(m, "an edit before the end of the message", 0);
+		nonsense(m, "an edit before the end of the message");
 	else if (!milter_may_edit(&m->options, p->command))
-		gone(m, "an edit that was not agreed on", 0);
+		nonsense(m, "an edit that was not agreed on");
 	else if (!milter_wire_read_edit(p, &e))
-		gone(m, "an edit that is none", 0);
+		nonsense(m, "an edit that is none");
 	else if (m->edits == HEADER_EDITS_MAX ||
 		 m->packets.len + whole.len > PACKETS_MAX)
-		gone(m, "too many edits", 0);
+		nonsense(m, "too many edits");
 	else
 		buf_append_span(&m->packets, whole);
 	m->edits++;
@@ -139,7 +147,7 @@ static void
 agree(struct milter *m)
 {
 	if (!m->awaits)
-		gone(m, "an answer to nothing", 0);
+		nonsense(m, "an answer to nothing");
 	else if (m->step == STEP_ALL)
 		finish(m, &(struct milter_verdict){.end = MILTER_PASS});
 	m->awaits = false;
@@ -149,7 +157,7 @@ static void
 skip(struct milter *m)
 {
 	if (m->step != STEP_BODY || !milter_may_skip(&m->options)) {
-		gone(m, "nothing to skip", 0);
+		nonsense(m, "nothing to skip");
 		return;
 	}
 	m->step = STEP_BODY_END;
@@ -160,7 +168,7 @@ static void
 progress(struct milter *m)
 {
 	if (++m->progress > PROGRESS_MAX)
-		gone(m, "it only asks for time", 0);
+		nonsense(m, "it only asks for time");
 	else
 		m->task.progress(m->task.ctx);
 }
@@ -170,7 +178,7 @@ take_options(struct milter *m, const struct milter_packet *p)
 {
 	if (p->command != MILTER_OPTIONS ||
 	    !milter_wire_read_options(p->data, &m->options))
-		gone(m, "no such protocol", 0);
+		nonsense(m, "no such protocol");
 	m->agreed = true;
 	m->awaits = false;
 }
@@ -217,7 +225,7 @@ take(struct milter *m, const struct milter_packet *p)
 		edit(m, p);
 		break;
 	default:
-		gone(m, "an answer that makes no sense", 0);
+		nonsense(m, "an answer that makes no sense");
 	}
 }
 
@@ -241,7 +249,7 @@ milter_go_on(struct milter *m)
 		    said == MILTER_SAID && !is_blocked(m) && m->out.len < BURST)
 			said = milter_say(m);
 		if (!stream_write(&m->stream, &m->out))
-			gone(m, "it went away", m->stream.error);
+			gone(m, NEIGHBOUR_WENT, m->stream.error);
 	}
 	if (said == MILTER_FAILS && !m->over)
 		finish(m, &(struct milter_verdict){.end = MILTER_UNREAD,
@@ -260,7 +268,7 @@ on_readable(struct milter *m)
 	if (r == STREAM_AGAIN)
 		return;
 	if (r != STREAM_DATA) {
-		gone(m, "it went away", m->stream.error);
+		gone(m, NEIGHBOUR_WENT, m->stream.error);
 		return;
 	}
 	buf_append_span(&m->in, in);
@@ -272,7 +280,7 @@ on_readable(struct milter *m)
 		return;
 	buf_consume(&m->in, m->in.len - in.len);
 	if (cut == MILTER_CUT_BAD)
-		gone(m, "a packet that is none", 0);
+		nonsense(m, "a packet that is none");
 	else
 		milter_go_on(m);
 }
@@ -287,7 +295,7 @@ on_stream(void *owner, enum stream_event what)
 	else if (what == STREAM_WRITABLE)
 		milter_go_on(m);
 	else
-		gone(m, "it went away", m->stream.error);
+		gone(m, NEIGHBOUR_WENT, m->stream.error);
 }
 
 static void
@@ -298,7 +306,7 @@ on_dial(void *ctx, int fd, int err, unsigned which)
 	(void)which;
 	m->dial = NULL;
 	if (fd < 0) {
-		gone(m, "no connection", err);
+		gone(m, NEIGHBOUR_NO_CONNECTION, err);
 		return;
 	}
 	m->connected = true;

@@ -5,6 +5,7 @@
 #define POLICY_MILTER_H
 
 #include "io/dial.h"
+#include "io/neighbour.h"
 #include "policy/filter.h"
 #include "proto/header.h"
 
@@ -21,9 +22,9 @@ enum milter_end {
 struct milter_verdict {
 	enum milter_end end;
 	struct milter_text no;
-	const char *why; /* with GONE; constant */
-	int error;       /* behind that, or with UNREAD; 0: none */
-	bool unreached;  /* and there was no connection at all */
+	enum neighbour_error gone; /* with GONE, and in words, constant: */
+	const char *why;
+	int error; /* behind that, or with UNREAD; 0: none */
 };
 
 struct milter_task {

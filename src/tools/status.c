@@ -17,7 +17,7 @@ is(struct span key, const char *name)
 }
 
 /* Those that may come again; always there. */
-static const char *const lists[] = {"worker", "route", "neighbour", "dnsbl",
+static const char *const lists[] = {"worker", "route", "milter", "dnsbl",
     "disk", "certificate", "fault"};
 #define NLISTS (sizeof(lists) / sizeof(lists[0]))
 

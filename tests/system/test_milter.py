@@ -1,15 +1,17 @@
 """Milters: what they are told, what they may do, and all that they may do
 wrong. Whatever one says, a message is refused whole or goes on whole."""
 
+import json
 import os
 import re
 import struct
+import subprocess
 import threading
 
 import pytest
 
 import dovecot
-from daemon import wait_for
+from daemon import BINARY, wait_for
 from scripted import (ACCEPT, ALL, CONTINUE, QUICK, REJECT, Milter, add,
                       change, insert, packet, reply)
 from test_check import check
@@ -49,6 +51,12 @@ def send(d, message, *to, sender="x@example.com"):
     with d.client() as c:
         return c.deliver(message, *(to or ["alice@example.org"]),
                          sender=sender)
+
+
+def status(d):
+    r = subprocess.run([BINARY, "status", "-f", str(d.conf), "--json"],
+                       capture_output=True, text=True, timeout=60)
+    return json.loads(r.stdout)
 
 
 # --- what it is told ---
@@ -424,6 +432,35 @@ def test_when_down(start, milter, when):
              and m.talks)
     log = d.log()
     assert (" filter-up " in log) and "error=\"Connection refused\"" in log
+
+
+def test_status(start, milter):
+    """Its state and its connections, or why it is of no use."""
+    asked = threading.Event()
+
+    def answer(talk, command, data):
+        if command == "E":
+            asked.set()
+            return b""
+
+    m = milter(answer)
+    d = start(top="workers = 1", extra=m.block(more="connections = 7"))
+    with d.client() as c:
+        for command in "MAIL FROM:<>", "RCPT TO:<alice@example.org>", "DATA":
+            c.ask(command)
+        c.send(SMALL + ".\r\n")
+        assert asked.wait(10)
+        assert status(d)["milter"] == ["first up; 1 of 7 connections"]
+        m.talks[0].connection.sendall(packet(CONTINUE))
+        assert c.reply().code == 250
+    m.close()
+    assert send(d, SMALL).status == DOWN
+    said = status(d)
+    assert re.fullmatch(r"first down \d+ s in 1 of 1 workers: no connection; "
+                        "0 of 7 connections", *said["milter"])
+    milter(at=("127.0.0.1", int(m.socket.rsplit(":", 1)[1])))
+    assert send(d, SMALL).code == 250
+    assert status(d)["milter"] == ["first up; 0 of 7 connections"]
 
 
 def test_silence(start, milter):

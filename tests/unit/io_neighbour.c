@@ -56,6 +56,10 @@ what_the_master_sees(void **state)
 	assert_int_equal(v.down, 2);
 	assert_int_equal(v.error, NEIGHBOUR_NO_TLS);
 	assert_int_equal(v.since, 6000);
+	assert_int_equal(v.in_use, 0);
+	neighbour_use(a, 4, 2);
+	neighbour_use(a, 5, 1);
+	assert_int_equal(neighbour_look(s, NEIGHBOUR_ROUTE, "a").in_use, 3);
 	neighbour_set(a, 5, NEIGHBOUR_UP, NEIGHBOUR_NO_ERROR, 8000);
 	shared_clear_slot(s, 4);
 	v = neighbour_look(s, NEIGHBOUR_ROUTE, "a");

@@ -710,6 +710,40 @@ when_down(void **state)
 	passed(asked());
 }
 
+static void
+is_seen(unsigned down, enum neighbour_error e, int64_t since, unsigned in_use)
+{
+	struct neighbour_view v =
+	    neighbour_look(rig.shared, NEIGHBOUR_MILTER, "first");
+
+	assert_int_equal(v.workers, 1);
+	assert_int_equal(v.down, down);
+	assert_int_equal(v.error, e);
+	assert_int_equal(v.since, since ? rig.begun + since : 0);
+	assert_int_equal(v.in_use, in_use);
+}
+
+/* Down from the first message of which nothing came until one is through. */
+static void
+what_the_master_sees(void **state)
+{
+	static struct mill_turn turns[] = {{'E', {"", 0}, 0, 0, 0}, {0}};
+	struct asked *a = one(turns);
+
+	(void)state;
+	is_seen(0, NEIGHBOUR_NO_ERROR, 0, 1);
+	clock_pass(30000);
+	is_down(a, "no answer in time");
+	is_seen(1, NEIGHBOUR_SILENT, 30000, 0);
+	rig.message.until = clock_now() + 100000;
+	turns[0].say = SPAN_LIT("\0\0\0\1!");
+	is_down(asked(), "an answer that makes no sense");
+	is_seen(1, NEIGHBOUR_NONSENSE, 30000, 0);
+	turns[0].say = SPAN_LIT(MILL_CONTINUE);
+	passed(asked());
+	is_seen(0, NEIGHBOUR_NO_ERROR, 0, 0);
+}
+
 /* Three times nobody, then it is left alone for a second. */
 static void
 breaker(void **state)
@@ -828,7 +862,7 @@ names(void **state)
 	filters_free(&rig.filters);
 	rig.confs[0].host = "nx.test";
 	is_down((ask(), clock_pass(100), &rig.asked[3]),
-	    "its name has no address");
+	    "no address for its name");
 }
 
 /* What the resolver says when a milter's time is over is not the next one's. */
@@ -1055,6 +1089,7 @@ main(void)
 	    T(progress),
 	    T(time_of_all),
 	    T(when_down),
+	    T(what_the_master_sees),
 	    T(breaker),
 	    T(names),
 	    T(a_late_name),
