@@ -23,6 +23,7 @@ struct deadline_config {
 
 enum phase {
 	PHASE_COMMAND,   /* the client's turn to complete a command */
+	PHASE_REFUSED,   /* the client's turn to say QUIT, and nothing else */
 	PHASE_BODY,      /* the client's turn to send content */
 	PHASE_VERDICT,   /* our turn: a question is open */
 	PHASE_DISK,      /* our turn: the spool is full */

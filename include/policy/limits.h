@@ -88,6 +88,9 @@ const struct smtp_reply *limits_enter(const struct limits *l,
 const struct smtp_reply *limits_client(const struct limits *l,
     struct limits_ask *a, struct limits_place *p);
 void limits_leave(const struct limits *l, struct limits_place *p);
+/* Whoever is in hears no from others, and has such a place from now on. */
+void limits_refuse(const struct limits *l, const struct ipaddr *client,
+    struct limits_place *p);
 
 /*
  * One more: NULL is yes. Nobody on this machine has a rate, but for failed

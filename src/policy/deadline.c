@@ -9,7 +9,8 @@
 #define VERDICT_MS    120000 /* RFC 1047: clients give up, and send again */
 #define RATE_AFTER_MS 60000
 #define DRAIN_IDLE_MS 5000
-#define PRESSURE      10 /* patience is divided by this */
+#define REFUSED_MS    5000 /* whatever it says */
+#define PRESSURE      10   /* patience is divided by this */
 
 static int64_t
 earlier(int64_t a, int64_t b)
@@ -59,6 +60,9 @@ deadline_next(const struct deadline *d, const struct deadline_config *c,
 	case PHASE_HANDSHAKE:
 		when = d->since + patience(d, c->handshake);
 		break;
+	case PHASE_REFUSED:
+		when = d->since + REFUSED_MS;
+		break;
 	case PHASE_COMMAND:
 		if (d->drain && !in_transaction)
 			idle = earlier(idle, DRAIN_IDLE_MS);
@@ -78,7 +82,7 @@ deadline_reply(const struct deadline *d, const struct deadline_config *c,
 		return SMTP_REPLY(451, "4.4.1", "It takes too long, try later");
 	if (d->phase == PHASE_DISK)
 		return SMTP_REPLY(421, "4.3.0", "The disk is too slow");
-	if (now >= session_end(d, c))
+	if (now >= session_end(d, c) || d->phase == PHASE_REFUSED)
 		return SMTP_REPLY(421, "4.4.2", "This session took too long");
 	if (d->drain)
 		return SMTP_REPLY(421, "4.3.2", "Going down, come back soon");

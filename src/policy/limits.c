@@ -9,7 +9,7 @@
  */
 #include "policy/limits.h"
 
-/* They linger for two seconds at most: 256 in all. */
+/* They linger for some seconds at most: 256 in all. */
 #define REFUSING_MAX         256
 #define REFUSING_PER_ADDRESS 8
 
@@ -52,17 +52,24 @@ count(const struct limits *l, struct limits_place *p, enum shared_counter of,
 }
 
 /* From those who are in to the few who may hear why they are not. */
+void
+limits_refuse(const struct limits *l, const struct ipaddr *client,
+    struct limits_place *p)
+{
+	limits_leave(l, p);
+	p->level = SHARED_REFUSING;
+	if (!count(l, p, p->level, client, REFUSING_PER_ADDRESS) ||
+	    !hold(l, p, REFUSING_MAX))
+		limits_leave(l, p);
+}
+
 static const struct smtp_reply *
 turn_away(const struct limits *l, const struct ipaddr *client,
     struct limits_place *p, enum shared_counter why,
     const struct smtp_reply *no)
 {
-	limits_leave(l, p);
+	limits_refuse(l, client, p);
 	shared_add(l->shared, l->slot, why, 1);
-	p->level = SHARED_REFUSING;
-	if (!count(l, p, p->level, client, REFUSING_PER_ADDRESS) ||
-	    !hold(l, p, REFUSING_MAX))
-		limits_leave(l, p);
 	p->apart = why != SHARED_REFUSED;
 	return no;
 }

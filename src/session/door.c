@@ -74,6 +74,9 @@ session_door_open(struct session *s)
 	door_on_observed(s->door, on_observed, s);
 	later = door_ask(s->door, POLICY_CONNECT, NULL, &no, on_answer, s);
 	assert(!later); /* nobody waits for others before the greeting */
+	if (no)
+		limits_refuse(&s->all->policy.limits, &s->env.client,
+		    &s->place);
 	return said(s, no);
 }
 

@@ -21,6 +21,7 @@
 
 static const char *const phases[] = {
     [PHASE_COMMAND] = "command",
+    [PHASE_REFUSED] = "refused",
     [PHASE_BODY] = "body",
     [PHASE_VERDICT] = "verdict",
     [PHASE_DISK] = "disk",

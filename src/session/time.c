@@ -37,6 +37,8 @@ phase_now(const struct session *s)
 		return PHASE_DISK;
 	if (s->stalled)
 		return PHASE_FLUSH;
+	if (s->smtp.state == SMTP_STATE_REFUSED)
+		return PHASE_REFUSED;
 	return smtp_in_body(&s->smtp) ? PHASE_BODY : PHASE_COMMAND;
 }
 
@@ -46,6 +48,8 @@ set_deadline(struct session *s)
 	int64_t when = deadline_next(&s->time, &s->all->conf->deadlines,
 	    smtp_in_transaction(&s->smtp));
 
+	if (s->time.phase == PHASE_REFUSED && !s->place.held)
+		when = clock_now(); /* too many are told no already */
 	if (s->pause)
 		when = s->time.pressure ? clock_now() : s->pause;
 	stream_deadline(&s->stream, when);
@@ -57,7 +61,8 @@ session_time_update(struct session *s)
 	enum phase phase = phase_now(s);
 	int64_t now = clock_now();
 
-	if (phase != s->time.phase || s->commands != s->smtp.commands)
+	if (phase != s->time.phase ||
+	    (s->commands != s->smtp.commands && phase != PHASE_REFUSED))
 		s->time.since = now;
 	s->commands = s->smtp.commands;
 	s->time.phase = phase;

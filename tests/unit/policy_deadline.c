@@ -44,6 +44,9 @@ moments(void **state)
 	    {{PHASE_BODY, .pressure = true, .since = 1000, .octet = 2000}, true,
 		7000},
 	    {{PHASE_FLUSH, .since = 1000}, false, 301000},
+	    /* refused: whatever there is */
+	    {{PHASE_REFUSED, .since = 1000}, false, 6000},
+	    {{PHASE_REFUSED, .pressure = true, .since = 1000}, false, 6000},
 	};
 
 	(void)state;
@@ -62,6 +65,9 @@ replies(void **state)
 	assert_int_equal(deadline_reply(&d, &conf, 120000)->code, 451);
 	d.phase = PHASE_COMMAND;
 	assert_string_equal(deadline_reply(&d, &conf, 300000)->status, "4.4.2");
+	d.phase = PHASE_REFUSED;
+	assert_int_equal(deadline_reply(&d, &conf, 5000)->code, 421);
+	d.phase = PHASE_COMMAND;
 	d.drain = true;
 	assert_string_equal(deadline_reply(&d, &conf, 5000)->status, "4.3.2");
 	d.phase = PHASE_DISK;

@@ -267,6 +267,56 @@ no_to_a_client(void **state)
 	assert_int_equal(logged("refused", ""), 1);
 }
 
+/* It takes nobody's place, and stays for five seconds whatever it says. */
+static void
+no_to_a_client_that_stays(void **state)
+{
+	struct client *c;
+
+	(void)state;
+	refused = POLICY_CONNECT;
+	c = client_new(PORT_MX, "192.0.2.1");
+	hears(c, "554 Not you [");
+	assert_int_equal(counted(SHARED_SESSIONS), 0);
+	assert_int_equal(counted(SHARED_REFUSING), 1);
+	rig_pass(4000);
+	asks(c, "NOOP", "503 ");
+	rig_pass(999);
+	hears_nothing(c);
+	rig_pass(1);
+	hears(c, "421 4.4.2 This session took too long");
+	hears_end(c);
+	client_leave(c);
+	rig_pass(0);
+	assert_int_equal(counted(SHARED_REFUSING), 0);
+	assert_int_equal(sessions.count, 0);
+	assert_int_equal(logged("left", "phase=refused"), 1);
+}
+
+/* Eight of an address wait for their QUIT; more are sent away at once. */
+static void
+no_to_many_clients(void **state)
+{
+	struct client *c;
+
+	(void)state;
+	refused = POLICY_CONNECT;
+	for (int i = 0; i < 9; i++) {
+		c = client_new(PORT_MX, "192.0.2.1");
+		hears(c, "554 Not you [");
+	}
+	rig_pass(1);
+	hears(c, "421 4.4.2 ");
+	hears_end(c);
+	rig_pass(0);
+	assert_int_equal(counted(SHARED_REFUSING), 8);
+	assert_int_equal(sessions.count, 8);
+	refused = POLICY_MESSAGE;
+	c = client_new(PORT_MX, "192.0.2.1");
+	hears(c, "220 ");
+	assert_int_equal(counted(SHARED_SESSIONS), 1);
+}
+
 static void
 no_to_a_client_before_the_handshake(void **state)
 {
@@ -648,6 +698,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    T(yes),
 	    T(no_to_a_client),
+	    T(no_to_a_client_that_stays),
+	    T(no_to_many_clients),
 	    T(no_to_a_client_before_the_handshake),
 	    T(no_to_a_sender),
 	    T(no_to_a_recipient),
