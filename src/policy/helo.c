@@ -29,6 +29,14 @@ is_ours(const struct check_case *c, struct span helo)
 	       (conf->serves && conf->serves(conf->serves_ctx, helo));
 }
 
+/* A program of this machine, wherever it connects to. */
+static bool
+is_here(const struct envelope *e)
+{
+	return ipaddr_is_loopback(&e->client) ||
+	       ipaddr_equal(&e->client, &e->server);
+}
+
 static bool
 is_odd(struct span helo)
 {
@@ -44,7 +52,7 @@ helo_judge(const struct check_case *c, struct verdict *v)
 	const struct envelope *env = c->subject->env;
 	struct span helo = span_str(env->helo ? env->helo : "");
 
-	if (!helo.len || ipaddr_is_loopback(&env->client))
+	if (!helo.len || is_here(env))
 		return;
 	if (helo.ptr[helo.len - 1] == '.') /* odd, and the same name */
 		helo.len--;

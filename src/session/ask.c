@@ -34,6 +34,13 @@ session_limit(const struct session *s, enum limits_key k)
 	    s->all->conf->limits.at[k]};
 }
 
+void
+session_server(struct session *s)
+{
+	if (s->env.server.family == IP_NONE)
+		listen_local(s->stream.fd, &s->env.server);
+}
+
 const struct smtp_reply *
 session_policy(struct session *s, enum policy_stage stage)
 {
@@ -156,9 +163,8 @@ ask_mail(struct session *s)
 static void
 take_rcpt(struct session *s)
 {
-	/* seldom needed: not a system call for every client */
-	if (s->smtp.rcpt.literal && s->env.server.family == IP_NONE)
-		listen_local(s->stream.fd, &s->env.server);
+	if (s->smtp.rcpt.literal)
+		session_server(s);
 	s->settled = true;
 	s->ask =
 	    deliver_rcpt(s->all->deliver, &s->env, &s->smtp.rcpt, on_rcpt, s);

@@ -17,6 +17,9 @@ struct limits_ask session_limits(const struct session *s);
 /* Whose no it is. */
 struct session_why session_limit(const struct session *s, enum limits_key k);
 
+/* env.server is known: a system call that not every client is worth. */
+void session_server(struct session *s);
+
 /* NULL, or policy's no at this stage. */
 const struct smtp_reply *session_policy(struct session *s,
     enum policy_stage stage);

@@ -6,7 +6,6 @@
 #include <assert.h>
 
 #include "io/clock.h"
-#include "io/listen.h"
 #include "policy/pregreet.h"
 #include "session/ask.h"
 #include "session/log.h"
@@ -143,13 +142,11 @@ session_door_greet(struct session *s)
 void
 session_door_turn(struct session *s)
 {
-	const char *helo = s->env.helo;
-
 	if (!smtp_in_transaction(&s->smtp))
 		door_reset(s->door);
-	if (!helo)
+	if (!s->env.helo)
 		return;
-	if (helo[0] == '[' && s->env.server.family == IP_NONE)
-		listen_local(s->stream.fd, &s->env.server);
+	if (s->all->doors->conf->helo.act)
+		session_server(s);
 	door_begin(s->door);
 }

@@ -5,7 +5,6 @@
  */
 #include "session/filter.h"
 
-#include "io/listen.h"
 #include "mail/spool.h"
 #include "rcpt/recipients.h"
 #include "session/ask.h"
@@ -88,8 +87,7 @@ session_filter(struct session *s, session_filtered_fn *then)
 	    .port = s->listen->port,
 	    .until = s->ended / MS + ms};
 
-	if (s->env.server.family == IP_NONE)
-		listen_local(s->stream.fd, &s->env.server);
+	session_server(s);
 	s->filtered = then;
 	s->ask = filter_start(s->all->filters, &m, on_result, s);
 }

@@ -285,8 +285,8 @@ journal {{ {journal} }}
 
     # --- its clients ---
 
-    def connect(self, port=None, source=None):
-        return Client(port or self.port, source)
+    def connect(self, port=None, source=None, host="127.0.0.1"):
+        return Client(port or self.port, source, host)
 
     def client(self):
         """Greeted, and has said EHLO."""
@@ -387,9 +387,9 @@ class Reply:
 class Client:
     """A socket that waits for replies, and does what it is told."""
 
-    def __init__(self, port, source=None):
+    def __init__(self, port, source=None, host="127.0.0.1"):
         self.socket = socket.create_connection(
-            ("127.0.0.1", port), DEADLINE,
+            (host, port), DEADLINE,
             source_address=(source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""

@@ -88,6 +88,19 @@ def test_helo_of_our_address(door):
         assert rcpt(c) == "451 4.7.1 You are not [127.0.0.1]"
 
 
+def test_helo_of_this_machine(door):
+    """Its own programs are it, also by the address that all others use."""
+    port = free_port()
+    d = door("helo = reject", listen=f'listen "{US}:{port}" {{ }}')
+    for name in "mx.example.org", f"[{US}]":
+        with d.connect(port, CLIENT, US) as c:
+            hello(c, name)
+            assert rcpt(c) == f"550 5.7.1 You are not {name}"
+        with d.connect(port, US, US) as c:
+            hello(c, name)
+            assert rcpt(c).startswith("250 ")
+
+
 def test_observed(door):
     """It is told, and nothing is refused."""
     port = free_port()

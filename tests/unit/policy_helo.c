@@ -107,6 +107,10 @@ this_machine_may_say_what_it_likes(void **state)
 	assert_int_equal(judge("mx.example.net", "127.0.0.1").kind,
 	    VERDICT_PASS);
 	assert_int_equal(judge("localhost", "::1").kind, VERDICT_PASS);
+	assert_int_equal(judge("mx.example.net", "192.0.2.25").kind,
+	    VERDICT_PASS);
+	assert_int_equal(judge("[192.0.2.25]", "192.0.2.25").kind,
+	    VERDICT_PASS);
 }
 
 int
