@@ -1,7 +1,7 @@
 /*
  * session_filter: what milters are told and what becomes of their word. It
- * decides nothing. A client that goes away while they look was promised
- * nothing: its message goes with it.
+ * decides nothing. A client that goes away while they look is not noticed, as
+ * by delivery: whoever only ends its side still waits for its reply.
  */
 #include "session/filter.h"
 

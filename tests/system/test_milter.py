@@ -486,7 +486,7 @@ def test_observed(start, milter):
 
 
 def test_client_goes_away(start, milter):
-    """It was promised nothing, and the milter is left alone."""
+    """The milter has the last word, and nothing stays of what it refuses."""
     asked = threading.Event()
 
     def answer(talk, command, data):

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -26,8 +27,11 @@ static struct ipaddr local;
 static struct filter_config milter;
 static struct filters_config conf;
 
-/* One that never has a last word, nor an end. */
+/* What comes of the end of a message: nothing, or whatever there is. */
 static const struct mill_turn silent[] = {{'E', {"", 0}, false, 0, 0}, {0}};
+static const struct mill_turn slow[] = {{'E', SPAN_LIT(MILL_CONTINUE), false,
+					    SECOND, 0},
+    {0}};
 
 static const struct mill_turn discards[] = {{'E', SPAN_LIT("\0\0\0\1d"), false,
 						0, 0},
@@ -83,6 +87,12 @@ static int
 setup_discards(void **state)
 {
 	return begin(state, discards);
+}
+
+static int
+setup_slow(void **state)
+{
+	return begin(state, slow);
 }
 
 static int
@@ -221,6 +231,37 @@ is_not_seen(void **state)
 	assert_int_equal(mill_connections(mill), 0);
 }
 
+/*
+ * A client that ends its side may still wait for its reply, and the end of one
+ * that has gone looks the same: both are answered, as without a filter.
+ */
+static void
+its_client_ends(void **state)
+{
+	struct client *c;
+
+	(void)state;
+	for (int goes = 0; goes < 2; goes++) {
+		c = client_new(PORT_MX, "192.0.2.1");
+		hears(c, "220 ");
+		asks(c, "EHLO client.example.com", "250 ");
+		send_to(c, "RCPT TO:<bob@example.org>\r\n", "hello\r\n.\r\n");
+		if (goes)
+			client_leave(c);
+		else
+			shutdown(c->fd, SHUT_WR);
+		rig_pass(SECOND);
+		if (!goes)
+			hears(c, "250 2.6.0 ");
+		rig_pass(SECOND);
+		assert_int_equal(sessions.count, 0);
+		assert_int_equal(logged("accepted", ""), goes + 1);
+		assert_int_equal(counted(SHARED_MESSAGES), goes + 1);
+	}
+	assert_int_equal(scratch_count("mail/example.org/bob/new"), 2);
+	assert_int_equal(logged("lost", ""), 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -234,6 +275,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(is_discarded, setup_discards,
 		teardown),
 	    cmocka_unit_test_setup_teardown(is_put_off, setup_later, teardown),
+	    cmocka_unit_test_setup_teardown(its_client_ends, setup_slow,
+		teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
