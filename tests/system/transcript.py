@@ -43,6 +43,10 @@ CLIENTS = {
     "proxy=local":
         ('client "127.0.0.1" { proxy = yes }',
          b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"),
+    "greylisted":
+        ('client "127.0.0.1" { proxy = yes }  checks { greylist = defer }\n'
+         "greylist { delay = 1h }",
+         b"PROXY TCP4 192.0.2.1 192.0.2.25 1025 25\r\n"),
 }
 
 

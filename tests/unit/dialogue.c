@@ -159,6 +159,10 @@ read_line(struct dialogue *d, struct span s, bool more)
 		d->nobody = true;
 		return NULL;
 	}
+	if (span_equal(s, SPAN_LIT("client: greylisted"))) {
+		d->greylisted = true;
+		return NULL;
+	}
 	return "not a line of a dialogue";
 }
 

@@ -6,6 +6,7 @@
  *	                                 role=submission
  *	client: bare-newline=normalize
  *	client: proxy=local              it is a proxy, and names nobody
+ *	client: greylisted               it comes for the first time
  *	C: text                          sent, with CRLF behind it
  *	S: 250 2.1.0 ...                 one reply line; ... is any rest
  *	S: 250-*                         any number of such lines
@@ -54,6 +55,7 @@ struct dialogue {
 	struct smtp_config conf;
 	bool normalize;
 	bool nobody;
+	bool greylisted;
 	bool closes;
 	struct buf sent;
 	size_t lines[DIALOGUE_MAX]; /* where each C: line ends in sent */

@@ -66,12 +66,21 @@ world(struct drive *d)
 	return SMTP_REPLY(550, "5.1.1", "No such mailbox here");
 }
 
+static const struct smtp_reply *
+greylist(struct drive *d)
+{
+	return d->smtp.ask == SMTP_ASK_DATA
+		   ? SMTP_REPLY(451, "4.7.1", "Greylisted, come back later")
+		   : world(d);
+}
+
 /* --- runs --- */
 
 static void
 start(struct drive *d, const struct dialogue *t, bool late)
 {
-	*d = (struct drive){.answer = world, .late = late};
+	*d = (struct drive){.answer = t->greylisted ? greylist : world,
+	    .late = late};
 	drive_init(d, &t->conf);
 	d->smtp.normalize = t->normalize;
 	d->smtp.nobody = t->nobody;
