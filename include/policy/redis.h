@@ -4,8 +4,9 @@
  *
  * It may be slow, away, or in strange hands: each question has its time, what
  * it says is bounded, and when it is not there all goes on as if there were
- * none. After five questions without an answer, or a lost connection, it is
- * not asked for 1 s, then 2, 4 and up to 30.
+ * none. One that has said nothing for five times as long as an answer may take,
+ * or five errors in a row, or has closed the connection, is not asked for 1 s,
+ * then 2, 4 and up to 30. One that is only slow is asked.
  */
 #ifndef POLICY_REDIS_H
 #define POLICY_REDIS_H

@@ -24,7 +24,8 @@
 #define CONNECT_MS  1000 /* to be connected and to have said PONG */
 #define DELAY_MIN   1000
 #define DELAY_MAX   30000
-#define MISSES      5
+#define ERRORS      5 /* in a row */
+#define SILENCE     5 /* times what one answer may take */
 #define OUTSTANDING 1000
 
 static const char closed[] = "it closed the connection";
@@ -60,7 +61,8 @@ struct redis {
 	struct ask *resolving, *dialing;
 	struct stream stream;
 	struct redis_wire wire;
-	unsigned misses; /* in a row */
+	unsigned errors; /* in a row */
+	int64_t silent;  /* monotonic ms: it owes replies, and says nothing */
 	unsigned ndues;
 	STAILQ_HEAD(dues, due) dues;
 	TAILQ_HEAD(questions, question) questions;
@@ -156,7 +158,7 @@ go_down(struct redis *r, const char *why, const struct redis_reply *said)
 	disconnect(r);
 	r->state = DOWN;
 	r->fault = NULL;
-	r->misses = 0;
+	r->errors = 0;
 	loop_timer_set(r->timer, r->delay);
 	r->delay = 2 * r->delay < DELAY_MAX ? 2 * r->delay : DELAY_MAX;
 	while ((q = TAILQ_FIRST(&r->questions)))
@@ -186,16 +188,6 @@ come_up(struct redis *r)
 
 /* False: it went down. */
 static bool
-miss(struct redis *r, const char *why, const struct redis_reply *said)
-{
-	if (++r->misses < MISSES)
-		return true;
-	go_down(r, why, said);
-	return false;
-}
-
-/* False: it went down. */
-static bool
 take_hello(struct redis *r, const struct redis_reply *reply)
 {
 	if (reply->kind == REDIS_STATUS) {
@@ -213,11 +205,14 @@ take_answer(struct redis *r, struct question *q,
 {
 	if (reply->kind == REDIS_ERROR) {
 		answer(q, false);
-		return miss(r, "it answers with errors", reply);
+		if (++r->errors < ERRORS)
+			return true;
+		go_down(r, "it answers with errors", reply);
+		return false;
 	}
 	q->replies[q->come++] = *reply;
 	if (q->come == q->n) {
-		r->misses = 0;
+		r->errors = 0;
 		answer(q, true);
 	}
 	return true;
@@ -239,6 +234,7 @@ take(struct redis *r, const struct redis_reply *reply)
 	hello = d->hello;
 	STAILQ_REMOVE_HEAD(&r->dues, link);
 	r->ndues--;
+	r->silent = clock_now();
 	free(d);
 	if (hello)
 		return take_hello(r, reply);
@@ -293,7 +289,8 @@ put(struct redis *r, struct buf *out, const struct redis_command *c,
 	d->q = q;
 	d->hello = hello;
 	STAILQ_INSERT_TAIL(&r->dues, d, link);
-	r->ndues++;
+	if (!r->ndues++)
+		r->silent = clock_now();
 	redis_wire_put(out, c);
 }
 
@@ -325,9 +322,11 @@ on_late(void *ctx)
 {
 	struct question *q = ctx;
 	struct redis *r = q->r;
+	int64_t silence = clock_now() - r->silent;
 
 	answer(q, false);
-	miss(r, "it does not answer in time", NULL);
+	if (silence >= SILENCE * (int64_t)r->conf->timeout)
+		go_down(r, "it does not answer in time", NULL);
 }
 
 struct ask *

@@ -258,7 +258,7 @@ half_let_in(void **state)
 /* --- away --- */
 
 static void
-five_misses(void **state)
+silent(void **state)
 {
 	const struct peer_turn *scripts[] = {SCRIPT(PONG),
 	    SCRIPT(PONG, WHEN("k0", "$2\r\nv0\r\n"))};
@@ -282,19 +282,26 @@ five_misses(void **state)
 	assert_text(0, "v0");
 }
 
-/* One that answers meanwhile begins a new count; all at once are as many. */
+/* All at once is not longer than one. */
 static void
-misses_in_a_row(void **state)
+silent_to_many(void **state)
 {
 	(void)state;
 	begin_with(SCRIPT(PONG, {"k0", NULL, 0, 0}));
-	for (unsigned i = 0; i < 5; i++)
+	for (unsigned i = 0; i < 7; i++)
 		assert_non_null(get(i, "k0"));
+	clock_pass(50);
+	for (unsigned i = 0; i < 7; i++)
+		assert_none(i);
+	clock_pass(149);
+	get(0, "k0");
+	clock_pass(1);
+	get(1, "k0");
 	clock_pass(49);
+	assert_none(0);
 	assert_true(redis_is_up(redis));
 	clock_pass(1);
-	for (unsigned i = 0; i < 5; i++)
-		assert_none(i);
+	assert_none(1);
 	assert_false(redis_is_up(redis));
 }
 
@@ -311,9 +318,30 @@ fails(unsigned times)
 	}
 }
 
+/* Whoever answers is there, late as it may be. */
+static void
+slow(void **state)
+{
+	(void)state;
+	begin_with(SCRIPT(PONG, {"k0", "$2\r\nv0\r\n", 0, 60},
+	    {"k0", "$2\r\nv0\r\n", 0, 60}, {"k0", "$2\r\nv0\r\n", 0, 60},
+	    {"k0", "$2\r\nv0\r\n", 0, 60}, {"k0", "$2\r\nv0\r\n", 0, 60},
+	    {"k0", "$2\r\nv0\r\n", 0, 60}, WHEN("k1", "$2\r\nv1\r\n")));
+	for (unsigned i = 0; i < 6; i++) {
+		get(i, "k0");
+		clock_pass(60);
+		assert_none(i);
+	}
+	clock_pass(60000);
+	get(0, "k1");
+	clock_pass(0);
+	assert_text(0, "v1");
+	assert_int_equal(caught.len, 0);
+}
+
 /* In a row, on one connection. */
 static void
-errors_are_misses(void **state)
+errors(void **state)
 {
 	const struct peer_turn *scripts[] =
 	    {SCRIPT(PONG, OOM, OOM, OOM, OOM, WHEN("k1", "$2\r\nv1\r\n"), OOM,
@@ -580,9 +608,10 @@ main(void)
 	    TEST(a_password),
 	    TEST(not_let_in),
 	    TEST(half_let_in),
-	    TEST(five_misses),
-	    TEST(misses_in_a_row),
-	    TEST(errors_are_misses),
+	    TEST(silent),
+	    TEST(silent_to_many),
+	    TEST(slow),
+	    TEST(errors),
 	    TEST(it_hangs_up),
 	    TEST(nobody_is_there),
 	    TEST(it_comes_and_goes),
