@@ -51,6 +51,8 @@ struct check {
 	unsigned (*needs)(const struct check_case *c);
 	/* mask of what is gathered for it as well, and never waited for */
 	unsigned wants;
+	/* the first of its COUNTERS_CHECK; 0: none */
+	enum shared_counter counter;
 	check_judge *judge;
 };
 

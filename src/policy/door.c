@@ -175,12 +175,12 @@ static void on_fact(void *ctx, enum fact which);
 
 /* What nobody gathers is known to be unknown. */
 static void
-begin(struct door *d, unsigned mask)
+begin(struct door *d, unsigned mask, int64_t now)
 {
 	const struct fact_from from = {.all = d->all,
 	    .env = d->subject.env,
 	    .stranger = stranger(d),
-	    .deadline = clock_now() + (int64_t)d->all->conf->dns_timeout};
+	    .deadline = now + (int64_t)d->all->conf->dns_timeout};
 
 	mask &= ~d->begun;
 	d->begun |= mask;
@@ -197,28 +197,30 @@ begin(struct door *d, unsigned mask)
 
 /* What the checks will want to know, of what can be known by now. */
 static void
-begin_early(struct door *d, enum policy_stage when)
+begin_early(struct door *d, const struct check_case *with,
+    enum policy_stage when)
 {
-	const struct check_case with = case_of(d);
 	unsigned wanted = 0, now = 0;
 
 	for (unsigned i = 0; i < d->tables->nchecks; i++) {
 		const struct check *c = &d->tables->checks[i];
 
 		if (is_asked(d, c))
-			wanted |= needs(c, &with) | c->wants;
+			wanted |= needs(c, with) | c->wants;
 	}
 	for (unsigned i = 0; i < d->tables->nfacts; i++)
 		if (d->tables->facts[i].begins == when)
 			now |= d->tables->facts[i].which;
 	if (wanted & now)
-		begin(d, wanted & now);
+		begin(d, wanted & now, with->now);
 }
 
 void
 door_begin(struct door *d)
 {
-	begin_early(d, POLICY_CONNECT);
+	const struct check_case with = case_of(d);
+
+	begin_early(d, &with, POLICY_CONNECT);
 }
 
 /* --- a question --- */
@@ -251,30 +253,16 @@ fit_greeting(struct verdict *v)
 		v->code = v->kind == VERDICT_DEFER ? 421 : 554;
 }
 
-/* Checks of a test have no rows. */
 static void
 count(const struct door *d, const struct check *c, const struct verdict *v)
 {
-	static const struct {
-		const char *name;
-		enum shared_counter first;
-	} rows[] = {
-	    {"access", SHARED_CHECK_ACCESS},
-	    {"pregreet", SHARED_CHECK_PREGREET},
-	    {"helo", SHARED_CHECK_HELO},
-	    {"fcrdns", SHARED_CHECK_FCRDNS},
-	    {"dnsbl", SHARED_CHECK_DNSBL},
-	    {"sender-domain", SHARED_CHECK_SENDER},
-	    {"greylist", SHARED_CHECK_GREYLIST},
-	};
 	unsigned result = v->observed                ? COUNTER_OBSERVED
 			  : v->kind == VERDICT_DEFER ? COUNTER_DEFERRED
 						     : COUNTER_REJECTED;
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (strcmp(rows[i].name, c->name) == 0)
-			shared_add(d->all->shared, d->all->slot,
-			    rows[i].first + result, 1);
+	if (c->counter)
+		shared_add(d->all->shared, d->all->slot, c->counter + result,
+		    1);
 }
 
 /* What comes of what was found. */
@@ -302,12 +290,11 @@ act(struct door *d, const struct check *c, struct verdict *v)
 
 /* True: it says no. */
 static bool
-judge(struct door *d, const struct check *c)
+judge(struct door *d, const struct check *c, const struct check_case *with)
 {
-	const struct check_case with = case_of(d);
 	struct verdict v = {0};
 
-	c->judge(&with, &v);
+	c->judge(with, &v);
 	act(d, c, &v);
 	if (c->once)
 		d->judged |= UINT32_C(1) << d->row;
@@ -330,33 +317,29 @@ is_kept(const struct door *d, const struct check *c)
 
 /* Of all rows from here on. */
 static void
-begin_missing(struct door *d)
+begin_missing(struct door *d, const struct check_case *with)
 {
-	const struct check_case with = case_of(d);
-
 	for (unsigned i = d->row; i < d->tables->nchecks; i++) {
 		const struct check *c = &d->tables->checks[i];
 
 		if (c->stage == d->stage && is_asked(d, c))
-			begin(d, needs(c, &with));
+			begin(d, needs(c, with), with->now);
 	}
 }
 
 static bool
-lacks(const struct door *d, const struct check *c)
+lacks(const struct check *c, const struct check_case *with)
 {
-	const struct check_case with = case_of(d);
-
-	return needs(c, &with) & ~d->facts.known;
+	return needs(c, with) & ~with->facts->known;
 }
 
 static bool
-must_wait(struct door *d, const struct check *c)
+must_wait(struct door *d, const struct check *c, const struct check_case *with)
 {
-	if (!lacks(d, c))
+	if (!lacks(c, with))
 		return false;
-	begin_missing(d);
-	return lacks(d, c);
+	begin_missing(d, with);
+	return lacks(c, with);
 }
 
 enum run { RUN_YES, RUN_NO, RUN_WAITS };
@@ -364,6 +347,8 @@ enum run { RUN_YES, RUN_NO, RUN_WAITS };
 static enum run
 run(struct door *d)
 {
+	const struct check_case with = case_of(d);
+
 	for (; d->row < d->tables->nchecks; d->row++) {
 		const struct check *c = &d->tables->checks[d->row];
 
@@ -376,13 +361,13 @@ run(struct door *d)
 			d->said_by = c;
 			return RUN_NO;
 		}
-		if (must_wait(d, c))
+		if (must_wait(d, c, &with))
 			return RUN_WAITS;
-		if (judge(d, c))
+		if (judge(d, c, &with))
 			return RUN_NO;
 	}
 	if (d->stage == POLICY_MAIL)
-		begin_early(d, POLICY_MAIL);
+		begin_early(d, &with, POLICY_MAIL);
 	return RUN_YES;
 }
 
