@@ -93,9 +93,8 @@ struct config {
 	struct greylist greylist;  /* whether: checks */
 	struct filters_config filters;
 	struct deliver_options deliver; /* owns its recipients */
-	const uint16_t
-	    *ports; /* TCP: of all that is connected to, each maybe twice;
-		       and of the resolvers, if any is asked */
+	uint16_t *ports; /* TCP: of all that is connected to, each maybe twice;
+			    and of the resolvers, if any is asked */
 	unsigned nports;
 	bool dns;                /* it is to be asked */
 	const char *dns_servers; /* as resolve_options has them; NULL: those of

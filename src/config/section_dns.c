@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "config/section.h"
+#include "config/socket.h"
 
 #define PORT 53
 
@@ -63,21 +63,18 @@ check(struct config_all *all, struct config_faults *f)
 	const struct config_block *b = config_block_first(all, &section_dns);
 	const struct config_list *l = config_values(b, "servers");
 	struct config *c = &all->pub;
-	uint16_t *ports;
+	uint16_t port;
 
 	(void)f;
 	c->dns |= checks_ask(&c->door);
 	if (!c->dns)
 		return;
-	ports =
-	    arena_alloc(&all->arena, (c->nports + l->n + 1) * sizeof(*ports));
-	if (c->nports)
-		memcpy(ports, c->ports, c->nports * sizeof(*ports));
-	for (unsigned i = 0; i < l->n; i++)
-		read_server(l->items[i].text, &ports[c->nports++]);
+	for (unsigned i = 0; i < l->n; i++) {
+		read_server(l->items[i].text, &port);
+		config_note_port(all, port);
+	}
 	if (!l->n)
-		ports[c->nports++] = PORT;
-	c->ports = ports;
+		config_note_port(all, PORT);
 }
 
 const struct config_section section_dns = {

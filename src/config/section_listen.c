@@ -3,7 +3,6 @@
  */
 #include <string.h>
 
-#include "base/ascii.h"
 #include "config/section.h"
 
 struct listen_block {
@@ -71,37 +70,16 @@ fault_address(struct config_faults *f, const struct config_block *b)
 	    b->title);
 }
 
-/* "ADDR:PORT" with ADDR as it stands, brackets removed. */
+/* "ADDR:PORT": IPv6 wants its brackets, and nothing else has any. */
 static int
 split(struct span text, struct span *addr, uint16_t *port)
 {
-	const char *colon = text.len ? memrchr(text.ptr, ':', text.len) : NULL;
-	uint64_t n;
+	bool brackets = text.len && text.ptr[0] == '[';
 
-	if (!colon)
+	*addr = text;
+	if (ipaddr_cut_port(addr, port) < 0 || !*port)
 		return -1;
-	*addr = (struct span){text.ptr, (size_t)(colon - text.ptr)};
-	span_skip(&text, addr->len + 1);
-	if (ascii_parse_u64(text, 65535, &n) < 0 || n == 0)
-		return -1;
-	*port = (uint16_t)n;
-	return 0;
-}
-
-/* IPv6 wants its brackets, IPv4 wants none. */
-static int
-parse_address(struct span text, struct ipaddr *r)
-{
-	bool brackets =
-	    text.len > 2 && text.ptr[0] == '[' && text.ptr[text.len - 1] == ']';
-
-	if (brackets) {
-		span_skip(&text, 1);
-		text.len--;
-	}
-	if (ipaddr_parse(text, r) < 0)
-		return -1;
-	return brackets == (memchr(text.ptr, ':', text.len) != NULL) ? 0 : -1;
+	return brackets == (memchr(addr->ptr, ':', addr->len) != NULL) ? 0 : -1;
 }
 
 static bool
@@ -169,7 +147,7 @@ build(struct config_all *all, struct config_faults *f, struct config_block *b)
 	} else if (span_equal(host, SPAN_LIT("*"))) {
 		if (add(all, f, b, ipaddr_v4(zero), port) == 0)
 			add(all, f, b, ipaddr_v6(zero), port);
-	} else if (parse_address(host, &addr) == 0) {
+	} else if (ipaddr_parse(host, &addr) == 0) {
 		add(all, f, b, addr, port);
 	} else {
 		fault_address(f, b);

@@ -7,6 +7,7 @@
 
 #include "config/file.h"
 #include "config/section_route.h"
+#include "config/socket.h"
 
 struct milter_block {
 	char *socket;
@@ -120,6 +121,7 @@ add(struct config_all *all, const struct config_block *b,
 	buf_printf(&name, "milter \"%s\"", b->title);
 	m.check = arena_dup(&all->arena, buf_span(&name));
 	buf_free(&name);
+	config_note_place(all, p);
 	all->filters =
 	    config_array_add(&all->arena, all->filters, &c->n, &m, sizeof(m));
 	c->all = all->filters;
@@ -204,26 +206,6 @@ add_name(struct config_all *all, const char *name)
 	c->names = all->names;
 }
 
-/* Where workers may connect to, behind what the routes need. */
-static void
-note_ports(struct config_all *all)
-{
-	struct config *c = &all->pub;
-	uint16_t *ports = arena_alloc(&all->arena,
-	    (c->nports + c->filters.n) * sizeof(*ports));
-
-	if (c->nports)
-		memcpy(ports, c->ports, c->nports * sizeof(*ports));
-	for (unsigned i = 0; i < c->filters.n; i++) {
-		const struct filter_config *m = &c->filters.all[i];
-
-		if (m->host)
-			ports[c->nports++] = m->port;
-		c->dns |= m->host && !m->naddrs;
-	}
-	c->ports = ports;
-}
-
 static void
 check(struct config_all *all, struct config_faults *f)
 {
@@ -236,7 +218,6 @@ check(struct config_all *all, struct config_faults *f)
 	for (unsigned i = 0; i < c->nlistens; i++)
 		add_name(all, c->listens[i].smtp.hostname);
 	check_time(all, f);
-	note_ports(all);
 }
 
 static void

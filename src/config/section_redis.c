@@ -5,6 +5,7 @@
 
 #include "config/file.h"
 #include "config/section_route.h"
+#include "config/socket.h"
 
 struct redis_block {
 	char *server, *password_file, *prefix;
@@ -55,6 +56,7 @@ take(struct config_all *all, const struct redis_block *data,
 	c->naddrs = p->naddrs;
 	c->prefix = data->prefix;
 	c->timeout = data->timeout;
+	config_note_place(all, p);
 }
 
 static void
@@ -95,22 +97,11 @@ check(struct config_all *all, struct config_faults *f)
 {
 	const struct config_block *b = config_block_first(all, &section_redis);
 	const struct config_item at = config_where(b, "server");
-	struct config *c = &all->pub;
-	uint16_t *ports;
+	const struct config *c = &all->pub;
 
-	if (!c->redis.server)
-		return;
-	if (!c->door.greylist.act)
+	if (c->redis.server && !c->door.greylist.act)
 		config_warn(f, at.file, at.line,
 		    "redis: nobody asks it while greylist is off in checks");
-	if (!c->redis.host)
-		return;
-	ports = arena_alloc(&all->arena, (c->nports + 1) * sizeof(*ports));
-	if (c->nports)
-		memcpy(ports, c->ports, c->nports * sizeof(*ports));
-	ports[c->nports++] = c->redis.port;
-	c->ports = ports;
-	c->dns |= !c->redis.naddrs;
 }
 
 static void

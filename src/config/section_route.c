@@ -10,11 +10,10 @@
 #include <string.h>
 
 #include "base/ascii.h"
+#include "config/socket.h"
 #include "config/suggest.h"
-#include "io/hosts.h"
 
 #define NAME_MAX_LEN 64
-#define ETC_HOSTS    "/etc/hosts"
 
 #define AT(member) offsetof(struct route_block, member)
 
@@ -288,52 +287,6 @@ take_values(struct config_route *x)
 }
 
 static void
-take_host(struct route_place *p, const struct known_host *h)
-{
-	p->naddrs = h->n < ROUTE_ADDRS_MAX ? h->n : ROUTE_ADDRS_MAX;
-	memcpy(p->addrs, h->addrs, p->naddrs * sizeof(p->addrs[0]));
-	p->local = p->naddrs;
-	for (unsigned i = 0; i < p->naddrs; i++)
-		p->local &= ipaddr_is_loopback(&p->addrs[i]) != 0;
-}
-
-void
-config_look_up(struct config_all *all, struct route_place *p)
-{
-	const struct known_host *found, *h;
-	int n;
-
-	if (!p->host || p->naddrs)
-		return;
-	n = hosts_read(ETC_HOSTS, &p->host, 1, &all->arena, &found);
-	h = n > 0 ? hosts_find(found, (unsigned)n, p->host) : NULL;
-	if (h)
-		take_host(p, h);
-}
-
-bool
-config_socket_parse(struct config_all *all, const char *text,
-    struct route_place *p)
-{
-	const struct destination_kind *kind;
-	struct span host = span_str(text);
-	char url[400];
-	const char *rest;
-	uint16_t port;
-
-	if (text[0] != '/' && (ipaddr_cut_port(&host, &port) < 0 || !port))
-		return false;
-	snprintf(url, sizeof(url), "lmtp:%s%s", text[0] == '/' ? "" : "//",
-	    text);
-	if (destination_parse(url, &kind, &rest) ||
-	    route_parse_place(kind, rest, &all->arena, p))
-		return false;
-	if (p->host)
-		config_look_up(all, p);
-	return true;
-}
-
-static void
 build_smarthost(struct config_all *all, struct config_faults *f)
 {
 	static const char kinds[] =
@@ -356,26 +309,6 @@ build_smarthost(struct config_all *all, struct config_faults *f)
 	all->pub.deliver.smarthost = why ? NULL : d;
 }
 
-/* Where workers may connect to. */
-static void
-note_ports(struct config_all *all, unsigned n)
-{
-	uint16_t *ports =
-	    arena_alloc(&all->arena, n * ROUTE_PLACES_MAX * sizeof(*ports));
-	struct config *c = &all->pub;
-
-	for (unsigned i = 0; i < c->deliver.nroutes; i++) {
-		const struct route *r = c->deliver.routes[i];
-
-		for (unsigned k = 0; k < r->nto; k++) {
-			if (r->to[k].host)
-				ports[c->nports++] = r->to[k].port;
-			c->dns |= r->to[k].host && !r->to[k].naddrs;
-		}
-	}
-	c->ports = ports;
-}
-
 static void
 check(struct config_all *all, struct config_faults *f)
 {
@@ -385,8 +318,10 @@ check(struct config_all *all, struct config_faults *f)
 	build_smarthost(all, f);
 	for (struct config_route *x = all->routes; x; x = x->next, n++) {
 		if (x->good) {
-			for (unsigned i = 0; i < x->pub.nto; i++)
+			for (unsigned i = 0; i < x->pub.nto; i++) {
 				config_look_up(all, &x->pub.to[i]);
+				config_note_place(all, &x->pub.to[i]);
+			}
 			take_values(x);
 			route_read(all, f, x);
 			route_check(all, f, x);
@@ -400,7 +335,6 @@ check(struct config_all *all, struct config_faults *f)
 		routes[x->pub.number] = &x->pub;
 	all->pub.deliver.routes = routes;
 	all->pub.deliver.nroutes = n;
-	note_ports(all, n);
 }
 
 const struct config_section section_route = {

@@ -37,12 +37,6 @@ const char *config_route(void *ctx, const char *text, const struct route **r);
 
 /* It stands in records and in the log: letters, digits, dots and the like. */
 bool config_is_name(const char *s);
-/* What /etc/hosts says of its host, which a worker asks the DNS for
- * otherwise. */
-void config_look_up(struct config_all *all, struct route_place *p);
-/* "host:port" or the path of a Unix socket, looked up. False: it is neither. */
-bool config_socket_parse(struct config_all *all, const char *text,
-    struct route_place *p);
 
 /*
  * The first line of a file, without its end, as *r; NULL: it was told why not.
