@@ -21,6 +21,7 @@
 #include "config/file.h"
 #include "config/scan.h"
 #include "config/section.h"
+#include "config/suggest.h"
 
 #define INCLUDE_DEPTH 10
 
@@ -131,13 +132,10 @@ on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 static const struct {
 	const char *theirs, *ours; /* both with one %s, or none */
 } faults[] = {
-    {"no such option '%s'", "nothing called \"%.40s\" may stand here"},
     {"missing equal sign after option '%s'",
 	"%.40s needs an equal sign and a value"},
     {"missing opening brace for section '%s'",
 	"a %.40s block needs an opening brace: write { and, at its end, }"},
-    {"missing title for section '%s'",
-	"a %.40s block needs a name in quotes before its brace"},
     {"missing parenthesis for function '%s'",
 	"write %.40s(\"file\"), with parentheses"},
     {"attempt to append to non-list option '%s'",
@@ -148,6 +146,19 @@ static const struct {
 	"or a brace missing before it?"},
 };
 
+/* A word with neither = nor { behind it. */
+static void
+fault_stray(struct parser *p, const cfg_t *cfg, const char *word)
+{
+	const char *ours = config_our_word(span_str(word));
+
+	config_error(p->faults, p->file, (unsigned)cfg->line,
+	    "nothing called \"%.40s\" may stand here: %s%s", word,
+	    ours ? "here it is "
+		 : "does a value of several words lack its quotes?",
+	    ours ? ours : "");
+}
+
 /* cfg_errfunc_t: the parsing of this file is over. */
 static void
 on_error(cfg_t *cfg, const char *fmt, va_list ap)
@@ -156,6 +167,10 @@ on_error(cfg_t *cfg, const char *fmt, va_list ap)
 	const char *ours = fmt;
 	char text[256];
 
+	if (strcmp(fmt, "no such option '%s'") == 0) {
+		fault_stray(p, cfg, va_arg(ap, const char *));
+		return;
+	}
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
 		if (strcmp(fmt, faults[i].theirs) == 0)
 			ours = faults[i].ours;

@@ -54,12 +54,31 @@ check_key(struct scan *s)
 {
 	char why[CONFIG_WHY_MAX];
 
-	if (!s->word.ptr || !s->section || config_key_find(s->section, s->word))
+	s->key = NULL;
+	if (!s->word.ptr || !s->section)
+		return;
+	s->key = config_key_find(s->section, s->word);
+	if (s->key)
 		return;
 	begin_unknown(s, s->word);
 	config_suggest(s->section, s->word, false, why);
 	config_error(s->faults, s->file, s->line, "unknown key \"%.*s\": %s",
 	    (int)(s->word.len > 40 ? 40 : s->word.len), s->word.ptr, why);
+}
+
+/* A title is there where it has to be, and only there. */
+static void
+check_title(struct scan *s)
+{
+	const struct config_section *to = s->section;
+
+	if (to->title && !s->before.ptr)
+		SCAN_FAULT(s, s->line,
+		    "a %s block needs a name in quotes: write %s \"%s\" { }",
+		    to->name, to->name, to->title);
+	else if (!to->title && s->before.ptr)
+		SCAN_FAULT(s, s->line, "a %s block has no name: write %s { }",
+		    to->name, to->name);
 }
 
 static void
@@ -75,6 +94,8 @@ open_block(struct scan *s)
 		    s->block);
 	s->block = s->line;
 	s->section = config_section_find(name);
+	if (s->section)
+		check_title(s);
 	if (s->section || !name.ptr)
 		return;
 	begin_unknown(s, name);
@@ -92,6 +113,15 @@ check_list(struct scan *s)
 	s->list = 0;
 }
 
+static void
+open_list(struct scan *s)
+{
+	s->list = s->line;
+	if (s->key && s->key->type != KEY_LIST)
+		SCAN_FAULT(s, s->line,
+		    "%s takes one value: write it without { }", s->key->name);
+}
+
 void
 shape_open(struct scan *s)
 {
@@ -100,7 +130,7 @@ shape_open(struct scan *s)
 	if (s->block && !s->section)
 		s->inner++;
 	else if (s->assigned)
-		s->list = s->line;
+		open_list(s);
 	else
 		open_block(s);
 	s->filled = false;
@@ -141,7 +171,12 @@ shape_assign(struct scan *s)
 void
 shape_comma(struct scan *s)
 {
-	check_call(s);
+	if (s->call)
+		check_call(s);
+	else if (!s->list && (!s->block || s->section))
+		SCAN_FAULT(s, s->line,
+		    "a comma stands between the values of a list alone, as in "
+		    "{ \"one\", \"two\" }");
 	no_words(s);
 }
 

@@ -21,11 +21,12 @@ struct scan {
 	/* the shape's own */
 	struct span word, before; /* the last two tokens, if they are words */
 	bool assigned;            /* the last token is = */
-	unsigned call;            /* line of an open include(; 0: none */
-	unsigned args;            /* that it has so far */
-	unsigned list;            /* line of an open list; 0: none */
-	bool filled;              /* the list has elements */
-	unsigned block;           /* line of an open block; 0: none */
+	const struct config_key *key; /* before it; NULL: unknown */
+	unsigned call;                /* line of an open include(; 0: none */
+	unsigned args;                /* that it has so far */
+	unsigned list;                /* line of an open list; 0: none */
+	bool filled;                  /* the list has elements */
+	unsigned block;               /* line of an open block; 0: none */
 	const struct config_section *section; /* NULL: an unknown block */
 	unsigned inner;      /* braces open inside of an unknown block */
 	const char *unknown; /* where an unknown key or block begins */

@@ -1,6 +1,6 @@
 /*
  * suggest: what somebody meant who wrote a key or a block that does
- * not exist: a typing error, the wrong block, or a later version's key.
+ * not exist: a typing error, the wrong block, or another server's word.
  */
 #include "config/suggest.h"
 
@@ -9,37 +9,73 @@
 
 #include "base/ascii.h"
 
-/* Named in the design, not yet known to this version. */
-static const char *const coming[] = {"metrics", "sandbox", "trust"};
-
 /* What other mail servers call it. */
 static const struct {
 	const char *theirs, *ours;
 } words[] = {
+    {"action", "deliver, in a domain block"},
+    {"alias_maps", "aliases-file, in a domain block"},
     {"cert", "chain, in a certificate block"},
     {"check_client_access", "rules, in an access block"},
+    {"check_recipient_access", "rules, in an access block"},
+    {"check_sender_access", "rules, in an access block"},
+    {"default_action", "when-down, in a milter block"},
+    {"dkim", "a milter's work: a milter block"},
+    {"dmarc", "a milter's work: a milter block"},
+    {"filter", "a milter block for each"},
+    {"fullchain", "chain, in a certificate block"},
+    {"home_mailbox", "deliver, in a domain block"},
+    {"inet_interfaces", "a listen block for each"},
     {"local_recipient_maps", "users-file, in a domain block"},
     {"luser_relay", "catch-all, in a domain block"},
+    {"match", "a domain block for each"},
     {"maximal_queue_lifetime", "expire"},
     {"message_size_limit", "message-size"},
+    {"metrics", "a listen block with role = metrics"},
+    {"milter_default_action", "when-down, in a milter block"},
     {"mydestination", "a domain block for each"},
     {"myhostname", "hostname"},
     {"mynetworks", "a listener with role = submission, and auth"},
+    {"nameserver", "servers, in a dns block"},
+    {"pki", "a certificate block"},
+    {"postscreen_dnsbl_sites", "a dnsbl block for each, and checks { dnsbl }"},
     {"postscreen_greet_wait", "pregreet-wait, in a checks block"},
+    {"privkey", "key, in a certificate block"},
+    {"ptr", "fcrdns, in a checks block"},
     {"queue_directory", "spool"},
+    {"rbl", "a dnsbl block for each, and checks { dnsbl }"},
     {"recipient_delimiter", "recipient-delimiter"},
     {"reject_rbl_client", "a dnsbl block for each, and checks { dnsbl }"},
+    {"relay_domains", "a domain block for each, with catch-all"},
     {"relayhost", "smarthost"},
+    {"smtp_sasl_password_maps", "login and secret-file, in a route block"},
     {"smtpd_banner", "greeting"},
     {"smtpd_client_connection_count_limit", "per-address, in a limits block"},
     {"smtpd_client_connection_rate_limit",
 	"rate-connections, in a limits block"},
+    {"smtpd_client_restrictions",
+	"a checks block, and rules, in an access block"},
+    {"smtpd_helo_restrictions",
+	"a checks block, and rules, in an access block"},
     {"smtpd_milters", "a milter block for each"},
     {"smtpd_recipient_limit", "recipients, in a limits block"},
+    {"smtpd_recipient_restrictions",
+	"a checks block, and rules, in an access block"},
+    {"smtpd_sasl_path", "dovecot, in an auth block"},
     {"smtpd_sender_login_maps", "senders-file, in an auth block"},
+    {"smtpd_sender_restrictions",
+	"a checks block, and rules, in an access block"},
     {"smtpd_tls_cert_file", "chain, in a certificate block"},
+    {"smtpd_tls_chain_files", "chain and key, in a certificate block"},
     {"smtpd_tls_key_file", "key, in a certificate block"},
+    {"smtpd_tls_security_level", "tls, in a listen block"},
+    {"smtpd_upstream_proxy_protocol", "proxy, in a client block"},
+    {"spf", "a milter's work: a milter block"},
+    {"table", "users-file or aliases-file, in a domain block"},
+    {"transport_maps",
+	"catch-all, or deliver, with a destination, in a domain block"},
     {"virtual_alias_maps", "aliases-file, in a domain block"},
+    {"virtual_mailbox_base", "deliver, in a domain block"},
     {"virtual_mailbox_domains", "a domain block for each"},
     {"virtual_transport",
 	"catch-all, or deliver, with a destination, in a domain block"},
@@ -91,56 +127,33 @@ config_resembles(struct span name, const char *known, unsigned *best)
 	return true;
 }
 
+/* NULL, or one of them; *best is its distance then. */
 static const char *
-nearest_key(const struct config_section *s, struct span name)
+nearest_key(const struct config_section *s, struct span name, unsigned *best)
 {
 	const char *found = NULL;
-	unsigned best = CONFIG_RESEMBLE_MAX;
 
 	for (unsigned i = 0; i < s->nkeys; i++) {
-		if (config_resembles(name, s->keys[i].name, &best))
+		if (config_resembles(name, s->keys[i].name, best))
 			found = s->keys[i].name;
 	}
 	return found;
 }
 
 static const char *
-nearest_section(struct span name)
+nearest_section(struct span name, unsigned *best)
 {
 	const char *found = NULL;
-	unsigned best = CONFIG_RESEMBLE_MAX;
 
 	for (unsigned i = 1; config_sections[i]; i++) {
-		if (config_resembles(name, config_sections[i]->name, &best))
+		if (config_resembles(name, config_sections[i]->name, best))
 			found = config_sections[i]->name;
 	}
 	return found;
 }
 
-/* The section that does know such a key. */
-static const struct config_section *
-elsewhere(struct span name)
-{
-	const struct config_section *const *s = config_sections;
-
-	while (*s && !config_key_find(*s, name))
-		s++;
-	return *s;
-}
-
-static bool
-is_coming(struct span name)
-{
-	for (size_t i = 0; i < sizeof(coming) / sizeof(coming[0]); i++) {
-		if (span_equal(name, span_str(coming[i])))
-			return true;
-	}
-	return false;
-}
-
-/* NULL: it is nobody's word. */
-static const char *
-our_word(struct span name)
+const char *
+config_our_word(struct span name)
 {
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (ascii_equal_str(name, words[i].theirs))
@@ -167,10 +180,32 @@ list_sections(struct buf *out)
 	}
 }
 
+/* Where there is such a key; false: nowhere. */
+static bool
+list_homes(struct span name, struct buf *out)
+{
+	bool top = config_key_find(&section_top, name);
+	unsigned n = 0;
+
+	if (top)
+		buf_append_str(out, "it stands outside of any block");
+	for (unsigned i = 1; config_sections[i]; i++) {
+		if (!config_key_find(config_sections[i], name))
+			continue;
+		buf_append_str(out, n++   ? " or "
+				    : top ? ", or belongs into a "
+					  : "it belongs into a ");
+		buf_append_str(out, config_sections[i]->name);
+	}
+	buf_append_str(out, n ? " block" : "");
+	return top || n;
+}
+
 static void
 explain_block(struct span name, struct buf *out)
 {
-	const char *near = nearest_section(name);
+	unsigned best = CONFIG_RESEMBLE_MAX;
+	const char *near = nearest_section(name, &best);
 
 	if (near)
 		buf_printf(out, "did you mean \"%s\"?", near);
@@ -183,31 +218,35 @@ explain_block(struct span name, struct buf *out)
 static void
 explain_key(const struct config_section *s, struct span name, struct buf *out)
 {
-	const struct config_section *other = elsewhere(name);
-	const char *near = nearest_key(s, name);
+	unsigned best = CONFIG_RESEMBLE_MAX;
+	const char *near = nearest_key(s, name, &best);
+	const char *block =
+	    s == &section_top ? nearest_section(name, &best) : NULL;
 
 	if (config_section_find(name))
-		buf_append_str(out, "it is a block: write it with { }");
-	else if (other == &section_top)
-		buf_append_str(out, "it stands outside of any block");
-	else if (other)
-		buf_printf(out, "it belongs into a %s block", other->name);
+		buf_append_str(out, s == &section_top
+					? "it is a block: write it with { }"
+					: "it is a block: write it outside of "
+					  "this one, with { }");
+	else if (block)
+		buf_printf(out, "did you mean a block \"%s\"?", block);
 	else if (near)
 		buf_printf(out, "did you mean \"%s\"?", near);
-	else
+	else if (!list_homes(name, out) || s != &section_top) {
+		buf_append_str(out, out->len ? "; " : "");
 		list_keys(s, out);
+	}
 }
 
 void
 config_suggest(const struct config_section *s, struct span name, bool block,
     char why[CONFIG_WHY_MAX])
 {
+	const char *ours = config_our_word(name);
 	struct buf text = {0};
 
-	if (our_word(name))
-		buf_printf(&text, "here it is %s", our_word(name));
-	else if (is_coming(name))
-		buf_append_str(&text, "this version does not know it yet");
+	if (ours)
+		buf_printf(&text, "here it is %s", ours);
 	else if (block)
 		explain_block(name, &text);
 	else

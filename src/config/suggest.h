@@ -13,6 +13,8 @@
 #define CONFIG_RESEMBLE_MAX 32 /* octets; longer ones resemble nothing */
 bool config_resembles(struct span name, const char *known, unsigned *best);
 
+/* What another server's word is here; NULL: it is nobody's. */
+const char *config_our_word(struct span name);
 /*
  * Why s has no such key, or the file no such block, and what to write instead,
  * as the end of a sentence; NUL-terminated.
