@@ -141,7 +141,9 @@ read_address(struct access_rule *r, struct span value, bool fold,
 		span_skip(&value, 1);
 		return read_domain(r, SPAN_LIT("@"), value, a);
 	}
-	if (!null && smtp_mailbox_parse(value, a, &p) < 0)
+	if (!null &&
+	    (value.ptr[0] == '*' || /* no wildcard, and nobody's name */
+		smtp_mailbox_parse(value, a, &p) < 0))
 		return false;
 	access_address(r->kind, &p, fold, key);
 	r->key = arena_dup(a, span_str(key));

@@ -57,6 +57,15 @@ has_path(const struct mail_domain *d, const char *user)
 	return r;
 }
 
+static const char wildcard[] = "is no wildcard here: write catch-all";
+
+/* As other servers have them. */
+static bool
+is_wildcard(struct span s)
+{
+	return s.len && (s.ptr[0] == '@' || span_equal(s, SPAN_LIT("*")));
+}
+
 static const char *
 add_user(struct recipients *r, struct mail_domain *d, const char *user,
     struct arena *a)
@@ -66,8 +75,8 @@ add_user(struct recipients *r, struct mail_domain *d, const char *user,
 	const char *key;
 
 	assert(d->deliver);
-	if (user[0] == '@' || strcmp(user, "*") == 0)
-		return "is no wildcard here: write catch-all";
+	if (is_wildcard(span_str(user)))
+		return wildcard;
 	if (parse_local(span_str(user), d->name, a, &p) < 0)
 		return "must be a local part, without its domain, as it is "
 		       "written in an address";
@@ -204,6 +213,8 @@ recipients_add_alias(struct recipients *r, struct mail_domain *d,
 	if (name.len == s.len)
 		return "needs a colon: write \"name: target, target\"";
 	span_skip(&s, name.len + 1);
+	if (is_wildcard(ascii_trim(name)))
+		return wildcard;
 	if (parse_local(ascii_trim(name), d->name, &r->arena, &p) < 0)
 		return "needs a local part, without a domain, before its colon";
 	bad = parse_targets(r, d, s, &targets);
@@ -255,7 +266,8 @@ recipients_postmaster(struct recipients *r, const char *address)
 	if (r->postmaster)
 		return "is there already";
 	if (parse_address(span_str(address), NULL, &r->arena, t) < 0)
-		return "must be an address, as in root@example.org";
+		return "must be an address with its domain, as in "
+		       "alice@example.org";
 	add_nameless(r, t, &r->postmaster);
 	return NULL;
 }

@@ -338,6 +338,8 @@ faults(void **state)
 	    {"reject client mx.test", "the third word is a network"},
 	    {"reject client 192.0.2.1 go away", "a colon and a blank stand"},
 	    {"reject helo 192.0.2.0/24", "the third word is a name"},
+	    {"reject sender *@spam.test", "the third word is user@"},
+	    {"reject recipient *@example.org", "the third word is user@"},
 	    {"reject helo .", "the third word is a name"},
 	    {"reject helo [192.0.2]", "the third word is a name"},
 	    {"reject helo .[192.0.2.1]", "the third word is a name"},

@@ -317,6 +317,8 @@ no_wildcards(void **state)
 	assert_string_equal(recipients_add_user(r, org, "@example.org"), why);
 	assert_string_equal(recipients_add_user(r, org, "@"), why);
 	assert_null(recipients_add_user(r, org, "a*"));
+	assert_string_equal(recipients_add_alias(r, org, "*: a*"), why);
+	assert_string_equal(recipients_add_alias(r, org, "@a.org: a*"), why);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, start, tables_free)
