@@ -83,6 +83,26 @@ warn_long_pause(const struct config_all *all, struct config_faults *f)
 	    at.text);
 }
 
+/* What is written for something that is not switched on. */
+static void
+warn_idle(const struct config_all *all, struct config_faults *f)
+{
+	const struct config_block *b = config_block_first(all, &section_checks);
+	const struct config_block *grey =
+	    config_block_first(all, &section_greylist);
+	const struct config_item at = config_where(b, "pregreet");
+
+	if (at.text && all->pub.door.pregreet.act &&
+	    !config_where(b, "pregreet-wait").text)
+		config_warn(f, at.file, at.line,
+		    "pregreet: there is no pause to speak in: write "
+		    "pregreet-wait = 6s");
+	if (grey->file && !config_where(b, "greylist").text)
+		config_warn(f, grey->file, grey->line,
+		    "greylist: nobody has to wait without checks { greylist = "
+		    "defer }, or observe");
+}
+
 /* What the checks look things up in. */
 static void
 check(struct config_all *all, struct config_faults *f)
@@ -92,6 +112,7 @@ check(struct config_all *all, struct config_faults *f)
 	door->grey = door->greylist.act ? &all->pub.greylist : NULL;
 	if (door->pregreet_wait > PAUSE_LONG)
 		warn_long_pause(all, f);
+	warn_idle(all, f);
 	door->hostname = all->pub.hostname;
 	door->serves = serves;
 	door->serves_ctx = config_tables(all);

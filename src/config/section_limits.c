@@ -43,17 +43,47 @@ static const struct config_key keys[] = {
 	.help = "slowest message, octets a second after a minute; 0: any"},
 };
 
+/* What another limit, which is met before, makes useless. */
+static void
+warn_never(const struct config_all *all, struct config_faults *f,
+    const struct config_block *b)
+{
+	const struct limits_config *l = &all->pub.limits;
+	const struct deadline_config *d = &all->pub.deadlines;
+	const struct {
+		const char *key, *before;
+		uint64_t value, least;
+	} pairs[] = {
+	    {"per-address", "per-network", l->per_address, l->per_network},
+	    {"per-address", "sessions", l->per_address, l->sessions},
+	    {"per-network", "sessions", l->per_network, l->sessions},
+	    {"idle", "session", d->idle, d->session},
+	};
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		struct config_item at = config_where(b, pairs[i].key);
+
+		if (at.text && pairs[i].least &&
+		    pairs[i].value > pairs[i].least)
+			config_warn(f, at.file, at.line,
+			    "%s = \"%.40s\" is never reached, since %s is "
+			    "less: "
+			    "write a larger one of that, too",
+			    pairs[i].key, at.text, pairs[i].before);
+	}
+}
+
 static void
 build(struct config_all *all, struct config_faults *f, struct config_block *b)
 {
 	struct limits_config *l = &all->pub.limits;
 
-	(void)f;
 	for (unsigned i = 0; i < LIMITS_KEYS; i++)
 		l->at[i] = config_place(b, limits_keys[i]);
 	if (!config_values(b, "per-network")->n)
 		l->per_network = l->sessions < 10 ? 1 : l->sessions / 10;
 	limits_say(l, &all->arena);
+	warn_never(all, f, b);
 }
 
 const struct config_section section_limits = {

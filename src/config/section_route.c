@@ -89,16 +89,16 @@ add_place(struct config_all *all, struct route *r, const char *text)
 	struct route_place *to = &r->to[r->nto];
 
 	if (why)
-		return why;
+		return kind ? why : config_host_suggest(all, text, why);
 	if (r->nto && kind != r->kind)
-		return "to: all must be of one kind";
+		return "all must be of one kind";
 	why = route_parse_place(kind, rest, &all->arena, to);
 	if (why)
 		return why;
 	if (r->nto && kind->syntax != ROUTE_HOST &&
 	    kind->syntax != ROUTE_SOCKET)
-		return "to: only lmtp:, smtp: and smtps: have others behind "
-		       "the first";
+		return "only lmtp:, smtp: and smtps: have others behind the "
+		       "first";
 	if (kind->syntax == ROUTE_PROGRAM)
 		route_parse_program(rest, &all->arena, &r->argv);
 	if (!r->nto)
@@ -129,7 +129,7 @@ unknown_name(struct config_all *all, const char *name)
 	else
 		snprintf(text, sizeof(text),
 		    "there is no route of that name: write a block "
-		    "route \"%.64s\" { to = \"lmtp:/run/dovecot/lmtp\" }",
+		    "route \"%.64s\" { to = \"smtp://relay.example.net\" }",
 		    name);
 	return arena_dup(&all->arena, span_str(text));
 }
@@ -191,7 +191,7 @@ add_places(struct config_all *all, struct config_faults *f,
 	for (unsigned i = 0; i < l->n; i++) {
 		why = i < ROUTE_PLACES_MAX
 			  ? add_place(all, &x->pub, l->items[i].text)
-			  : "to: 8 are the most";
+			  : "8 are the most";
 		config_fault_item(f, "to", &l->items[i], why);
 		x->good = x->good && !why;
 		if (why)
@@ -300,7 +300,8 @@ build_smarthost(struct config_all *all, struct config_faults *f)
 	all->at = config_where(all->top, "smarthost");
 	if (destination_parse(all->smarthost, &kind, &rest) ||
 	    (kind->syntax != ROUTE_HOST && kind->syntax != ROUTE_NAME))
-		why = kinds;
+		why = kind ? kinds
+			   : config_host_suggest(all, all->smarthost, kinds);
 	else
 		why = recipients_remote(config_tables(all), all->smarthost, &d);
 	if (!why && d->route->nto && d->route->kind->syntax != ROUTE_HOST)

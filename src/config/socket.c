@@ -57,6 +57,26 @@ config_socket_parse(struct config_all *all, const char *text,
 	return true;
 }
 
+const char *
+config_host_suggest(struct config_all *all, const char *text, const char *why)
+{
+	const struct destination_kind *kind;
+	struct route_place p;
+	const char *rest, *bad;
+	char url[400];
+
+	if (!strpbrk(text, ".:"))
+		return why;
+	snprintf(url, sizeof(url), "smtp://%.300s", text);
+	destination_parse(url, &kind, &rest);
+	bad = route_parse_place(kind, rest, &all->arena, &p);
+	if (!bad)
+		snprintf(url, sizeof(url), "write smtp://%.300s", text);
+	else if (strncmp(bad, "write smtp://", 13) != 0 || strstr(bad, " or "))
+		return why;
+	return bad ? bad : arena_dup(&all->arena, span_str(url));
+}
+
 void
 config_note_port(struct config_all *all, uint16_t port)
 {

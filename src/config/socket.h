@@ -13,6 +13,13 @@ void config_look_up(struct config_all *all, struct route_place *p);
 bool config_socket_parse(struct config_all *all, const char *text,
     struct route_place *p);
 
+/*
+ * What to write for text that is a host without a kind in front, in whatever
+ * way; otherwise why.
+ */
+const char *config_host_suggest(struct config_all *all, const char *text,
+    const char *why);
+
 /* A worker may connect to this port. */
 void config_note_port(struct config_all *all, uint16_t port);
 /* The same of a place's, if it has one, and that its name is asked for. */

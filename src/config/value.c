@@ -65,10 +65,13 @@ set_text(struct setter *s, struct span text)
 static int
 set_host(struct setter *s, struct span text)
 {
-	if (!smtp_domain_valid(text) || has_eightbit(text))
+	struct ipaddr ip;
+
+	if (!smtp_domain_valid(text) || has_eightbit(text) ||
+	    ipaddr_parse(text, &ip) == 0)
 		return refuse(s,
 		    "write a name of letters, digits, dots and hyphens, such "
-		    "as \"mx.example.org\"");
+		    "as \"mx.example.org\", without a dot at its end");
 	return store_text(s, text);
 }
 
@@ -170,6 +173,13 @@ set_percent(struct setter *s, struct span text)
 	return 0;
 }
 
+/* One that is good here, and shows the units. */
+static const char *
+example(const struct config_key *k, const char *max)
+{
+	return k->def && strcmp(k->def, "0") != 0 ? k->def : max;
+}
+
 static int
 set_size(struct setter *s, struct span text)
 {
@@ -179,8 +189,8 @@ set_size(struct setter *s, struct span text)
 	if (ascii_parse_size(text, &n) || n < s->key->min || n > s->key->max) {
 		ascii_format_size(s->key->min, min);
 		ascii_format_size(s->key->max, max);
-		return refuse(s, "write a size such as 25M, from %s to %s", min,
-		    max);
+		return refuse(s, "write a size such as %s, from %s to %s",
+		    example(s->key, max), min, max);
 	}
 	*(uint64_t *)s->object = n;
 	return 0;
@@ -196,9 +206,8 @@ set_duration(struct setter *s, struct span text)
 	    n > s->key->max) {
 		ascii_format_duration(s->key->min, min);
 		ascii_format_duration(s->key->max, max);
-		return refuse(s,
-		    "write a time such as 30s, 5m or 2h, from %s to %s", min,
-		    max);
+		return refuse(s, "write a time such as %s, from %s to %s",
+		    example(s->key, max), min, max);
 	}
 	*(uint64_t *)s->object = n;
 	return 0;

@@ -293,6 +293,11 @@ parse_url(const struct destination_kind *kind, const char *text,
 		return bad;
 	if (kind->syntax == ROUTE_WEB)
 		return parse_path(rest, a, r);
+	if (rest.len > 1 && kind->syntax == ROUTE_SOCKET)
+		return say(a,
+		    "nothing may stand behind the host and its port: write "
+		    "lmtp:/%.200s for a socket, or lmtp://%.*s",
+		    host.ptr, (int)host.len, host.ptr);
 	return rest.len ? say(a,
 			      "nothing may stand behind the host and its "
 			      "port: write %s://%.*s",

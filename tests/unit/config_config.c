@@ -4,6 +4,9 @@
  */
 #include "config_text.h"
 
+/* So that a greylist block is of use. */
+#define GREY "checks { greylist = observe } "
+
 /* Each has this one fault when a good domain and host name stand behind. */
 static const struct {
 	const char *text;
@@ -45,7 +48,7 @@ static const struct {
     {"listen { role = mx }\n", 1, "write listen \"ADDR:PORT\" { }"},
     {"\ndns \"x\" { }\n", 2, "no name: write dns { }"},
     {"listen \"*:25\"\n", 2, "opening brace"},
-    {HOST "greeting = Hello world\n", 2, "several words lack its quotes?"},
+    {"\ngreeting = Hello world\n", 2, "several words lack its quotes?"},
     {"limits { idle = 5m, line = 2K }\n", 1, "the values of a list alone"},
     {HOST "smarthost = { \"smtp://a\", \"smtp://b\" }\n", 2,
 	"smarthost takes one value"},
@@ -75,7 +78,7 @@ static const struct {
 	"it belongs into a route or milter or redis or dns block"},
     {"dns { server = \"::1\" }\n", 1, "did you mean \"servers\"?"},
     {"domain \"a.org\" { user = a }\n", 1, "did you mean \"users\"?"},
-    {"greylist { enabled = yes }\n", 1, "known here: delay, window"},
+    {GREY "greylist { enabled = yes }\n", 1, "known here: delay, window"},
     {"milters = { \"::1\" }\n", 1, "did you mean a block \"milter\"?"},
     {"client \"::1\" { access = x }\n", 1, "outside of this one, with { }"},
     {"sandbox { }\n", 1, "it is a key"},
@@ -110,8 +113,8 @@ static const struct {
     {"threads = 65\n", 1, "a number from 1 to 64"},
     {"message-size = 65535\n", 1, "from 64K to 1T"},
     {"message-size = 2T\n", 1, "from 64K to 1T"},
-    {"message-size = 25MB\n", 1, "such as 25M"},
-    {"message-size = 99999999999999999999T\n", 1, "such as 25M"},
+    {"message-size = 25MB\n", 1, "such as 50M"},
+    {"message-size = 99999999999999999999T\n", 1, "such as 50M"},
     {"limits { recipients = 99 }\n", 1, "from 100 to 100000"},
     {"limits { errors = 0 }\n", 1, "from 1 to"},
     {"limits { sessions = 1000001 }\n", 1, "from 1 to 1000000"},
@@ -125,17 +128,17 @@ static const struct {
     {"limits { rate-connections = \"5 /m\" }\n", 1, "such as 120/m"},
     {"limits { observe = rates }\n", 1, "yes or no"},
     {"client \"::/0\" { limits = 5 }\n", 1, "yes or no"},
-    {"greylist { delay = 999ms }\n", 1, "from 1s to 1h"},
-    {"greylist { window = 9m }\n", 1, "from 10m to 7d"},
-    {"greylist { keep = 401d }\n", 1, "from 1d to 400d"},
-    {"greylist { after = 101 }\n", 1, "from 0 to 100"},
-    {"greylist {\nwindow = 10m\ndelay = 10m }\n", 3, "a window of some"},
-    {"greylist {\nwindow = 10m\n}\n"
-     "greylist { delay = 1h }\n",
+    {GREY "greylist { delay = 999ms }\n", 1, "from 1s to 1h"},
+    {GREY "greylist { window = 9m }\n", 1, "from 10m to 7d"},
+    {GREY "greylist { keep = 401d }\n", 1, "from 1d to 400d"},
+    {GREY "greylist { after = 101 }\n", 1, "from 0 to 100"},
+    {GREY "greylist {\nwindow = 10m\ndelay = 10m }\n", 3, "a window of some"},
+    {GREY "greylist {\nwindow = 10m\n}\n"
+	  "greylist { delay = 1h }\n",
 	4, "a greylist block already"},
     {"limits { line = 999 }\n", 1, "from 1000 to 1M"},
     {"limits { line = 2M }\n", 1, "from 1000 to 1M"},
-    {"limits {\n\n idle = 5 \n}\n", 3, "a time such as 30s"},
+    {"limits {\n\n idle = 5 \n}\n", 3, "a time such as 5m"},
     {"limits { idle = 99ms }\n", 1, "from 100ms to 1d"},
     {"journal { reserve = 51% }\n", 1, "0% to 50%"},
     {"spool-volatile = maybe\n", 1, "yes or no"},
@@ -152,6 +155,10 @@ static const struct {
     {"greeting = \"caf\xc3\xa9\"\n", 1, "ASCII"},
     {"listen \"*:25\" { hostname = \"a/b.org\" }\n", 1, "write a name"},
     {"listen \"*:25\" { hostname = \"[192.0.2.1]\" }\n", 1, "write a name"},
+    {"limits { data-rate = 100/s }\n", 1, "such as 100, from 0 to 1M"},
+    {"listen \"*:25\" { hostname = \"192.0.2.1\" }\n", 1, "write a name"},
+    {"listen \"*:25\" { hostname = \"a.org.\" }\n", 1, "a dot at its end"},
+    {"checks { pregreet-wait = 31s }\n", 1, "such as 30s, from 0 to 30s"},
     {"postmaster = \"\"\n", 1, "leave the key out"},
     {"postmaster = \"x\"\ndomain \"a.org\" { users = { \"abuse\" } }\n", 1,
 	"postmaster \"x\""}, /* and not that a.org has none */
@@ -191,6 +198,9 @@ static const struct {
     {"log { level = info }\nlog { to = stderr }\n", 2, "in line 1 of"},
 
     /* domains */
+    {"domain \"a.org\" { users = { \"postmaster\" }\n"
+     "aliases = { \"abuse: postmaster\",\n\"*: postmaster\" } }\n",
+	3, "is no wildcard here: write catch-all"},
     {"domain \"example.org\" { users = { \"a\" } }\n", 3, "in line 1 of"},
     {"domain \"EXAMPLE.org\" { users = { \"a\" } }\n", 3, "in line 1 of"},
     {"domain \"a..org\" { users = { \"a\" } }\n", 1, "a domain name"},
@@ -330,6 +340,16 @@ warnings(void **state)
 		  "users = { \"postmaster\", \"abuse\" }\n"
 		  "message-size = 2M }\n",
 		5, "counts first"},
+	    {HOST DOMAIN "checks {\npregreet = reject }\n", 4,
+		"write pregreet-wait = 6s"},
+	    {HOST DOMAIN "\ngreylist { delay = 2m }\n", 4,
+		"without checks { greylist = defer }"},
+	    {HOST DOMAIN "limits {\nper-address = 1001 }\n", 4,
+		"never reached, since per-network is less"},
+	    {HOST DOMAIN "limits {\nsessions = 10\nper-network = 11 }\n", 5,
+		"never reached, since sessions is less"},
+	    {HOST DOMAIN "limits { session = 2h\nidle = 3h }\n", 4,
+		"never reached, since session is less"},
 	};
 	struct loaded l;
 

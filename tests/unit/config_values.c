@@ -145,7 +145,7 @@ every_value(void **state)
 	    "user = mail group = \"mail\" spool = /srv/spool\r\n"
 	    "spool-volatile = yes workers = 31 threads = 1 // or more\n"
 	    "message-size = 1T local-part-case = keep drain = 0 sandbox = no\n"
-	    "limits { sessions = 1 per-address = 2 per-network = 0\n"
+	    "limits { sessions = 2 per-address = 1 per-network = 0\n"
 	    "recipients = 100\n"
 	    "errors = 1 line = 1000 idle = 100ms session = 7d handshake = 1s\n"
 	    "data-rate = 0 }\n"
@@ -164,8 +164,8 @@ every_value(void **state)
 	assert_int_equal(c->threads, 1);
 	assert_int_equal(c->drain, 0);
 	assert_int_equal(c->sandbox, SANDBOX_NO);
-	assert_int_equal(c->limits.sessions, 1);
-	assert_int_equal(c->limits.per_address, 2);
+	assert_int_equal(c->limits.sessions, 2);
+	assert_int_equal(c->limits.per_address, 1);
 	assert_int_equal(c->limits.per_network, 0);
 	assert_int_equal(c->deadlines.idle, 100);
 	assert_int_equal(c->deadlines.session, 7u * 24 * 60 * MINUTE);

@@ -144,6 +144,8 @@ wrong(void **state)
 	    {"lmtp:x y", LMTP},
 	    {"lmtp://", LMTP},
 	    {"lmtp://h/", BEHIND "write lmtp://h"},
+	    {"lmtp://run/dovecot/lmtp", BEHIND
+		"write lmtp:/run/dovecot/lmtp for a socket, or lmtp://run"},
 	    {"smtp://h:25/x", BEHIND "write smtp://h:25"},
 	    {"smtp://h?x", BEHIND "write smtp://h"},
 	    {"smtp:", SMTP},
