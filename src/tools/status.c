@@ -30,6 +30,21 @@ is_list(struct span key)
 	return false;
 }
 
+/* As control_line(); of the process its id alone, when it began is for us. */
+static bool
+next_line(const struct control *c, size_t *at, struct span *key,
+    struct span *value)
+{
+	const char *start;
+
+	if (!control_line(c, at, key, value))
+		return false;
+	start = is(*key, "pid") ? memchr(value->ptr, ' ', value->len) : NULL;
+	if (start)
+		value->len = (size_t)(start - value->ptr);
+	return true;
+}
+
 static void
 put_list(const struct control *c, const char *name, struct buf *out)
 {
@@ -57,7 +72,7 @@ put_json(const struct control *c)
 	size_t at = 0;
 
 	buf_append_str(&out, "{");
-	while (control_line(c, &at, &key, &value)) {
+	while (next_line(c, &at, &key, &value)) {
 		if (is_list(key))
 			continue;
 		quote_json(&out, key);
@@ -79,16 +94,11 @@ static void
 put_text(const struct control *c)
 {
 	struct span key, value;
-	const char *start;
 	size_t at = 0;
 
-	while (control_line(c, &at, &key, &value)) {
+	while (next_line(c, &at, &key, &value)) {
 		if (is(key, "reloads") || is(key, "upgrades"))
 			continue;
-		start =
-		    is(key, "pid") ? memchr(value.ptr, ' ', value.len) : NULL;
-		if (start)
-			value.len = (size_t)(start - value.ptr);
 		control_show(stdout, key);
 		printf("%*s", key.len < 12 ? (int)(12 - key.len) : 1, "");
 		control_show(stdout, value);

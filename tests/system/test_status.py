@@ -53,7 +53,7 @@ def test_serves(start):
         assert c.ask("MAIL FROM:<>").code == 250
         code, said = status(d)
     assert code == 0
-    assert said["pid"] == f"{d.master()} {start_of(d.master())}"
+    assert said["pid"] == str(d.master())
     assert said["serving"] == "generation 1, 2 workers"
     assert said["file"] == str(d.conf)
     assert said["sessions"] == "1 of 10000"
