@@ -158,11 +158,14 @@ find_login(const struct access *a, const char *login)
 
 /* --- judges --- */
 
+/* r: NULL, none fits; the trail says what was looked up then. */
 static void
-say(const struct access_rule *r, struct verdict *v)
+say(const struct access_rule *r, enum access_kind kind, struct verdict *v)
 {
-	if (!r)
+	if (!r) {
+		snprintf(v->value, sizeof(v->value), "%s", access_name(kind));
 		return;
+	}
 	v->kind = r->say;
 	v->observed = r->observed;
 	v->code = r->code;
@@ -179,14 +182,14 @@ access_client(const struct check_case *c, struct verdict *v)
 	const struct ipset_entry *e =
 	    ipset_find(&a->clients, &c->subject->env->client);
 
-	if (e)
-		say(a->client_rules[e->value], v);
+	say(e ? a->client_rules[e->value] : NULL, ACCESS_CLIENT, v);
 }
 
 void
 access_login(const struct check_case *c, struct verdict *v)
 {
-	say(find_login(c->conf->access, c->subject->env->login), v);
+	say(find_login(c->conf->access, c->subject->env->login), ACCESS_LOGIN,
+	    v);
 }
 
 void
@@ -196,19 +199,21 @@ access_helo(const struct check_case *c, struct verdict *v)
 	const char prefix[] = {access_letter(ACCESS_HELO), '\0'};
 	const char *helo = c->subject->env->helo;
 
-	if (a->n[ACCESS_HELO] && helo)
-		say(find_domain(a, prefix, span_str(helo)), v);
+	say(a->n[ACCESS_HELO] && helo ? find_domain(a, prefix, span_str(helo))
+				      : NULL,
+	    ACCESS_HELO, v);
 }
 
 void
 access_sender(const struct check_case *c, struct verdict *v)
 {
 	say(find_path(c->conf->access, ACCESS_SENDER, &c->subject->env->sender),
-	    v);
+	    ACCESS_SENDER, v);
 }
 
 void
 access_rcpt(const struct check_case *c, struct verdict *v)
 {
-	say(find_path(c->conf->access, ACCESS_RECIPIENT, c->subject->rcpt), v);
+	say(find_path(c->conf->access, ACCESS_RECIPIENT, c->subject->rcpt),
+	    ACCESS_RECIPIENT, v);
 }

@@ -185,6 +185,12 @@ static const struct {
     {"login", 'l', read_login, "a login, or *", NULL},
 };
 
+const char *
+access_name(enum access_kind kind)
+{
+	return kinds[kind].name;
+}
+
 char
 access_letter(enum access_kind kind)
 {

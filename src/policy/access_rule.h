@@ -30,6 +30,8 @@ struct access_rule {
 
 /* The first octet of its keys. */
 char access_letter(enum access_kind kind);
+/* As rules write it. */
+const char *access_name(enum access_kind kind);
 
 /*
  * A domain or an address literal in the one form in which they are compared.

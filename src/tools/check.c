@@ -136,6 +136,9 @@ on_reply(struct check *c, struct span line)
 		if (last && c->step == RCPT)
 			check_say_recipient(c->conf->deliver.recipients,
 			    trial_envelope(c->session), &c->because);
+	} else if (c->step == RCPT && !c->because.len) {
+		check_say_nobody(c->conf->deliver.recipients, c->o.rcpt,
+		    &c->because);
 	}
 	check_say_reply(line, buf_span(&c->because));
 	if (!last)
@@ -348,6 +351,11 @@ converse(struct check *c)
 	if (!c->refused && c->session)
 		trial_trail(c->session, &c->trail);
 	check_say_trail(buf_span(&c->trail));
+	if (config_client(c->conf, &c->o.client)->proxy)
+		fputs("smtpd check: a client block says proxy = yes of this "
+		      "address: in truth it must begin with a PROXY header, "
+		      "and the client named there counts\n",
+		    stderr);
 	fputs("smtpd check: nothing is known here of rates, of what is held "
 	      "and of room on the disk, and no route was asked\n",
 	    stderr);

@@ -56,6 +56,23 @@ check_say_recipient(const struct recipients *r, const struct envelope *e,
 	}
 }
 
+void
+check_say_nobody(const struct recipients *r, const char *rcpt, struct buf *out)
+{
+	const struct ipaddr none = {.family = IP_NONE};
+	struct smtp_path p = {.domain = ""};
+	struct arena a = {0};
+
+	if (smtp_mailbox_parse(span_str(rcpt), &a, &p) == 0 &&
+	    !recipients_origin(r, &p, &none, &a).what)
+		buf_printf(out,
+		    recipients_domain(r, p.domain)
+			? "domain \"%s\" has no such user, alias or catch-all"
+			: "no domain block is for \"%s\"",
+		    p.domain);
+	arena_reset(&a);
+}
+
 static void
 put_line(const char *head, struct span line, struct span because)
 {

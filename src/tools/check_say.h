@@ -11,6 +11,10 @@
 void check_say_recipient(const struct recipients *r, const struct envelope *e,
     struct buf *out);
 
+/* Of this one, which was not: that the configuration does not have it. */
+void check_say_nobody(const struct recipients *r, const char *rcpt,
+    struct buf *out);
+
 /* "<- line   because", as it may stand on a terminal. */
 void check_say_reply(struct span line, struct span because);
 /* The same, for each line of a trail. */

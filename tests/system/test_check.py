@@ -128,6 +128,17 @@ def test_reasons(ruled):
         f"maildir:{d.mail}/example.org/bob"]
     assert why("--from", "a@b.test", "--helo", "mx.example.org", "--rcpt",
                "alice@example.org")[0].startswith("helo ")
+    # and whom no block has
+    assert why("--from", "a@b.test", "--rcpt", "x@elsewhere.example") == [
+        'no domain block is for "elsewhere.example"']
+    assert why("--from", "a@b.test", "--rcpt", "nobody@example.org") == [
+        'domain "example.org" has no such user, alias or catch-all']
+    # what passed says what was looked up
+    r = check(d, "--ip", "192.0.2.1", "--from", "a@b.test", "--rcpt",
+              "alice@example.org")
+    for kind in "client", "sender", "recipient":
+        assert f"   access pass {kind} default\n" in r.stdout
+    assert "PROXY" not in r.stderr
     # the trail is behind the replies, once
     r = check(d, "--ip", "198.51.100.7", "--rcpt", "a@b.test")
     trail = (f"access reject client 198.51.100.7 {d.conf}:{first}")
@@ -234,6 +245,7 @@ def test_behind_a_balancer(start):
     r = check(d, "--ip", "192.0.2.1", "--from", "a@b.test", "--rcpt",
               "alice@example.org")
     assert r.returncode == 0, r.stdout
+    assert "proxy = yes of this address" in r.stderr
 
 
 def test_milter(start):
