@@ -129,10 +129,13 @@ $(BUILD)/smtpd: $(BUILD)/obj/main.o $(LIB_daemon)
 # The sandbox's two files once more, for two binaries of the tests: strict/ ends
 # a worker at a call that its filter does not know; hole/ is one whose workers
 # do whatever a client tells them to.
-$(BUILD)/obj/strict/%.o $(BUILD)/obj/hole/%.o: src/%.c $(BUILD)/flags
-	@mkdir -p $(@D)
-	$(COMPILE) $(if $(findstring /strict/,$@),-DSMTPD_STRICT,-DSMTPD_HOLE) \
-	    -c -o $@ $<
+define twice
+$(BUILD)/obj/$(1)/%.o: src/%.c $(BUILD)/flags
+	@mkdir -p $$(@D)
+	$$(COMPILE) $(2) -c -o $$@ $$<
+endef
+$(eval $(call twice,strict,-DSMTPD_STRICT))
+$(eval $(call twice,hole,-DSMTPD_HOLE))
 $(BUILD)/strict/smtpd: $(BUILD)/obj/main.o $(BUILD)/obj/strict/io/seccomp.o \
     $(LIB_daemon)
 	@mkdir -p $(@D)
