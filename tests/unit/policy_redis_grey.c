@@ -350,6 +350,22 @@ others_are_told(void **state)
 	    tuple, client);
 }
 
+/* Then it is asked nothing, and nothing is left of the question. */
+static void
+too_much_is_under_way(void **state)
+{
+	const struct redis_command c = {{SPAN_LIT("EXISTS"), SPAN_LIT("k")}, 2};
+
+	(void)state;
+	begin(NULL);
+	for (unsigned i = 0; i < 998; i++)
+		redis_tell(all.redis, &c);
+	assert_null(gather());
+	clock_pass(0);
+	assert_int_equal(known, 0);
+	assert_false(redis_is_up(all.redis));
+}
+
 int
 main(void)
 {
@@ -363,6 +379,7 @@ main(void)
 	    TEST(away),
 	    TEST(who_is_asked_about),
 	    TEST(others_are_told),
+	    TEST(too_much_is_under_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
