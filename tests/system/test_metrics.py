@@ -227,6 +227,9 @@ def test_reloads_are_counted(d):
     stays = d.client()
     stays.begin()
     os.kill(d.master(), signal.SIGHUP)
+    # whoever is told to leave meanwhile hangs up on who asks it
+    wait_for("the reload", lambda: " reloaded " in d.log())
+    d.finish_turns()
     wait_for("a yes", lambda: figures(d)[
         'smtpd_reloads_total{result="good"}'] == 1)
     wait_for("who leaves", lambda: figures(d)[
