@@ -11,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import pytest  # noqa: E402
 
+import puppet  # noqa: E402
 from daemon import BINARY, Daemon  # noqa: E402
 
 
@@ -94,6 +95,30 @@ def start(base):
     factory = Factory(base)
     yield factory
     factory.end()
+
+
+@pytest.fixture
+def secured(base):
+    """secured(**config): one with a certificate."""
+    from secured import Secured  # which needs what is here
+    factory = Secured(base)
+    yield factory
+    factory.end()
+
+
+@pytest.fixture
+def submissions(base):
+    """submissions(**config): one where people log in."""
+    from secured import Submission
+    factory = Submission(base)
+    yield factory
+    factory.end()
+
+
+@pytest.fixture(scope="session")
+def library(base):
+    """What a puppet preloads."""
+    return puppet.build(base)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.request
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("SMTPD", str(TOP / "build" / "smtpd"))
@@ -285,7 +286,7 @@ journal {{ {journal} }}
 
     # --- its clients ---
 
-    def connect(self, port=None, source=None, host="127.0.0.1"):
+    def connect(self, port=None, source=None, host=None):
         return Client(port or self.port, source, host)
 
     def client(self):
@@ -349,6 +350,16 @@ def on_memory(path):
     return kind in ("tmpfs", "ramfs")
 
 
+def scrape(port):
+    """What a listener for metrics shows."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics",
+                                timeout=DEADLINE) as r:
+        assert r.status == 200
+        assert r.headers["Content-Type"].startswith(
+            "text/plain; version=0.0.4")
+        return r.read().decode()
+
+
 def pss(pid):
     """Process memory in KiB, each shared page counted by its share. Without
     programs and libraries: a share of these grows when another daemon ends."""
@@ -387,7 +398,8 @@ class Reply:
 class Client:
     """A socket that waits for replies, and does what it is told."""
 
-    def __init__(self, port, source=None, host="127.0.0.1"):
+    def __init__(self, port, source=None, host=None):
+        host = host or ("::1" if ":" in (source or "") else "127.0.0.1")
         self.socket = socket.create_connection(
             (host, port), DEADLINE,
             source_address=(source, 0) if source else None)

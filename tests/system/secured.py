@@ -4,7 +4,7 @@ import ssl
 import subprocess
 
 from conftest import Factory
-from daemon import free_port
+from daemon import BINARY, DEADLINE, free_port
 
 OPENSSL = "/usr/bin/openssl"
 
@@ -59,3 +59,30 @@ class Secured(Factory):
                 certificate(folder, *n.split()) for n in names))
         d.implicit, d.submissions = implicit, submissions
         return d.start()
+
+
+PASSWORDS = {"alice": "pässword of alice", "bob@example.org": "bob's",
+             "mallory": "m"}
+
+
+def password_line(user, password):
+    r = subprocess.run([BINARY, "passwd", user], input=password + "\n",
+                       capture_output=True, text=True, timeout=DEADLINE)
+    assert r.returncode == 0, r.stderr
+    return r.stdout
+
+
+class Submission(Secured):
+    def __call__(self, senders="", passwords=PASSWORDS, **kwargs):
+        folder = self.folder()
+        (folder / "passwords").write_text(
+            "# who may log in\n" + "".join(
+                password_line(*x) for x in passwords.items()))
+        (folder / "senders").write_text(senders)
+        d = super().__call__(
+            names=("mx.example.org",),
+            extra=f"""auth {{ password-file = "{folder}/passwords"
+                {f'senders-file = "{folder}/senders"' if senders else ''} }}
+                """, **kwargs)
+        d.chain = self.chain
+        return d

@@ -8,7 +8,7 @@ import pytest
 
 import netns
 from daemon import BINARY, wait_for
-from test_auth import Submission, log_in
+from test_auth import log_in
 from test_status import tool
 
 
@@ -203,13 +203,6 @@ def test_allow_lifts_no_rule(ruled):
         assert c.ask("RCPT TO:<bob@example.org>").status == "550 5.7.1"
         assert c.ask("RCPT TO:<a@elsewhere.example>").status == "550 5.7.1"
         assert c.ask("RCPT TO:<alice@example.org>").code == 250
-
-
-@pytest.fixture
-def submissions(base):
-    factory = Submission(base)
-    yield factory
-    factory.end()
 
 
 def test_login(submissions):

@@ -13,34 +13,7 @@ import pytest
 
 import dovecot
 from daemon import BINARY, DEADLINE, wait_for
-from secured import Secured, context
-
-PASSWORDS = {"alice": "pässword of alice", "bob@example.org": "bob's",
-             "mallory": "m"}
-
-
-def password_line(user, password):
-    r = subprocess.run([BINARY, "passwd", user], input=password + "\n",
-                       capture_output=True, text=True, timeout=DEADLINE)
-    assert r.returncode == 0, r.stderr
-    return r.stdout
-
-
-class Submission(Secured):
-    def __call__(self, senders="", passwords=PASSWORDS, **kwargs):
-        folder = self.folder()
-        (folder / "passwords").write_text(
-            "# who may log in\n" + "".join(
-                password_line(*x) for x in passwords.items()))
-        (folder / "senders").write_text(senders)
-        d = super().__call__(
-            names=("mx.example.org",),
-            extra=f"""auth {{ password-file = "{folder}/passwords"
-                {f'senders-file = "{folder}/senders"' if senders else ''} }}
-                """, **kwargs)
-        d.chain = self.chain
-        return d
-
+from secured import PASSWORDS, Submission, context
 
 @pytest.fixture(scope="module")
 def submissions(base):
@@ -478,13 +451,12 @@ class SlowAuth:
         self.listener.close()
 
 
-def test_one_address_has_turns(base):
+def test_one_address_has_turns(secured):
     """FAULT A9: of 21 at once two are looked at and 16 wait, in order; three
     hear 454."""
-    factory = Secured(base)
-    path = factory.folder() / "auth"
+    path = secured.folder() / "auth"
     service = SlowAuth(path)
-    d = factory(top="workers = 1", extra=f'auth {{ dovecot = "{path}" }}\n',
+    d = secured(top="workers = 1", extra=f'auth {{ dovecot = "{path}" }}\n',
                 limits="rate-failed-logins = 0")
     service.shake()
     wait_for("what it offers", lambda: "auth-up" in d.log())
@@ -514,24 +486,21 @@ def test_one_address_has_turns(base):
     assert " mechanism=PLAIN" in refusals(d, "454")[0]
     for c in clients:
         c.close()
-    factory.end()
+    d.stop()
     service.close()
 
 
 @pytest.fixture
-def peer(base):
+def peer(secured):
     """A Dovecot that knows alice; and smtpd that asks it."""
     why = dovecot.why_not()
     if why:
         pytest.skip(why)
-    factory = Secured(base)
-    folder = factory.folder()
-    p = dovecot.Dovecot(folder, {"alice": "secret of alice"})
-    d = factory(extra=f'auth {{ dovecot = "{p.socket}" }}\n')
-    d.chain = factory.chain
+    p = dovecot.Dovecot(secured.folder(), {"alice": "secret of alice"})
+    d = secured(extra=f'auth {{ dovecot = "{p.socket}" }}\n')
+    d.chain = secured.chain
     yield d, p
     p.stop()
-    factory.end()
 
 
 def test_dovecot(peer):

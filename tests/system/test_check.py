@@ -10,7 +10,8 @@ import pytest
 from daemon import AS_ROOT, BINARY, DEADLINE, sanitized
 from scripted import REJECT, Milter, packet
 from test_access import elsewhere  # noqa: F401
-from test_auth import Submission, secure, plain, PASSWORDS
+from secured import PASSWORDS
+from test_auth import plain, secure
 
 RULES = [
     "reject client 198.51.100.7: 550 5.7.1 No mail from here",
@@ -205,13 +206,6 @@ def test_message(ruled, tmp_path):
     r = check(d, "--ip", "192.0.2.1", "--from", "a@b.test", "--rcpt",
               "alice@example.org", "/nowhere")
     assert r.returncode == 70 and "/nowhere: No such file" in r.stderr
-
-
-@pytest.fixture
-def submissions(base):
-    factory = Submission(base)
-    yield factory
-    factory.end()
 
 
 def test_user(submissions):

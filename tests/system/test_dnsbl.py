@@ -8,9 +8,7 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
-import urllib.request
 
 import pytest
 
@@ -18,7 +16,7 @@ import names
 import netns
 import nsd
 import puppet
-from daemon import BINARY, free_port, wait_for
+from daemon import BINARY, free_port, scrape, wait_for
 from test_readme import block
 
 HOUR = 3600
@@ -33,11 +31,6 @@ def network():
     with netns.network("192.0.2.1/24", "198.51.100.1/24", "2001:db8::66",
                        "2001:db8::67"):
         yield
-
-
-@pytest.fixture(scope="module")
-def library(base):
-    return puppet.build(base)
 
 
 @pytest.fixture
@@ -228,18 +221,9 @@ dnsbl "six.test" { codes = { "127.0.0.2: 5" }  family = ipv6 }
 """)
     for zone in "bl.test", "six.test":
         wait_state(d, zone, "good")
-
-    def code(source):
-        with socket.create_connection(("::1", port), 10, (source, 0)) as s:
-            f = s.makefile("rwb")
-            f.write(b"EHLO x.example\r\nMAIL FROM:<>\r\n"
-                    b"RCPT TO:<alice@example.org>\r\nQUIT\r\n")
-            f.flush()
-            return f.read().split(b"\r\n")[-3]
-
-    assert code("2001:db8::66").startswith(
-        b"550 5.7.1 2001:db8::66 is listed by six.test [")
-    assert code("2001:db8::67").startswith(b"250 ")
+    assert repr(rcpt(d, "2001:db8::66", port=port)).startswith(
+        "550 5.7.1 2001:db8::66 is listed by six.test [")
+    assert rcpt(d, "2001:db8::67", port=port).code == 250
 
 
 def test_public_resolvers(start, tmp_path):
@@ -440,8 +424,7 @@ def test_observed_and_counted(pulled):
         assert rcpt(d, "192.0.2.66").code == 250
     wait_for("the line", lambda: d.log().count(" observed ") == 3)
     assert 'check=dnsbl value="old.test=127.0.0.2 score=5"' in d.log()
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as f:
-        shown = f.read().decode()
+    shown = scrape(port)
     for line in ('smtpd_dnsbl_good{zone="bl.test"} 1',
                  'smtpd_dnsbl_good{zone="old.test"} 1',
                  "smtpd_dnsbl_unknown_codes_total 3"):

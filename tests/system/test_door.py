@@ -2,12 +2,11 @@
 log with what it has found and the line that asked for it."""
 
 import re
-import urllib.request
 
 import pytest
 
 import netns
-from daemon import free_port, wait_for
+from daemon import free_port, scrape, wait_for
 
 US, CLIENT, OTHER = "192.0.2.25", "198.51.100.7", "198.51.100.8"
 
@@ -45,10 +44,7 @@ def rcpt(c, user="alice"):
 
 
 def figure(port, name):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics",
-                                timeout=20) as r:
-        text = r.read().decode()
-    return re.search(rf"^{re.escape(name)} (.*)$", text, re.M)[1]
+    return re.search(rf"^{re.escape(name)} (.*)$", scrape(port), re.M)[1]
 
 
 def told(d, event):

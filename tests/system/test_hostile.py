@@ -10,17 +10,15 @@ import time
 import pytest
 
 from daemon import DEADLINE, cpu_seconds, gone, wait_for
-from secured import Secured, context
+from secured import context
 
 BATCH = b"VRFY x\r\n" * 400
 
 
 @pytest.fixture
-def d(base):
-    factory = Secured(base)
-    yield factory(top="workers = 1\ndrain = 1s",
-                  limits="per-address = 1000")
-    factory.end()
+def d(secured):
+    return secured(top="workers = 1\ndrain = 1s",
+                   limits="per-address = 1000")
 
 
 @pytest.fixture

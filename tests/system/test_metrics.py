@@ -7,12 +7,12 @@ import signal
 import socket
 import threading
 import time
-import urllib.request
 
 import pytest
 
 import prometheus
-from daemon import BINARY, TOP, cpu_seconds, free_port, gone, wait_for
+from daemon import (BINARY, TOP, cpu_seconds, free_port, gone, scrape,
+                    wait_for)
 from secured import certificate
 
 LINE = re.compile(r"(\w+)(?:\{(.*)\})? ([0-9.]+)$")
@@ -31,19 +31,10 @@ def d(start):
     return with_metrics(start)
 
 
-def scrape(d):
-    with urllib.request.urlopen(f"http://127.0.0.1:{d.metrics}/metrics",
-                                timeout=30) as r:
-        assert r.status == 200
-        assert r.headers["Content-Type"].startswith(
-            "text/plain; version=0.0.4")
-        return r.read().decode()
-
-
 def figures(d):
     """Each series, as "name{labels}", and its figure."""
     series = {}
-    for line in scrape(d).splitlines():
+    for line in scrape(d.metrics).splitlines():
         if line.startswith("#"):
             continue
         m = LINE.match(line)
@@ -134,7 +125,7 @@ def test_promtool_has_nothing_to_say(d):
     if prometheus.why_not():
         pytest.skip(prometheus.why_not())
     d.client().ask("RCPT")
-    text = scrape(d)
+    text = scrape(d.metrics)
     assert "smtpd_replies_total{" in text
     assert prometheus.check(text) == ""
     assert prometheus.check("smtpd_replies 1\n" + text) != ""
@@ -297,24 +288,24 @@ def test_who_is_slow_keeps_nobody_out(start):
     for n in range(8):
         slow.append(socket.create_connection(("127.0.0.1", d.metrics), 30))
         slow[-1].sendall(b"GET /metrics HTTP/1.1\r\n")
-    assert "smtpd_sessions 0" in scrape(d)  # the ninth
+    assert "smtpd_sessions 0" in scrape(d.metrics)  # the ninth
     assert ended(slow[0])  # for the first
     for n in range(30):
-        assert "smtpd_sessions 0" in scrape(d)
+        assert "smtpd_sessions 0" in scrape(d.metrics)
     for s in slow[1:]:
         assert ended(s)
         s.close()
-    assert "smtpd_sessions 0" in scrape(d)
+    assert "smtpd_sessions 0" in scrape(d.metrics)
 
 
 def test_what_a_scrape_costs(start, capsys):
     d = with_metrics(start, top="workers = 1")
     worker, = d.workers()
     d.client().deliver("x\r\n")
-    size = len(scrape(d))
+    size = len(scrape(d.metrics))
     before, n = cpu_seconds(worker), 300
     for _ in range(n):
-        scrape(d)
+        scrape(d.metrics)
     cost = (cpu_seconds(worker) - before) / n
     with capsys.disabled():
         print(f"\na scrape: {size} octets, {cost * 1e6:.0f} us of CPU "

@@ -18,7 +18,7 @@ from daemon import AS_ROOT, DEADLINE, free_port, wait_for
 from eicar_milter import EICAR
 from postfix import PEERS
 from secured import OPENSSL
-from test_auth import Submission, log_in
+from test_auth import log_in
 from test_readme import block
 
 HERE = pathlib.Path(__file__).parent
@@ -295,25 +295,21 @@ def signature_holds(message, key):
     return r.stdout.strip() == "Verified OK"
 
 
-def test_opendkim_signs_submission(start, peer, base):
+def test_opendkim_signs_submission(submissions, peer):
     """Whose login it is is enough; and what is stored fits the signature."""
     p = peer(opendkim)
-    factory = Submission(base)
     message = ("From: alice@example.org\r\nSubject:  two \r\n\tlines\r\n"
                "Date: x\r\n\r\n.dot\r\n  blanks \r\n\r\n\r\n")
-    try:
-        d = factory(top=p.block("opendkim"))
-        with log_in(d) as c:
-            answer = c.deliver(message, "alice@example.org",
-                               sender="alice@example.org")
-        assert answer.code == 250
-        mail = stored(d, answer)
-        assert signature_holds(mail, p.path / "key")
-        # from others it is not for us to sign
-        answer = send(d, message)
-        assert b"DKIM-Signature" not in stored(d, answer)
-    finally:
-        factory.end()
+    d = submissions(top=p.block("opendkim"))
+    with log_in(d) as c:
+        answer = c.deliver(message, "alice@example.org",
+                           sender="alice@example.org")
+    assert answer.code == 250
+    mail = stored(d, answer)
+    assert signature_holds(mail, p.path / "key")
+    # from others it is not for us to sign
+    answer = send(d, message)
+    assert b"DKIM-Signature" not in stored(d, answer)
 
 
 def test_a_chain(start, peer):

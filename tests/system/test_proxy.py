@@ -13,7 +13,7 @@ import pytest
 
 import haproxy
 from daemon import DEADLINE, Client, wait_for
-from secured import Secured, context
+from secured import context
 from test_clients import need
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -52,13 +52,6 @@ def send(port, source=None, user="alice"):
 def received(d, user="alice"):
     return {re.search(r"\(\[([^]]*)\]\)", m.received)[1]
             for m in d.messages(f"{user}@example.org")}
-
-
-@pytest.fixture
-def secured(base):
-    factory = Secured(base)
-    yield factory
-    factory.end()
 
 
 @pytest.fixture

@@ -8,11 +8,6 @@ import puppet
 from daemon import wait_for
 
 
-@pytest.fixture(scope="module")
-def library(base):
-    return puppet.build(base)
-
-
 @pytest.fixture
 def pulled(start, library):
     """pulled(**config): its strings are d.puppet."""

@@ -9,7 +9,6 @@ import pytest
 import dovecot
 import test_auth
 from daemon import BINARY, DEADLINE, TOP, wait_for
-from secured import Secured
 
 README = (TOP / "README.md").read_text()
 MAIL = "/var/lib/smtpd/mail"
@@ -31,18 +30,11 @@ def make(*arguments):
                    check=True, capture_output=True, timeout=DEADLINE)
 
 
-@pytest.fixture
-def factory(base):
-    factory = Secured(base)
-    yield factory
-    factory.end()
-
-
-def test_install(factory):
+def test_install(secured):
     """FAULT D18: it makes /etc/smtpd; uninstall leaves that, and no file."""
     assert block("**2. Install", "make need-build && make && make install\n")
     assert "make uninstall" in README
-    folder = factory.folder()
+    folder = secured.folder()
     make("install", f"DESTDIR={folder}")
     assert (folder / "etc/smtpd").is_dir()
     assert (folder / "usr/local/sbin/smtpd").is_file()
@@ -73,10 +65,10 @@ class SetUp:
 
 
 @pytest.fixture
-def setup(factory):
+def setup(secured):
     if os.geteuid():
         pytest.skip("needs root: what it makes belongs to a group")
-    s = SetUp(factory.folder())
+    s = SetUp(secured.folder())
     s.run(block("**3. A certificate", "openssl req"))
     s.run(block("**4. Configure", "(umask 077; smtpd passwd"))
     s.conf.write_text(s.here(block("**4. Configure", "hostname = ")) +
@@ -136,7 +128,7 @@ default_login_user = daemon""")
                       "smtpd", "nogroup" if m[1] == "gid" else "nobody"), text)
 
 
-def test_dovecot(factory, setup):
+def test_dovecot(secured, setup):
     """FAULT D18: it reads our passwords, and tells smtpd who they are."""
     why = dovecot.why_not()
     if why:
@@ -144,7 +136,7 @@ def test_dovecot(factory, setup):
     p = dovecot.Dovecot(setup.path, {})
     (setup.path / "conf").write_text(recipe(setup))
     p.start()
-    d = factory(top="workers = 1",
+    d = secured(top="workers = 1",
                 extra=f'auth {{ dovecot = "{p.socket}" }}\n')
     wait_for("Dovecot's greeting", lambda: " auth-up " in d.log())
 

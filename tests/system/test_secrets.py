@@ -8,7 +8,7 @@ import re
 import pytest
 
 from daemon import sanitized
-from test_auth import Submission, secure
+from test_auth import secure
 
 PASSWORD = "Quite-long_and+seen=nowhere/else.9c2Zx7Wq4Tk8Lr5"
 WRONG = "Nor-is_this+one=which/opens.nothing3Bn6Vd1Hs0Pf2"
@@ -79,11 +79,10 @@ def remembered(pid, secrets):
 
 
 @pytest.mark.skipif(sanitized(), reason="it keeps what was freed")
-def test_nothing_is_remembered(base):
+def test_nothing_is_remembered(submissions):
     """FAULT F14: neither a password nor what is as good, right or wrong,
     whole, in pieces or behind another one, in sessions that go on."""
-    factory = Submission(base)
-    d = factory(passwords={"alice": PASSWORD}, top="workers = 1")
+    d = submissions(passwords={"alice": PASSWORD}, top="workers = 1")
     worker, = d.workers()
     secrets = [secret for password in (WRONG, PASSWORD) for secret in (
         password.encode(), base64_of(plain(password)).encode(),
@@ -114,4 +113,3 @@ def test_nothing_is_remembered(base):
     forgotten()
     for c in everybody:
         c.close()
-    factory.end()

@@ -10,7 +10,7 @@ import dovecot
 import postfix
 from daemon import wait_for
 from secured import certificate
-from test_auth import Submission, log_in, secure
+from test_auth import log_in, secure
 from test_readme import block
 
 SECRET = "through the relay"
@@ -37,13 +37,6 @@ domain "example.org" {{
 	deliver = "maildir:{mail}/%d/%u"
 }}
 """
-
-
-@pytest.fixture
-def submissions(base):
-    factory = Submission(base)
-    yield factory
-    factory.end()
 
 
 @pytest.fixture

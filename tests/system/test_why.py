@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from daemon import AS_ROOT, BINARY, NO_JOURNAL, wait_for
-from test_auth import Submission, plain, secure
+from test_auth import plain, secure
 from test_status import tool
 
 KEPT = ("refused", "insecure", "lost", "abandoned", "undelivered")
@@ -97,13 +97,6 @@ def test_agree(start):
     # as a reply has it, and as a message is called
     for text in f"[{ids[0]}]", f"{ids[0]}.1", ids[0].lower():
         assert why(d, text).stdout == why(d, ids[0]).stdout
-
-
-@pytest.fixture
-def submissions(base):
-    factory = Submission(base)
-    yield factory
-    factory.end()
 
 
 def test_login(submissions):
