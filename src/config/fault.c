@@ -100,6 +100,15 @@ config_fault_item(struct config_faults *f, const char *key,
 	buf_free(&text);
 }
 
+void
+config_fault_twin(struct config_faults *f, const struct config_block *b,
+    const struct config_block *other)
+{
+	config_error(f, b->file, b->line,
+	    "%s \"%.80s\" is there already, in line %u of %s: join them",
+	    b->section->name, b->title, other->line, other->file);
+}
+
 /* The main file first, then each other one; by line, then as found. */
 static int
 compare(const void *pa, const void *pb)

@@ -29,6 +29,11 @@ struct config_item;
 void config_fault_item(struct config_faults *f, const char *key,
     const struct config_item *item, const char *why);
 
+/* b says what another block of its section says already. */
+struct config_block;
+void config_fault_twin(struct config_faults *f, const struct config_block *b,
+    const struct config_block *other);
+
 /* Calls fn for each, by file and line, frees them, and says what they are. */
 enum config_status config_faults_show(struct config_faults *f);
 

@@ -225,6 +225,16 @@ config_read_named(struct config_all *all, struct config_faults *f,
 	return -1;
 }
 
+bool
+config_read_pem(struct config_all *all, struct config_faults *f,
+    const struct config_item *at, const char *path, struct buf *out)
+{
+	if (config_read_named(all, f, at, path, out) < 0)
+		return false;
+	all->pub.files->certificate = true;
+	return true;
+}
+
 void
 config_read_lines(struct config_all *all, struct config_faults *f,
     const struct config_item *at, const char *path, struct config_list *out)

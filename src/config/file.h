@@ -25,6 +25,9 @@ const char *config_read_why(void);
 /* The same, but for the error, which says what to do about it, too. */
 int config_read_named(struct config_all *all, struct config_faults *f,
     const struct config_item *at, const char *path, struct buf *out);
+/* The same of a certificate, a key or a secret, which may be renewed. */
+bool config_read_pem(struct config_all *all, struct config_faults *f,
+    const struct config_item *at, const char *path, struct buf *out);
 /* Adds every line of a file but the empty ones and those that begin with #. */
 void config_read_lines(struct config_all *all, struct config_faults *f,
     const struct config_item *at, const char *path, struct config_list *out);

@@ -142,16 +142,6 @@ add_pem(struct config_all *all, struct config_faults *f,
 	check_chain(all, f, b);
 }
 
-static bool
-read_pem(struct config_all *all, struct config_faults *f,
-    const struct config_item *at, const char *path, struct buf *out)
-{
-	if (config_read_named(all, f, at, path, out) < 0)
-		return false;
-	all->pub.files->certificate = true;
-	return true;
-}
-
 static void
 build(struct config_all *all, struct config_faults *f, struct config_block *b)
 {
@@ -172,8 +162,8 @@ build(struct config_all *all, struct config_faults *f, struct config_block *b)
 	}
 	if (!data->chain || !data->key) /* no paths */
 		return;
-	good = read_pem(all, f, &chain_at, data->chain, &chain);
-	if (read_pem(all, f, &key_at, data->key, &key))
+	good = config_read_pem(all, f, &chain_at, data->chain, &chain);
+	if (config_read_pem(all, f, &key_at, data->key, &key))
 		config_check_secret(all, f, &key_at, data->key);
 	else
 		good = false;

@@ -40,10 +40,7 @@ check_twin(const struct config_all *all, struct config_faults *f,
 		    other.prefix != net->prefix ||
 		    !ipaddr_equal(&other.addr, &net->addr))
 			continue;
-		config_error(f, b->file, b->line,
-		    "client \"%.80s\" is there already, in line %u of %s: "
-		    "join them",
-		    b->title, o->line, o->file);
+		config_fault_twin(f, b, o);
 		return;
 	}
 }

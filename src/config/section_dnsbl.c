@@ -45,10 +45,7 @@ is_named_before(const struct config_all *all, struct config_faults *f,
 	while (o != b && !ascii_equal_str(span_str(o->title), b->title))
 		o = config_block_next(o);
 	if (o != b)
-		config_error(f, b->file, b->line,
-		    "dnsbl \"%.80s\" is there already, in line %u of %s: join "
-		    "them",
-		    b->title, o->line, o->file);
+		config_fault_twin(f, b, o);
 	return o != b;
 }
 

@@ -80,10 +80,7 @@ is_twin(const struct config_all *all, struct config_faults *f,
 	for (; o != b; o = config_block_next(o)) {
 		other = o->data;
 		if (strcmp(o->title, b->title) == 0) {
-			config_error(f, b->file, b->line,
-			    "milter \"%.80s\" is there already, in line %u of "
-			    "%s: join them",
-			    b->title, o->line, o->file);
+			config_fault_twin(f, b, o);
 			return true;
 		}
 		if (other->socket && strcmp(other->socket, data->socket) == 0) {
@@ -135,13 +132,8 @@ build(struct config_all *all, struct config_faults *f, struct config_block *b)
 	const struct config_item at = config_where(b, "socket");
 	const char *why;
 
-	if (!config_is_name(b->title)) {
-		config_error(f, b->file, b->line,
-		    "milter \"%.80s\": write a name of at most 64 letters, "
-		    "digits, dots, hyphens and _",
-		    b->title);
+	if (!config_check_name(f, b))
 		return;
-	}
 	if (!data->socket) {
 		if (!at.text) /* or it is an error by itself */
 			config_error(f, b->file, b->line,

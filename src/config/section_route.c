@@ -165,14 +165,21 @@ config_route(void *ctx, const char *text, const struct route **r)
 /* --- a block --- */
 
 bool
-config_is_name(const char *s)
+config_check_name(struct config_faults *f, const struct config_block *b)
 {
+	const char *s = b->title;
 	size_t n = 0;
 
 	while (ascii_is_alpha(s[n]) || ascii_is_digit(s[n]) ||
 	       (s[n] && strchr("._-", s[n])))
 		n++;
-	return n && !s[n] && n <= NAME_MAX_LEN;
+	if (n && !s[n] && n <= NAME_MAX_LEN)
+		return true;
+	config_error(f, b->file, b->line,
+	    "%s \"%.80s\": write a name of at most 64 letters, digits, dots, "
+	    "hyphens and _",
+	    b->section->name, s);
+	return false;
 }
 
 static void
@@ -207,20 +214,12 @@ build(struct config_all *all, struct config_faults *f, struct config_block *b)
 	const char *rest;
 	char text[sizeof("route:") + NAME_MAX_LEN];
 
-	if (!config_is_name(b->title)) {
-		config_error(f, b->file, b->line,
-		    "route \"%.80s\": write a name of at most 64 letters, "
-		    "digits, dots, hyphens and _",
-		    b->title);
+	if (!config_check_name(f, b))
 		return;
-	}
 	snprintf(text, sizeof(text), "route:%s", b->title);
 	x = find(all, text);
 	if (x) {
-		config_error(f, b->file, b->line,
-		    "route \"%.80s\" is there already, in line %u of %s: join "
-		    "them",
-		    b->title, x->at.line, x->at.file);
+		config_fault_twin(f, b, x->block);
 		return;
 	}
 	x = add(all, text, &at);

@@ -35,8 +35,9 @@ struct config_item config_route_at(const struct config_route *x, unsigned i);
  */
 const char *config_route(void *ctx, const char *text, const struct route **r);
 
-/* It stands in records and in the log: letters, digits, dots and the like. */
-bool config_is_name(const char *s);
+/* Its title stands in records and in the log: letters, digits, dots and the
+ * like. False: it was told so. */
+bool config_check_name(struct config_faults *f, const struct config_block *b);
 
 /*
  * The first line of a file, without its end, as *r; NULL: it was told why not.

@@ -12,16 +12,6 @@
 
 #define SECRET_MAX 1024
 
-static bool
-read_file(struct config_all *all, struct config_faults *f,
-    const struct config_item *at, const char *path, struct buf *out)
-{
-	if (config_read_named(all, f, at, path, out) < 0)
-		return false;
-	all->pub.files->certificate = true;
-	return true;
-}
-
 /* Its first line; why not, or NULL. */
 static const char *
 take_secret(struct config_all *all, struct span text, char **r, struct span *s)
@@ -52,7 +42,7 @@ config_secret_read(struct config_all *all, struct config_faults *f,
 	struct buf text = {0};
 	char *secret = NULL;
 
-	if (read_file(all, f, at, path, &text)) {
+	if (config_read_pem(all, f, at, path, &text)) {
 		config_fault_item(f, key, at,
 		    take_secret(all, buf_span(&text), &secret, r));
 		config_check_secret(all, f, at, path);
@@ -138,7 +128,7 @@ route_read(struct config_all *all, struct config_faults *f,
 	if (ca) {
 		struct config_item at = config_where(x->block, "ca");
 
-		good = read_file(all, f, &at, ca, &pem);
+		good = config_read_pem(all, f, &at, ca, &pem);
 		buf_free(&pem);
 	}
 	if (good)

@@ -27,6 +27,7 @@
 #include "setup.h"
 #include "tools/check_options.h"
 #include "tools/check_say.h"
+#include "tools/control.h"
 #include "tools/tool.h"
 
 #define DEFERRED 1 /* exit status */
@@ -429,16 +430,10 @@ int
 check_main(int argc, char **argv)
 {
 	struct check c = {.status = 0};
-	int status;
 
 	(void)argc;
 	if (check_options_read(&c.o, argv + 1) < 0)
 		return EXIT_USAGE;
 	signal(SIGPIPE, SIG_IGN);
-	status = run(&c);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		perror("smtpd check: cannot write the answer");
-		status = EXIT_FAILED;
-	}
-	return status;
+	return control_end("check", run(&c));
 }

@@ -246,6 +246,16 @@ control_ask(struct control *c)
 	return status;
 }
 
+int
+control_end(const char *tool, int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	fprintf(stderr, "smtpd %s: cannot write the answer: %s\n", tool,
+	    strerror(errno));
+	return EXIT_FAILED;
+}
+
 void
 control_show(FILE *f, struct span text)
 {

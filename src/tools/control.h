@@ -48,6 +48,9 @@ int control_ask(struct control *c);
 /* What it said, as it may stand on a terminal. */
 void control_show(FILE *f, struct span text);
 
+/* All is said: the exit status, or another if nobody could read it. */
+int control_end(const char *tool, int status);
+
 /* Each line in turn; false: that was the last. *at begins at 0. */
 bool control_line(const struct control *c, size_t *at, struct span *key,
     struct span *value);

@@ -280,9 +280,5 @@ held_main(int argc, char **argv)
 	if (t.dir >= 0)
 		go_through(&t);
 	forget(&t);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		perror("smtpd held: cannot write the answer");
-		t.status = EXIT_FAILED;
-	}
-	return t.status;
+	return control_end("held", t.status);
 }

@@ -122,10 +122,6 @@ status_main(int argc, char **argv)
 		put_text(&c);
 	while (!status && control_line(&c, &at, &key, &value))
 		status = is(key, "fault");
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		perror("smtpd status: cannot write the answer");
-		status = EXIT_FAILED;
-	}
 	control_free(&c);
-	return status;
+	return control_end("status", status);
 }

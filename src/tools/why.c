@@ -249,9 +249,5 @@ why_main(int argc, char **argv)
 	t.status = spool_enter("why", file, "why", &t.dir);
 	if (!t.status)
 		look(&t);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		perror("smtpd why: cannot write the answer");
-		t.status = EXIT_FAILED;
-	}
-	return t.status;
+	return control_end("why", t.status);
 }
