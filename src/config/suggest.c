@@ -165,7 +165,7 @@ config_our_word(struct span name)
 static void
 list_keys(const struct config_section *s, struct buf *out)
 {
-	buf_append_str(out, "known here:");
+	buf_printf(out, "%sknown here:", out->len ? "; " : "");
 	for (unsigned i = 0; i < s->nkeys; i++)
 		buf_printf(out, "%s %s", i ? "," : "", s->keys[i].name);
 }
@@ -180,8 +180,8 @@ list_sections(struct buf *out)
 	}
 }
 
-/* Where there is such a key; false: nowhere. */
-static bool
+/* Where there is such a key; nothing: nowhere. */
+static void
 list_homes(struct span name, struct buf *out)
 {
 	bool top = config_key_find(&section_top, name);
@@ -198,7 +198,6 @@ list_homes(struct span name, struct buf *out)
 		buf_append_str(out, config_sections[i]->name);
 	}
 	buf_append_str(out, n ? " block" : "");
-	return top || n;
 }
 
 static void
@@ -218,24 +217,25 @@ explain_block(struct span name, struct buf *out)
 static void
 explain_key(const struct config_section *s, struct span name, struct buf *out)
 {
+	const bool top = s == &section_top;
 	unsigned best = CONFIG_RESEMBLE_MAX;
 	const char *near = nearest_key(s, name, &best);
-	const char *block =
-	    s == &section_top ? nearest_section(name, &best) : NULL;
+	const char *block = top ? nearest_section(name, &best) : NULL;
+	struct buf homes = {0};
 
+	list_homes(name, &homes);
 	if (config_section_find(name))
-		buf_append_str(out, s == &section_top
-					? "it is a block: write it with { }"
-					: "it is a block: write it outside of "
-					  "this one, with { }");
-	else if (block)
-		buf_printf(out, "did you mean a block \"%s\"?", block);
-	else if (near)
-		buf_printf(out, "did you mean \"%s\"?", near);
-	else if (!list_homes(name, out) || s != &section_top) {
-		buf_append_str(out, out->len ? "; " : "");
+		buf_printf(out, "it is a block: write it %swith { }%s",
+		    top ? "" : "outside of this one, ", homes.len ? "." : "");
+	else if (block || near)
+		buf_printf(out, "did you mean %s\"%s\"?",
+		    block ? "a block " : "", block ? block : near);
+	if (homes.len)
+		buf_printf(out, "%s%.*s", out->len ? " Otherwise " : "",
+		    (int)homes.len, homes.data);
+	if (!out->len || (out->len == homes.len && !top))
 		list_keys(s, out);
-	}
+	buf_free(&homes);
 }
 
 void
