@@ -303,7 +303,7 @@ build_smarthost(struct config_all *all, struct config_faults *f)
 			   : config_host_suggest(all, all->smarthost, kinds);
 	else
 		why = recipients_remote(config_tables(all), all->smarthost, &d);
-	if (!why && d->route->nto && d->route->kind->syntax != ROUTE_HOST)
+	if (!why && d && d->route->nto && d->route->kind->syntax != ROUTE_HOST)
 		why = kinds;
 	config_fault_item(f, "smarthost", &all->at, why);
 	all->pub.deliver.smarthost = why ? NULL : d;
