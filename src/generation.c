@@ -89,9 +89,9 @@ int64_t
 generation_start_due(struct generations *all, struct generation *g)
 {
 	int64_t wait = -1;
+	unsigned i;
 
-	for (unsigned i = 0; i < g->sockets.nslots && !g->leaving && !g->taken;
-	     i++) {
+	for (i = 0; i < g->sockets.nslots && !g->leaving && !g->taken; i++) {
 		struct slot *s = &g->slots[i];
 		int64_t left;
 

@@ -28,12 +28,12 @@ sandbox_dirs_put(struct sandbox_dirs *d, const char *path)
 void
 sandbox_dirs_add(struct sandbox_dirs *d, const struct config *c)
 {
+	struct recipients *r = c->deliver.recipients;
 	const struct destination *place;
 
 	sandbox_dirs_put(d, c->spool);
 	sandbox_dirs_put(d, c->failed);
-	for (unsigned i = 0;
-	     (place = recipients_place(c->deliver.recipients, i)); i++)
+	for (unsigned i = 0; (place = recipients_place(r, i)); i++)
 		sandbox_dirs_put(d, place->root.path);
 }
 

@@ -179,11 +179,11 @@ check(struct config_all *all, struct config_faults *f)
 {
 	const struct config_block *first =
 	    config_block_first(all, &section_certificate);
+	const struct config_block *b;
 
 	if (!first || !all->pub.hostname)
 		return;
-	for (const struct config_block *b = first; b;
-	     b = config_block_next(b)) {
+	for (b = first; b; b = config_block_next(b)) {
 		const struct certificate_block *data = b->data;
 
 		if (!data->key_type)

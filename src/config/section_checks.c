@@ -9,6 +9,7 @@
 _Static_assert(sizeof(enum action) == sizeof(unsigned), "a KEY_WORD is stored");
 
 /* One check, whose object is a struct check_action. */
+/* clang-format off */
 #define CHECK(name_, member, def_, help_)                                      \
 	{                                                                      \
 		.name = (name_), .type = KEY_WORD,                             \
@@ -16,6 +17,7 @@ _Static_assert(sizeof(enum action) == sizeof(unsigned), "a KEY_WORD is stored");
 		.words = {"off", "observe", "defer", "reject"},                \
 		.help = (help_)                                                \
 	}
+/* clang-format on */
 
 #define PAUSE_LONG (10 * SECOND)
 

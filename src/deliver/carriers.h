@@ -12,13 +12,15 @@
 /* Octets of memory that wait for routes; for one of them half as many. */
 #define WAITING_MAX (64u << 20)
 
+struct carriers_route {
+	struct carrier *carrier;
+	struct verify_cache *cache; /* of its recipients */
+	uint64_t waiting;
+	unsigned parcels; /* under way */
+};
+
 struct carriers {
-	struct carriers_route {
-		struct carrier *carrier;
-		struct verify_cache *cache; /* of its recipients */
-		uint64_t waiting;
-		unsigned parcels; /* under way */
-	} * routes;               /* by their numbers */
+	struct carriers_route *routes; /* by their numbers */
 	unsigned n;
 	uint64_t waiting; /* of all */
 };

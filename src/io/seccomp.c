@@ -64,28 +64,14 @@ struct row {
 };
 
 /* All three architectures keep the lower half first. */
-#define LOW(n) (uint32_t) offsetof(struct seccomp_data, args[n])
-#define IS(n, v)                                                               \
-	{                                                                      \
-		LOW(n), UINT32_MAX, (v)                                        \
-	}
-#define NIL(n)                                                                 \
-	IS(n, 0),                                                              \
-	{                                                                      \
-		LOW(n) + 4, UINT32_MAX, 0                                      \
-	}
-#define HAS(n, bit)                                                            \
-	{                                                                      \
-		LOW(n), (bit), (bit)                                           \
-	}
-#define HAS_NOT(n, bit)                                                        \
-	{                                                                      \
-		LOW(n), (bit), 0                                               \
-	}
-#define TYPE(n, v)                                                             \
-	{                                                                      \
-		LOW(n), ~(uint32_t)(SOCK_NONBLOCK | SOCK_CLOEXEC), (v)         \
-	}
+/* clang-format off */
+#define LOW(n)          (uint32_t)offsetof(struct seccomp_data, args[n])
+#define IS(n, v)        {LOW(n), UINT32_MAX, (v)}
+#define NIL(n)          IS(n, 0), {LOW(n) + 4, UINT32_MAX, 0}
+#define HAS(n, bit)     {LOW(n), (bit), (bit)}
+#define HAS_NOT(n, bit) {LOW(n), (bit), 0}
+#define TYPE(n, v)      {LOW(n), ~(uint32_t)(SOCK_NONBLOCK | SOCK_CLOEXEC), (v)}
+/* clang-format on */
 
 #define ROW(name, ...)                                                         \
 	{                                                                      \

@@ -257,9 +257,9 @@ orphaned(const struct shared *s, unsigned which)
 static int64_t
 in_slot(const struct shared *s, uint64_t slots, enum shared_counter c)
 {
-	return atomic_load_explicit(&s->slots[__builtin_ctzll(slots)]
-					 .counter[c],
-	    memory_order_relaxed);
+	const struct slot *lowest = &s->slots[__builtin_ctzll(slots)];
+
+	return atomic_load_explicit(&lowest->counter[c], memory_order_relaxed);
 }
 
 int64_t

@@ -134,13 +134,12 @@ read_names(X509 *cert, struct arena *a, struct tls_peer *r)
 	GENERAL_NAMES *all =
 	    X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 	const X509_NAME *subject = X509_get_subject_name(cert);
+	int n = sk_GENERAL_NAME_num(all);
 	int cn = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
 	struct span *names =
 	    arena_alloc(a, TLS_PEER_NAMES_MAX * sizeof(*names));
 
-	for (int i = 0;
-	     i < sk_GENERAL_NAME_num(all) && r->nnames < TLS_PEER_NAMES_MAX;
-	     i++) {
+	for (int i = 0; i < n && r->nnames < TLS_PEER_NAMES_MAX; i++) {
 		names[r->nnames] = alt_name(a, sk_GENERAL_NAME_value(all, i));
 		r->nnames += names[r->nnames].ptr != NULL;
 	}

@@ -401,11 +401,10 @@ on_resolved(void *ctx, const struct dns_answer *a)
 {
 	struct dial_place places[REDIS_ADDRS_MAX];
 	struct redis *r = ctx;
-	unsigned n = 0;
+	unsigned found = a->status == DNS_FOUND ? a->n : 0, n = 0;
 
 	r->resolving = NULL;
-	for (unsigned i = 0;
-	     a->status == DNS_FOUND && i < a->n && n < REDIS_ADDRS_MAX; i++)
+	for (unsigned i = 0; i < found && n < REDIS_ADDRS_MAX; i++)
 		places[n++] = (struct dial_place){.addr = a->records[i].addr,
 		    .port = r->conf->port};
 	if (n)

@@ -120,9 +120,11 @@ say_all(struct client *c, struct buf *out)
 	if (c->unfinished)
 		client_command(c, CLIENT_RSET, out);
 	client_command(c, CLIENT_MAIL, out);
-	for (c->at = next_asked(m, 0); c->at < m->n;
-	     c->at = next_asked(m, c->at + 1))
+	c->at = next_asked(m, 0);
+	while (c->at < m->n) {
 		client_command(c, CLIENT_RCPT, out);
+		c->at = next_asked(m, c->at + 1);
+	}
 	client_command(c, last_command(c), out);
 }
 

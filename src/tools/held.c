@@ -251,8 +251,8 @@ parse(struct held_tool *t, int argc, char **argv)
 			return false;
 	t->ids = argv + i;
 	t->nids = argc - i;
-	for (int k = 0; k < t->nids;
-	     k++) /* which nothing begins with, or all */
+	/* an id that nothing begins with, or all */
+	for (int k = 0; k < t->nids; k++)
 		if (!*t->ids[k] || t->ids[k][0] == '-')
 			return false;
 	if (t->each + t->retry + t->fail > 1 || (t->fail && !t->nids))

@@ -21,10 +21,9 @@ find(struct probe *p, enum probe_cause cause, const char *where,
 static const struct probe_finding *
 fatal(const struct probe_address *a)
 {
-	const struct probe_finding *worst = NULL;
+	const struct probe_finding *f, *worst = NULL;
 
-	for (const struct probe_finding *f = a->r.findings.first; f;
-	     f = f->next)
+	for (f = a->r.findings.first; f; f = f->next)
 		if (f->cause >= PROBE_FIRST_FATAL &&
 		    (!worst || f->cause > worst->cause))
 			worst = f;
@@ -170,10 +169,9 @@ static void
 judge_address(struct probe_address *a, bool routes)
 {
 	struct probe *p = a->probe;
-	const struct probe_finding *stop = fatal(a);
+	const struct probe_finding *f, *stop = fatal(a);
 
-	for (const struct probe_finding *f = a->r.findings.first; f;
-	     f = f->next)
+	for (f = a->r.findings.first; f; f = f->next)
 		if (f->cause < PROBE_FIRST_FATAL)
 			find(p, f->cause, whose(a, f->cause), f->detail);
 	/* a family without a route was not tried, and is no fault */

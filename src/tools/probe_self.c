@@ -150,11 +150,11 @@ static void
 judge_listen(struct probe_address *a, bool others)
 {
 	static const struct probe_host none;
+	const struct probe_finding *f;
 	struct probe *p = a->probe;
 
 	probe_judge_server(a, a->r.target.port == 25 ? p->own : &none);
-	for (const struct probe_finding *f = a->r.findings.first; f;
-	     f = f->next)
+	for (f = a->r.findings.first; f; f = f->next)
 		if (f->cause != PROBE_NO_ROUTE || !others)
 			probe_find(&p->findings, &p->arena, f->cause, f->where,
 			    f->detail);

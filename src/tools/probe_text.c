@@ -292,6 +292,8 @@ put_end(const struct probe *p, struct buf *out)
 void
 probe_text(const struct probe *p, struct buf *out)
 {
+	const struct probe_finding *f;
+
 	if (!p->target)
 		put_self(p, out);
 	if (p->domain)
@@ -306,8 +308,7 @@ probe_text(const struct probe *p, struct buf *out)
 		put_domain(&p->domains[i], 0, out);
 	/* what weighs most comes first */
 	for (unsigned c = PROBE_NCAUSES; c-- > 0;)
-		for (const struct probe_finding *f = p->findings.first; f;
-		     f = f->next)
+		for (f = p->findings.first; f; f = f->next)
 			if (f->cause == c)
 				put_finding(f, out);
 	put_end(p, out);

@@ -201,8 +201,7 @@ families(void **state)
 	metrics_list(f);
 	fclose(f);
 	render(s, NULL);
-	for (line = strtok_r(list, "\n", &rest); line;
-	     line = strtok_r(NULL, "\n", &rest)) {
+	for (char *p = list; (line = strtok_r(p, "\n", &rest)); p = NULL) {
 		char type[16], help[128], head[256];
 
 		assert_int_equal(sscanf(line, "%127[^\t]\t%15[^\t]\t%127[^\t]",

@@ -135,11 +135,11 @@ finish(struct world *w)
 static const char *
 found(struct world *w)
 {
+	const struct probe_finding *f;
 	char *p = w->text;
 
 	*p = '\0';
-	for (const struct probe_finding *f = w->r.findings.first; f;
-	     f = f->next) {
+	for (f = w->r.findings.first; f; f = f->next) {
 		assert_string_equal(f->where, "there");
 		p += sprintf(p, "%s%u %s", p > w->text ? " " : "",
 		    probe_causes[f->cause].code, probe_causes[f->cause].name);
@@ -552,11 +552,9 @@ hellos(void **state)
 
 /* --- STARTTLS --- */
 
-#define OFFER                                                                  \
-	{NULL, HI, 0, 0},                                                      \
-	{                                                                      \
-		"EHLO", "250-a\r\n250 STARTTLS\r\n", 0, 0                      \
-	}
+/* clang-format off */
+#define OFFER {NULL, HI, 0, 0}, {"EHLO", "250-a\r\n250 STARTTLS\r\n", 0, 0}
+/* clang-format on */
 
 static void
 starttls(void **state)

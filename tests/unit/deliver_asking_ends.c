@@ -438,12 +438,14 @@ what_passes_through(void **state)
 
 /* --- too many --- */
 
+static char user[] = "u";
+
 static void
 assert_full(void)
 {
 	struct smtp_path elsewhere = {.local = "a", .domain = "example.net"};
 
-	post.env.login = (char *)(uintptr_t) "u";
+	post.env.login = user;
 	post.refusals = 0;
 	post_ask(elsewhere.local, elsewhere.domain);
 	post.env.login = NULL;
@@ -531,7 +533,7 @@ who_may_relay(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 4; i++) {
 		rig.deliver->lookups.smarthost = i & 1 ? &routes[3].dest : NULL;
-		post.env.login = i & 2 ? (char *)(uintptr_t) "u" : NULL;
+		post.env.login = i & 2 ? user : NULL;
 		post.reply[0] = '\0';
 		post_ask("O\"x", "[192.0.2.1]");
 		assert_string_equal(post.reply, i == 3 ? "" : "550 5.7.1");

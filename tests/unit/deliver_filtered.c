@@ -587,11 +587,9 @@ abandoned_meanwhile(void **state)
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, start, finish)
-#define W(f)                                                                   \
-	{                                                                      \
-#f " without a journal", f, start_without_journal, finish,     \
-		    NULL                                                       \
-	}
+/* clang-format off */
+#define W(f) {#f " without a journal", f, start_without_journal, finish, NULL}
+/* clang-format on */
 #define R(f) cmocka_unit_test_setup_teardown(f, start_routes, finish)
 
 int

@@ -241,10 +241,9 @@ down_and_asked_for(void **state)
 static void
 refused_again_and_again(void **state)
 {
-#define NO                                                                     \
-	{                                                                      \
-		"MAIL", "530 5.7.0 who\r\n", 0, 0                              \
-	}
+	/* clang-format off */
+#define NO {"MAIL", "530 5.7.0 who\r\n", 0, 0}
+	/* clang-format on */
 	const struct peer_turn *scripts[] = {SCRIPT(HI, NO), SCRIPT(HI, NO),
 	    SCRIPT(HI, ALL, NO), SCRIPT(HI)};
 
@@ -441,11 +440,9 @@ verified_first(void **state)
 	assert_string_equal(road.reply, "taken");
 }
 
-#define SLOW                                                                   \
-	MAIL, RCPT, DATA,                                                      \
-	{                                                                      \
-		".", "250 ok\r\n", 0, 1000                                     \
-	}
+/* clang-format off */
+#define SLOW MAIL, RCPT, DATA, {".", "250 ok\r\n", 0, 1000}
+/* clang-format on */
 
 /* And among each of the two in order. */
 static void

@@ -642,12 +642,12 @@ who_waits_too_long(void **state)
 
 /* --- TLS and AUTH --- */
 
+/* clang-format off */
 #define TLS                                                                    \
 	{NULL, "220 hi\r\n", 0, 0},                                            \
 	    {"EHLO", "250-hi\r\n250 STARTTLS\r\n", 0, 0},                      \
-	{                                                                      \
-		"STARTTLS", "220 go\r\n", PEER_TLS, 0                          \
-	}
+	    {"STARTTLS", "220 go\r\n", PEER_TLS, 0}
+/* clang-format on */
 
 static void
 opportunistic(void **state)

@@ -182,6 +182,11 @@ static void
 names(void **state)
 {
 	char longest[DNS_NAME_MAX + 3] = {0};
+	const char *const bad[] = {"", ".", "..", ".test", "a..test", "a test",
+	    "a\xff.test", "a\\.test", "a.onion", longest,
+	    "0123456789012345678901234567890123456789"
+	    "012345678901234567890123.test",
+	    NULL};
 
 	(void)state;
 	for (size_t i = 0; i < DNS_NAME_MAX - 2; i += 2)
@@ -192,13 +197,7 @@ names(void **state)
 	assert_int_equal(liar_asked(liar), 2);
 	memcpy(longest + DNS_NAME_MAX - 1, "c.c", 4);
 	longest[1] = 'a';
-	for (const char *const *n =
-		 (const char *const[]){"", ".", "..", ".test", "a..test",
-		     "a test", "a\xff.test", "a\\.test", "a.onion", longest,
-		     "0123456789012345678901234567890123456789"
-		     "012345678901234567890123.test",
-		     NULL};
-	     *n; n++)
+	for (const char *const *n = bad; *n; n++)
 		assert_int_equal(ask_for(*n, DNS_A, 0).answer.status,
 		    DNS_NXDOMAIN);
 	assert_int_equal(liar_asked(liar), 0);

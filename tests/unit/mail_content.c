@@ -286,15 +286,14 @@ static void
 test_short_file(void **state)
 {
 	(void)state;
-	for (size_t missing = 1; missing <= CONTENT_BLOCK + 1;
-	     missing += CONTENT_BLOCK / 2) {
+	for (size_t n = 1; n <= CONTENT_BLOCK + 1; n += CONTENT_BLOCK / 2) {
 		enum content_step step;
 		size_t at = 0;
 		struct span s;
 
 		begin(5, 0, 2 * CONTENT_BLOCK, 5);
 		assert_int_equal(truncate("file",
-				     (off_t)(2 * CONTENT_BLOCK - missing)),
+				     (off_t)(2 * CONTENT_BLOCK - n)),
 		    0);
 		while ((step = next(&s)) == CONTENT_DATA) {
 			assert_memory_equal(s.ptr, text + at, s.len);

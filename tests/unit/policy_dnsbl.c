@@ -29,18 +29,11 @@ struct said {
 	uint8_t last; /* octet of its code */
 };
 
-#define NOT                                                                    \
-	{                                                                      \
-		LIST_NOT, 0, 0                                                 \
-	}
-#define SILENT                                                                 \
-	{                                                                      \
-		LIST_SILENT, 0, 0                                              \
-	}
-#define LISTED(w)                                                              \
-	{                                                                      \
-		LIST_LISTED, (w), 2                                            \
-	}
+/* clang-format off */
+#define NOT       {LIST_NOT, 0, 0}
+#define SILENT    {LIST_SILENT, 0, 0}
+#define LISTED(w) {LIST_LISTED, (w), 2}
+/* clang-format on */
 
 static struct verdict
 judge(const struct dnsbl *d, const struct said *said, struct shared *s,

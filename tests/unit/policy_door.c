@@ -133,11 +133,10 @@ NEEDS(needs_name, FACT_NAME)
 NEEDS(needs_lists, FACT_LISTS)
 NEEDS(needs_sender, FACT_SENDER)
 
+/* clang-format off */
 #define ROW(i, stage, ...)                                                     \
-	{                                                                      \
-#i, stage, .action = action_##i, .judge = judge_##i,           \
-			   __VA_ARGS__                                         \
-	}
+	{#i, stage, .action = action_##i, .judge = judge_##i, __VA_ARGS__}
+/* clang-format on */
 #define KEPT .reputation = true, .once = true, .defer = 451
 
 static const struct check checks[] = {

@@ -21,14 +21,10 @@
 
 #define SCRIPT(...)                                                            \
 	((const struct peer_turn[]){__VA_ARGS__, {NULL, NULL, 0, 0}})
-#define PONG                                                                   \
-	{                                                                      \
-		"PING", "+PONG\r\n", 0, 0                                      \
-	}
-#define WHEN(h, s)                                                             \
-	{                                                                      \
-		h, s, 0, 0                                                     \
-	}
+/* clang-format off */
+#define PONG       {"PING", "+PONG\r\n", 0, 0}
+#define WHEN(h, s) {h, s, 0, 0}
+/* clang-format on */
 
 static struct loop loop;
 static struct stream_pool pool;

@@ -207,10 +207,10 @@ post_setup(const char *maildirs)
 void
 post_open(void)
 {
+	struct recipients *r = post.options.recipients;
 	const struct destination *d;
 
-	for (unsigned i = 0; (d = recipients_place(post.options.recipients, i));
-	     i++)
+	for (unsigned i = 0; (d = recipients_place(r, i)); i++)
 		scratch_mkdirs(d->root.path);
 	rig_open(&post.options);
 }

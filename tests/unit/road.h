@@ -18,28 +18,14 @@
 #define ROAD_FAR   100000 /* ms: a parcel's time */
 
 #define SCRIPT(...) ((const struct peer_turn[]){__VA_ARGS__, {0}})
-#define HI                                                                     \
-	{NULL, "220 hi\r\n", 0, 0},                                            \
-	{                                                                      \
-		"EHLO", "250 hi\r\n", 0, 0                                     \
-	}
-#define MAIL                                                                   \
-	{                                                                      \
-		"MAIL", "250 ok\r\n", 0, 0                                     \
-	}
-#define RCPT                                                                   \
-	{                                                                      \
-		"RCPT", "250 ok\r\n", 0, 0                                     \
-	}
-#define DATA                                                                   \
-	{                                                                      \
-		"DATA", "354 go\r\n", 0, 0                                     \
-	}
-#define DOT                                                                    \
-	{                                                                      \
-		".", "250 taken\r\n", 0, 0                                     \
-	}
-#define ALL MAIL, RCPT, DATA, DOT
+/* clang-format off */
+#define HI   {NULL, "220 hi\r\n", 0, 0}, {"EHLO", "250 hi\r\n", 0, 0}
+#define MAIL {"MAIL", "250 ok\r\n", 0, 0}
+#define RCPT {"RCPT", "250 ok\r\n", 0, 0}
+#define DATA {"DATA", "354 go\r\n", 0, 0}
+#define DOT  {".", "250 taken\r\n", 0, 0}
+#define ALL  MAIL, RCPT, DATA, DOT
+/* clang-format on */
 
 #define GONE "again 451 4.4.2 The server for this address went away"
 #define LOST "lost 451 4.4.2 No answer to the end of the message"

@@ -38,7 +38,7 @@ connected(const char *more)
 /* Not before; and then that, and the end. */
 #define ends_in(c, ms, text)                                                   \
 	do {                                                                   \
-		rig_pass((ms)-1);                                              \
+		rig_pass(-1 + (ms));                                           \
 		hears_nothing(c);                                              \
 		rig_pass(1);                                                   \
 		hears((c), (text));                                            \
