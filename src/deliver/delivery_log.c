@@ -157,7 +157,8 @@ delivery_log_settled(const struct delivery *v)
 		const struct message_copy *c = a->copies[i];
 
 		if (a->views[i].what == ASK_LATE) {
-			count(v, c->dest->kind->count + COUNTER_LATE, 1);
+			count(v, c->dest->kind->count + (unsigned)COUNTER_LATE,
+			    1);
 			log_copy(v, LOG_WARN, "refused-late", c);
 		} else if (a->views[i].what != ASK_NOTHING) {
 			continue;
@@ -173,7 +174,8 @@ void
 delivery_log_kept(const struct delivery *v)
 {
 	for (unsigned i = 0; i < v->nkept; i++) {
-		count(v, v->kept[i]->dest->kind->count + COUNTER_HELD, 1);
+		count(v, v->kept[i]->dest->kind->count + (unsigned)COUNTER_HELD,
+		    1);
 		log_copy(v, LOG_WARN, "held", v->kept[i]);
 	}
 }

@@ -32,7 +32,7 @@ tell_failed(const struct held_sending *x, const struct message_copy *c)
 	const struct shared_slot *to = &x->lane->s->d->counts;
 
 	if (c->fate == FATE_REFUSED) {
-		count(x, x->lane->dest.kind->count + COUNTER_LATE);
+		count(x, x->lane->dest.kind->count + (unsigned)COUNTER_LATE);
 		tell(x, c, LOG_WARN, "refused-late");
 	} else {
 		tell(x, c, LOG_ERROR, "failed");

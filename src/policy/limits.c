@@ -156,7 +156,7 @@ limits_take(const struct limits *l, enum limits_rate r, struct limits_ask *a)
 	if (rate_take(&cells, &c->rates[r], (struct rate_key){a->client, r},
 		a->now))
 		return NULL;
-	shared_add(l->shared, l->slot, SHARED_EXCEEDED + r, 1);
+	shared_add(l->shared, l->slot, SHARED_EXCEEDED + (unsigned)r, 1);
 	a->key = (enum limits_key)r;
 	if (!c->observe)
 		return &c->beyond[r];

@@ -476,7 +476,7 @@ what_is_said_beyond(void **state)
 		assert_string_equal(no->text, rows[i].text);
 		assert_null(ask.observed);
 		assert_int_equal(shared_total(l.shared,
-				     SHARED_EXCEEDED + rows[i].rate),
+				     SHARED_EXCEEDED + (unsigned)rows[i].rate),
 		    1);
 	}
 	for (unsigned n = 0; n < 100; n++)
