@@ -93,14 +93,14 @@ find_version(void)
 static int
 give_dir(int ruleset, const struct ruleset *all, const char *path)
 {
-	struct beneath rule = {.access = FS_GIVEN & all->fs};
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct beneath rule = {.access = FS_GIVEN & all->fs, .fd = fd};
 	long r;
 
-	rule.fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (rule.fd < 0)
+	if (fd < 0)
 		return 0;
 	r = syscall(__NR_landlock_add_rule, ruleset, RULE_BENEATH, &rule, 0);
-	close(rule.fd);
+	close(fd);
 	return (int)r;
 }
 

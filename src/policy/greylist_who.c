@@ -71,7 +71,7 @@ holds_octets(const char *name, const uint8_t *b)
 static bool
 holds_groups(const char *name, const uint8_t *b)
 {
-	unsigned groups[GROUPS];
+	unsigned groups[GROUPS] = {0};
 	int n = 0;
 
 	for (int i = 16 - 2 * GROUPS; i < 16; i += 2)

@@ -126,9 +126,10 @@ addresses(const struct proxyhdr *h)
 static bool
 fits(const struct proxyhdr *h)
 {
-	uint8_t c = h->bytes[h->have - 1];
+	uint8_t c;
 
 	assert(h->have > 0 && h->have <= V2_FIXED);
+	c = h->bytes[h->have - 1];
 	switch (h->have) {
 	case 13:
 		return c == 0x20 || c == 0x21;
