@@ -258,7 +258,9 @@ build/%/.list: FORCE
 	@echo '$(unpack)' | cmp -s - $@ || echo '$(unpack)' > $@
 
 peers: build/peers/.done
-build/peers/.done: unpack = $(PEERS)
+# promtool is in prometheus, or has a package of its own.
+build/peers/.done: unpack = $(strip $(PEERS) \
+	$(shell apt-cache pkgnames promtool 2>/dev/null))
 build/bench-peers/.done: unpack = $(BENCH_PEERS)
 build/peers/.done build/bench-peers/.done: %/.done: %/.list
 	@! command -v apt-get >/dev/null || \
