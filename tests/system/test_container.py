@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import platform
 import re
 import subprocess
 
@@ -56,6 +57,9 @@ def test_image_has_what_is_linked():
     image's last stage installs."""
     text = (TOP / "src" / "Dockerfile").read_text()
     stage = text.split("\nFROM ")[-1]
+    release = platform.freedesktop_os_release().get("VERSION_ID")
+    if not stage.startswith(f"debian:{release}-"):
+        pytest.skip("the image's packages are another release's")
     installed = set(re.search(r"install -y --no-install-recommends ([^&]+)",
                               stage)[1].split())
     binary = TOP / "build" / "smtpd"
