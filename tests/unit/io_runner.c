@@ -282,7 +282,7 @@ test_nothing_else(void **state)
 	start("ls /proc/$$/fd; pwd; umask; ulimit -c; ulimit -n;"
 	      "ulimit -t; test $(cut -d' ' -f5 /proc/$$/stat) = $$ && echo led;"
 	      /* 32 and 33 are libc's own, and may be anybody's */
-	      "grep -E 'Sig(Blk|Ign)' /proc/$$/status | cut -f2 |"
+	      "grep -E 'Sig(Blk|Ign)' /proc/self/status | cut -f2 |"
 	      "sed -E 's/^0{7}[01][08]0{7}$/0000000000000000/'");
 	run();
 	close(a);
