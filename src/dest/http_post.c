@@ -126,6 +126,8 @@ on_read(char *to, size_t size, size_t n, void *ctx)
 	struct http_post *p = ctx;
 	size_t room = size * n;
 
+	/* curl 8 may not say so of a request that ends here */
+	p->answer.reached = true;
 	/* whoever has not all of it has nothing */
 	if (!p->content || clock_now() >= p->dot_by)
 		return CURL_READFUNC_ABORT;
@@ -156,6 +158,7 @@ on_seek(void *ctx, curl_off_t to, int origin)
 	if (!p->content || to != 0 || origin != SEEK_SET)
 		return CURL_SEEKFUNC_FAIL;
 	rewind_body(p);
+	p->answer.reached = false;
 	return CURL_SEEKFUNC_OK;
 }
 
@@ -412,7 +415,7 @@ http_post_end(struct http_post *p)
 	p->had_turn = named > 0;
 	curl_easy_getinfo(p->easy, CURLINFO_PRETRANSFER_TIME_T, &ready);
 	curl_easy_getinfo(p->easy, CURLINFO_CONTENT_TYPE, &type);
-	a->reached = ready > 0;
+	a->reached |= ready > 0;
 	a->text = is_text(type);
 	a->body = buf_span(&p->kept);
 	if (!a->status)
