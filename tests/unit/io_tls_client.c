@@ -816,7 +816,7 @@ alert_or_nonsense(void **state)
 		size_t n;
 		const char *why;
 	} all[] = {
-	    {"\x15\3\3\0\2\2\x28", 7, "sslv3 alert handshake failure"},
+	    {"\x15\3\3\0\2\2\x28", 7, "alert handshake failure"},
 	    {"\x16\3\3\0\4\x0e\0\0\0", 9, "unexpected message"},
 	};
 	struct world w;
@@ -830,7 +830,8 @@ alert_or_nonsense(void **state)
 		while (!over(&w))
 			turn(&w);
 		assert_int_equal(w.seen[STREAM_INSECURE], 1);
-		assert_string_equal(stream_tls_reason(&w.s), all[i].why);
+		/* before which OpenSSL says of which version */
+		assert_non_null(strstr(stream_tls_reason(&w.s), all[i].why));
 		close_world(&w);
 	}
 }
