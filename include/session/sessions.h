@@ -54,6 +54,9 @@ struct sessions {
 void sessions_accept(struct sessions *all, unsigned which, int fd,
     const struct ipaddr *client, uint16_t port);
 
+/* What makes a session's id its own. */
+uint32_t sessions_draw(struct sessions *all);
+
 /* 421 to the next MAIL, or after 5 s idle. */
 void sessions_drain(struct sessions *all);
 

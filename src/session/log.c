@@ -266,6 +266,14 @@ help_with_proxy(const struct session *s, struct buf *out)
 }
 
 void
+session_log_turn(struct smtp *s)
+{
+	s->line = (struct span){NULL, 0};
+	if (s->asked && s->verb)
+		s->line = span_str(s->verb);
+}
+
+void
 session_log_refused(struct session *s)
 {
 	struct span reply = buf_span(&s->all->out);

@@ -38,6 +38,9 @@ void session_log_filtered(const struct session *s,
 /* A milter said so: it was answered with 250 all the same. */
 void session_log_discarded(struct session *s, const struct filter_result *r);
 
+/* The octets of its line are gone; what is only answered now has its verb. */
+void session_log_turn(struct smtp *s);
+
 /* The end; lost: by the client, and perhaps in the middle of a message. */
 void session_log_left(struct session *s, bool lost);
 

@@ -11,7 +11,6 @@
 #include "session/session.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -21,6 +20,7 @@
 #include "mail/spool.h"
 #include "session/ask.h"
 #include "session/auth.h"
+#include "session/body.h"
 #include "session/count.h"
 #include "session/door.h"
 #include "session/log.h"
@@ -30,7 +30,7 @@
 
 /* --- the end --- */
 
-/* Lets go of everything that could call back. */
+/* Lets go of everything that could call back, but the stream. */
 static void
 let_go(struct session *s)
 {
@@ -39,6 +39,14 @@ let_go(struct session *s)
 		door_reset(s->door);
 	spool_free(&s->spool);
 	session_release(s);
+}
+
+static void
+leave(struct session *s)
+{
+	let_go(s);
+	stream_close(&s->stream);
+	limits_leave(&s->all->policy.limits, &s->place);
 }
 
 static void
@@ -67,36 +75,16 @@ session_become(struct session *s, enum session_state state)
 	if (s->state == SESSION_OPEN)
 		session_log_left(s, state == SESSION_GONE && !s->smtp.quit);
 	s->state = state;
-	let_go(s);
 	if (state == SESSION_CLOSING) {
+		let_go(s);
 		stream_shutdown(&s->stream);
-		return;
+	} else {
+		leave(s);
+		loop_defer(s->all->loop, leave_list, s);
 	}
-	stream_close(&s->stream);
-	limits_leave(&s->all->policy.limits, &s->place);
-	loop_defer(s->all->loop, leave_list, s);
 }
 
 /* --- steps --- */
-
-static void
-on_room(void *ctx)
-{
-	struct session *s = ctx;
-
-	s->full = false;
-	session_continue(s);
-}
-
-static bool
-store_body(struct session *s)
-{
-	if (!spool_write(s->spool, s->smtp.body)) {
-		s->full = true;
-		spool_on_room(s->spool, on_room, s);
-	}
-	return !s->full;
-}
 
 /* True: the client reads what we say. */
 static bool
@@ -113,7 +101,7 @@ handle(struct session *s, enum smtp_step step)
 	case SMTP_NEED_VERDICT:
 		return session_ask(s);
 	case SMTP_HAVE_BODY:
-		return store_body(s);
+		return session_body_store(s);
 	case SMTP_REFUSED:
 		s->refusals++;
 		session_count_refused(s);
@@ -138,15 +126,6 @@ start_tls(struct session *s)
 		session_time_update(s);
 }
 
-/* Its octets are gone; what is only answered now has its verb for the log. */
-static void
-forget_line(struct smtp *s)
-{
-	s->line = (struct span){NULL, 0};
-	if (s->asked && s->verb)
-		s->line = span_str(s->verb);
-}
-
 /*
  * Whoever said QUIT, and nothing behind it, says nothing more in clear: there
  * is no octet that would turn our last reply into a reset.
@@ -167,7 +146,7 @@ session_run(struct session *s, struct span in)
 	enum smtp_step step;
 
 	s->running = true;
-	forget_line(&s->smtp);
+	session_log_turn(&s->smtp);
 	while (
 	    (step = smtp_step(&s->smtp, &in, &s->all->out)) != SMTP_NEED_INPUT)
 		if (!handle(s, step))
@@ -191,9 +170,7 @@ session_run(struct session *s, struct span in)
 		end(s, in);
 	if (s->state != SESSION_OPEN)
 		return;
-	/* a body that ended badly, or was forgotten by RSET */
-	if (s->spool && !smtp_receiving(&s->smtp))
-		spool_free(&s->spool);
+	session_body_tidy(s);
 	if (!smtp_in_transaction(&s->smtp))
 		session_release(s);
 	session_auth_tidy(s);
@@ -281,22 +258,16 @@ on_deadline(struct session *s)
 
 	if (s->header) {
 		session_proxy_give_up(s, "too slow");
-		return;
-	}
-	if (s->handshaking) {
+	} else if (s->handshaking) {
 		give_up_tls(s, "too slow");
-		return;
-	}
-	if (s->pause) {
+	} else if (s->pause) {
 		session_door_greet(s);
-		return;
-	}
-	if (s->time.phase != PHASE_VERDICT) {
+	} else if (s->time.phase != PHASE_VERDICT) {
 		session_hangup(s, reply);
-		return;
+	} else {
+		ask_cancel(&s->ask, ASK_ABANDON);
+		session_answer(s, reply);
 	}
-	ask_cancel(&s->ask, ASK_ABANDON);
-	session_answer(s, reply);
 }
 
 static void
@@ -333,18 +304,6 @@ on_stream(void *owner, enum stream_event what)
 
 /* --- the beginning, and what the worker asks --- */
 
-/* Asked for many at once: a system call for each session would be felt. */
-static uint32_t
-draw(struct sessions *all)
-{
-	if (!all->nrandom) {
-		if (getrandom(all->random, sizeof(all->random), 0) < 0)
-			abort();
-		all->nrandom = SESSIONS_RANDOM;
-	}
-	return all->random[--all->nrandom];
-}
-
 static void
 init(struct session *s, const struct config_listen *l,
     const struct ipaddr *peer, uint16_t port)
@@ -352,7 +311,8 @@ init(struct session *s, const struct config_listen *l,
 	int64_t now = clock_now();
 
 	s->listen = l;
-	ident_format((uint64_t)clock_wall(), draw(s->all), s->env.session);
+	ident_format((uint64_t)clock_wall(), sessions_draw(s->all),
+	    s->env.session);
 	smtp_init(&s->smtp, &l->smtp, &s->env);
 	s->env.client = *peer;
 	s->env.port = port;
@@ -444,8 +404,6 @@ session_free(struct session **p)
 		return;
 	if (s->state == SESSION_OPEN)
 		session_log_left(s, false);
-	let_go(s);
-	stream_close(&s->stream);
-	limits_leave(&s->all->policy.limits, &s->place);
+	leave(s);
 	leave_list(s);
 }

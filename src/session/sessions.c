@@ -3,6 +3,8 @@
  */
 #include "session/sessions.h"
 
+#include <stdlib.h>
+#include <sys/random.h>
 #include <utlist.h>
 
 #include "session/session.h"
@@ -35,6 +37,18 @@ sessions_accept(struct sessions *all, unsigned which, int fd,
 	    1);
 	session_new(all, l, fd, client, port);
 	check_pressure(all);
+}
+
+/* Asked for many at once: a system call for each session would be felt. */
+uint32_t
+sessions_draw(struct sessions *all)
+{
+	if (!all->nrandom) {
+		if (getrandom(all->random, sizeof(all->random), 0) < 0)
+			abort();
+		all->nrandom = SESSIONS_RANDOM;
+	}
+	return all->random[--all->nrandom];
 }
 
 void
