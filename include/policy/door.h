@@ -3,7 +3,7 @@
  * what it says it is, and of whom it writes for.
  *
  * What must be asked of somebody is a fact: gathered in parallel, at most
- * once, begun at the first EHLO. What decides is a judge, a pure function. The
+ * once, begun when it can be. What decides is a judge, a pure function. The
  * order is that of a table (policy/check.h); the first no is the answer, and
  * nothing depends on the order in which facts come.
  */

@@ -264,7 +264,7 @@ on_timer(void *ctx)
 {
 	struct filter *f = ctx;
 
-	if (!f->begun)
+	if (!f->deadline)
 		next_row(f);
 	else if (clock_now() < f->deadline)
 		arm(f);
@@ -291,7 +291,6 @@ next_row(struct filter *f)
 {
 	const struct filters_config *c = f->all->conf;
 
-	f->begun = true;
 	f->row = NULL;
 	while (f->at < c->n && !is_for(&c->all[f->at], f->message.submission))
 		f->at++;

@@ -43,14 +43,13 @@ struct filter {
 	struct filter_message message;
 	filter_fn *fn;
 	void *ctx;
-	unsigned at;            /* the row that is next, or under way */
-	struct filter_row *row; /* which is begun; NULL: none */
-	bool begun;
+	unsigned at;              /* the row that is next, or under way */
+	struct filter_row *row;   /* of these; NULL: none is left */
 	bool waits;               /* in its line */
 	bool holds;               /* one of its connections */
 	TAILQ_ENTRY(filter) next; /* in the line */
 	struct loop_event *timer;
-	int64_t deadline; /* of the row */
+	int64_t deadline; /* of the row; 0: the first is not begun */
 	struct ask *resolving;
 	struct milter *milter;
 	struct content *content; /* while the header is read */
