@@ -540,8 +540,9 @@ defer_is_the_rejection_with_a_4(void **state)
 static void
 verdicts_are_counted(void **state)
 {
-	static const struct check helo[] = {{"helo", POLICY_RCPT,
-	    .action = action_FIRST, .judge = judge_FIRST, .defer = 451}};
+	static const struct check helo[] = {
+	    {"helo", POLICY_RCPT, .action = action_FIRST, .judge = judge_FIRST,
+		.defer = 451, .counter = SHARED_CHECK_HELO}};
 	static const struct door_tables counted = {helo, 1, NULL, 0};
 	static const enum action acts[] = {ACTION_OBSERVE, ACTION_DEFER,
 	    ACTION_REJECT, ACTION_REJECT};
