@@ -41,7 +41,7 @@
 #include "dns_message.h"
 #include "proto/dns.h"
 
-#define CONNS_MAX 8
+#define CONNS_MAX 32
 #define LATE_MAX  64
 #define ADDED_MAX 256
 

