@@ -73,7 +73,7 @@ session_become(struct session *s, enum session_state state)
 	if (state <= s->state)
 		return;
 	if (s->state == SESSION_OPEN)
-		session_log_left(s, state == SESSION_GONE && !s->smtp.quit);
+		session_log_left(s, state == SESSION_GONE);
 	s->state = state;
 	if (state == SESSION_CLOSING) {
 		let_go(s);
@@ -126,20 +126,6 @@ start_tls(struct session *s)
 		session_time_update(s);
 }
 
-/*
- * Whoever said QUIT, and nothing behind it, says nothing more in clear: there
- * is no octet that would turn our last reply into a reset.
- */
-static void
-end(struct session *s, struct span unread)
-{
-	bool done = s->smtp.quit && !unread.len && !s->stream.ssl &&
-		    !stream_unsent(&s->stream);
-
-	session_become(s,
-	    s->place.held && !done ? SESSION_CLOSING : SESSION_GONE);
-}
-
 static void
 session_run(struct session *s, struct span in)
 {
@@ -167,7 +153,8 @@ session_run(struct session *s, struct span in)
 	if (step == SMTP_START_TLS && !stream_unsent(&s->stream))
 		start_tls(s);
 	if (step == SMTP_CLOSE)
-		end(s, in);
+		session_become(s,
+		    s->place.held ? SESSION_CLOSING : SESSION_GONE);
 	if (s->state != SESSION_OPEN)
 		return;
 	session_body_tidy(s);

@@ -84,8 +84,7 @@ pressure_on_who_leaves(void **state)
 	(void)state;
 	sessions_open("limits { sessions = 6  per-network = 0 }");
 	client_hello(c = client_new(PORT_MX, "192.0.2.1"));
-	client_say(c, "QUIT\r\nNOOP\r\n");
-	hears(c, "221 ");
+	asks(c, "QUIT", "221 ");
 	hears_end(c);
 	for (unsigned i = 0; i < 4; i++)
 		client_hello(client_new(PORT_MX, "192.0.2.1"));
@@ -273,8 +272,7 @@ everything_in_flight(void **state)
 	sessions_open("limits { per-address = 7 }");
 	client_hello(client_new(PORT_MX, "192.0.2.1"));
 	client_hello(c = client_new(PORT_MX, "192.0.2.1"));
-	client_say(c, "QUIT\r\nNOOP\r\n");
-	hears(c, "221 ");
+	asks(c, "QUIT", "221 ");
 	client_data(c = client_new(PORT_MX, "192.0.2.1"));
 	rig_hold(RIG_COMMITS);
 	rig_hold(RIG_JOBS);
