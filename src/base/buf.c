@@ -50,10 +50,12 @@ buf_append_uint(struct buf *b, uint64_t n, unsigned width)
 {
 	char digits[ASCII_UINT_MAX];
 	size_t len = (size_t)(ascii_put_uint(digits, n) - digits);
+	size_t zeros = width > len ? width - len : 0;
+	char *out = buf_reserve(b, zeros + len);
 
-	for (; len < width; width--)
-		buf_append(b, "0", 1);
-	buf_append(b, digits, len);
+	memset(out, '0', zeros);
+	memcpy(out + zeros, digits, len);
+	b->len += zeros + len;
 }
 
 void

@@ -286,18 +286,20 @@ append(struct spool *s, struct span in)
 
 	while (in.len) {
 		const char *lf = memchr(in.ptr, '\n', in.len);
-		size_t n = lf ? (size_t)(lf - in.ptr) : in.len;
+		struct span line = {in.ptr,
+		    lf ? (size_t)(lf - in.ptr) : in.len};
 
-		if (s->cr && n)
+		span_skip(&in, line.len + (lf != NULL));
+		if (s->cr && line.len)
 			out = put_run(s, out, SPAN_LIT("\r"));
-		s->cr = n && in.ptr[n - 1] == '\r';
-		out = put_run(s, out, (struct span){in.ptr, n - s->cr});
+		s->cr = line.len && line.ptr[line.len - 1] == '\r';
+		line.len -= s->cr;
+		out = put_run(s, out, line);
 		if (lf) {
 			*out++ = '\n';
 			s->wire++; /* with a CR, had it one or not */
 			s->cr = false;
 		}
-		span_skip(&in, n + (lf != NULL));
 	}
 	grow_to(s, out);
 }
