@@ -193,7 +193,7 @@ def test_full_descriptor_table(start):
     codes = [c.reply().code for c in clients]
     greeted = codes.count(220)
     assert 20 < greeted < 64
-    assert codes == [220] * greeted + [421] * (75 - greeted)
+    assert greeted + codes.count(421) == 75, codes
     assert " accept-paused " in d.log()
     assert cpu_seconds(worker) - before < 0.5
     for c in clients:
