@@ -70,8 +70,9 @@ buf_reserve(struct buf *b, size_t n)
 static inline void
 buf_append(struct buf *b, const void *data, size_t n)
 {
-	if (!n)
+	if (!n) /* perhaps there is no data then */
 		return;
+	assert(data);
 	memcpy(buf_reserve(b, n), data, n);
 	b->len += n;
 }

@@ -251,10 +251,12 @@ spool_octets(struct span lines)
 static inline char *
 put_run(struct spool *s, char *out, struct span run)
 {
+	char first = run.len ? run.ptr[0] : '\0';
+
 	if (!run.len)
 		return out;
 	if (!s->file && out == s->block.data &&
-	    memchr(" \t\r", run.ptr[0], 3)) {
+	    (first == ' ' || first == '\t' || first == '\r')) {
 		*out++ = '\n';
 		s->wire++; /* a CR that is not there */
 	}
