@@ -275,30 +275,46 @@ put_certificates(struct report *r)
 		    "was changed, too: reload\n");
 }
 
+/* Its line but for what the caller puts behind it; seconds that it is down. */
+static int64_t
+put_neighbour(struct report *r, const char *what, const char *name,
+    const struct neighbour_view *v)
+{
+	int64_t s = v->down ? (clock_now() - v->since) / 1000 : 0;
+
+	buf_printf(&r->out, "%s ", what);
+	put_text(&r->out, name);
+	if (v->down)
+		buf_printf(&r->out, " down %lld s in %u of %u workers: %s",
+		    (long long)s, v->down, v->workers,
+		    neighbour_errors[v->error]);
+	else
+		buf_append_str(&r->out, " up");
+	return s;
+}
+
+static void
+put_neighbour_fault(struct report *r, const char *what, int64_t s)
+{
+	if (s >= DOWN_S)
+		buf_printf(&r->out, "fault a %s is down: the log says why\n",
+		    what);
+}
+
 static void
 put_routes(struct report *r)
 {
 	const struct deliver_options *o = &r->now->conf->deliver;
-	int64_t now = clock_now();
 
 	for (unsigned i = 0; i < o->nroutes; i++) {
 		const struct route *x = o->routes[i];
 		struct neighbour_view v =
 		    neighbour_look(r->all->shared, NEIGHBOUR_ROUTE, x->text);
-		long long s = v.down ? (now - v.since) / 1000 : 0;
+		int64_t s = put_neighbour(r, "route", x->shown, &v);
 
-		buf_append_str(&r->out, "route ");
-		put_text(&r->out, x->shown);
-		if (!v.down) {
-			buf_append_str(&r->out, " up\n");
-			continue;
-		}
-		buf_printf(&r->out, " down %lld s in %u of %u workers: %s%s\n",
-		    s, v.down, v.workers, neighbour_errors[v.error],
-		    x->hold ? "; mail for it is held" : "");
-		if (s >= DOWN_S)
-			buf_append_str(&r->out,
-			    "fault a route is down: the log says why\n");
+		buf_append_str(&r->out,
+		    v.down && x->hold ? "; mail for it is held\n" : "\n");
+		put_neighbour_fault(r, "route", s);
 	}
 }
 
@@ -306,27 +322,16 @@ static void
 put_milters(struct report *r)
 {
 	const struct filters_config *c = &r->now->conf->filters;
-	int64_t now = clock_now();
 
 	for (unsigned i = 0; i < c->n; i++) {
 		const struct filter_config *m = &c->all[i];
 		struct neighbour_view v =
 		    neighbour_look(r->all->shared, NEIGHBOUR_MILTER, m->name);
-		long long s = v.down ? (now - v.since) / 1000 : 0;
+		int64_t s = put_neighbour(r, "milter", m->name, &v);
 
-		buf_append_str(&r->out, "milter ");
-		put_text(&r->out, m->name);
-		if (v.down)
-			buf_printf(&r->out,
-			    " down %lld s in %u of %u workers: %s;", s, v.down,
-			    v.workers, neighbour_errors[v.error]);
-		else
-			buf_append_str(&r->out, " up;");
-		buf_printf(&r->out, " %u of %u connections\n", v.in_use,
+		buf_printf(&r->out, "; %u of %u connections\n", v.in_use,
 		    m->connections);
-		if (s >= DOWN_S)
-			buf_append_str(&r->out,
-			    "fault a milter is down: the log says why\n");
+		put_neighbour_fault(r, "milter", s);
 	}
 }
 

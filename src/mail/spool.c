@@ -251,10 +251,11 @@ spool_octets(struct span lines)
 static inline char *
 put_run(struct spool *s, char *out, struct span run)
 {
-	char first = run.len ? run.ptr[0] : '\0';
+	char first;
 
 	if (!run.len)
 		return out;
+	first = run.ptr[0];
 	if (!s->file && out == s->block.data &&
 	    (first == ' ' || first == '\t' || first == '\r')) {
 		*out++ = '\n';

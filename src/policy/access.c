@@ -163,7 +163,9 @@ static void
 say(const struct access_rule *r, enum access_kind kind, struct verdict *v)
 {
 	if (!r) {
-		snprintf(v->value, sizeof(v->value), "%s", access_name(kind));
+		const char *name = access_name(kind);
+
+		memcpy(v->value, name, strlen(name) + 1);
 		return;
 	}
 	v->kind = r->say;

@@ -160,13 +160,12 @@ void
 trace_hops_feed(struct trace_hops *h, struct span s)
 {
 	while (s.len && !h->over) {
-		const char *lf = NULL;
-
 		if (h->matched == HOP_OTHER) {
-			lf = memchr(s.ptr, '\n', s.len);
-			span_skip(&s, lf ? (size_t)(lf - s.ptr) : s.len);
+			const char *lf = memchr(s.ptr, '\n', s.len);
+
 			if (!lf)
 				return;
+			span_skip(&s, (size_t)(lf - s.ptr));
 		}
 		hops_octet(h, s.ptr[0]);
 		span_skip(&s, 1);
