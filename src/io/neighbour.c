@@ -1,6 +1,10 @@
 /*
  * neighbour: a linear search, since there are few and it is done once for
  * each. A word that is not 0 holds the place.
+ *
+ * Places are used from the first on, and one that was used is taken only when
+ * none is left: two workers that begin at once, and open the same name, find
+ * the same place.
  */
 #include "io/neighbour.h"
 
@@ -60,23 +64,28 @@ find(struct neighbour *all, uint64_t hash)
 	return NULL;
 }
 
+/* Perhaps by another worker, for the same name. */
+static bool
+claim(struct neighbour *n, uint64_t seen, uint64_t hash)
+{
+	return atomic_compare_exchange_strong(&n->hash, &seen, hash) ||
+	       seen == hash;
+}
+
 /* NULL: all have somebody. */
 static struct neighbour *
 take(struct neighbour *all, uint64_t hash)
 {
-	struct neighbour *n = find(all, hash);
-
-	for (unsigned i = 0; !n && i < NEIGHBOURS; i++) {
+	for (unsigned i = 0; i < NEIGHBOURS; i++)
+		if (claim(&all[i], 0, hash))
+			return &all[i];
+	for (unsigned i = 0; i < NEIGHBOURS; i++) {
 		uint64_t seen = all[i].hash;
 
-		if (seen && !is_free(&all[i]))
-			continue;
-		if (atomic_compare_exchange_strong(&all[i].hash, &seen, hash))
-			n = &all[i];
-		else /* perhaps by another worker, for the same name */
-			n = find(all, hash);
+		if (is_free(&all[i]) && claim(&all[i], seen, hash))
+			return &all[i];
 	}
-	return n;
+	return NULL;
 }
 
 struct neighbour *

@@ -59,9 +59,14 @@ shared_place(struct shared *s, struct span name, shared_place_worth *worth)
 		if (!p || p->hash == hash)
 			return p;
 		seen = p->hash;
+		/* what fails here another did, perhaps for the same name */
+		if (!seen) { /* its words are 0 */
+			atomic_compare_exchange_strong(&p->hash, &seen, hash);
+			continue;
+		}
 		if (seen == NOBODY ||
 		    !atomic_compare_exchange_strong(&p->hash, &seen, NOBODY))
-			continue; /* perhaps by another, for the same name */
+			continue;
 		for (unsigned k = 0; k < SHARED_PLACE_WORDS; k++)
 			p->words[k] = 0;
 		p->hash = hash;

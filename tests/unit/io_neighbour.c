@@ -2,8 +2,10 @@
  * Places in the mapping: who has one, who may take it, and what goes with a
  * worker.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -114,10 +116,53 @@ no_place_is_no_fault(void **state)
 	assert_non_null(opened(s, 0, "more"));
 }
 
+#define ROUNDS 200
+
+struct beginner {
+	struct shared *(*all)[ROUNDS];
+	unsigned slot;
+	atomic_uint *ready; /* no barrier: that wakes one late */
+	struct neighbour *places[ROUNDS];
+};
+
+static void *
+begin(void *arg)
+{
+	struct beginner *b = arg;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		for (++*b->ready; *b->ready < 2 * (i + 1);)
+			;
+		b->places[i] = opened((*b->all)[i], b->slot, "a");
+	}
+	return NULL;
+}
+
+/* Who has a place of its own has connections of its own. */
+static void
+two_that_begin_at_once(void **state)
+{
+	struct shared *all[ROUNDS];
+	atomic_uint ready = 0;
+	pthread_t thread;
+	struct beginner one = {&all, 0, &ready, {0}},
+			two = {&all, 1, &ready, {0}};
+
+	(void)state;
+	for (unsigned i = 0; i < ROUNDS; i++)
+		assert_non_null(all[i] = shared_new());
+	pthread_create(&thread, NULL, begin, &one);
+	begin(&two);
+	pthread_join(thread, NULL);
+	for (unsigned i = 0; i < ROUNDS; i++)
+		assert_ptr_equal(one.places[i], two.places[i]);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(two_that_begin_at_once),
 	    cmocka_unit_test(all_workers_count_together),
 	    cmocka_unit_test(what_the_master_sees),
 	    cmocka_unit_test(a_place_is_taken_anew),
