@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,7 +28,8 @@
 #include <unistd.h>
 
 #define NS     1000000000ll
-#define GIVEUP (30 * NS) /* behind the last one */
+#define GIVEUP (30 * NS)    /* behind the last one */
+#define GOLDEN 0.6180339887 /* each phase in the widest gap */
 
 struct visit {
 	int64_t due, begun; /* ns */
@@ -85,13 +87,14 @@ by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Every address in a /24 of its own, with its share of the time. */
+/* Every address in a /24 of its own. Each comes evenly, and so do all together.
+ */
 static unsigned
 plan(struct visit *v, unsigned connections, unsigned addresses, unsigned times,
     int64_t ns)
 {
 	double shares = (double)abusers * times + (addresses - abusers);
-	double owed = 0;
+	double owed = 0, phase = 0;
 	unsigned n = 0;
 
 	for (unsigned a = 0; a < addresses; a++) {
@@ -103,10 +106,13 @@ plan(struct visit *v, unsigned connections, unsigned addresses, unsigned times,
 		for (unsigned i = 0; i < mine; i++)
 			v[n++] = (struct visit){.address = a,
 			    .fd = -1,
-			    .due = (int64_t)((double)ns / mine *
-					     (i + a % 97 / 97.0))};
+			    .due = (int64_t)((double)ns / mine * (i + phase))};
+		phase += GOLDEN;
+		phase -= phase >= 1;
 	}
 	qsort(v, n, sizeof(*v), by_due);
+	for (unsigned i = 0; i < n; i++)
+		v[i].due = ns / n * i;
 	return n;
 }
 
@@ -187,13 +193,20 @@ run(struct visit *v, unsigned n)
 
 	for (;;) {
 		struct epoll_event e[64];
+		struct pollfd heard = {.fd = epoll, .events = POLLIN};
+		struct timespec wait = {0, NS / 10};
 		int64_t t = now() - start;
-		int wait, got;
+		int got;
 
 		while (next < n && v[next].due <= t)
 			begin(&v[next++], epoll);
-		wait = next < n ? (int)((v[next].due - t) / 1000000) : 100;
-		got = epoll_wait(epoll, e, 64, wait);
+		if (next < n) {
+			wait.tv_sec = (v[next].due - t) / NS;
+			wait.tv_nsec = (v[next].due - t) % NS;
+		}
+		/* to the microsecond, and asleep: who spins is in the way */
+		ppoll(&heard, 1, &wait, NULL);
+		got = epoll_wait(epoll, e, 64, 0);
 		for (int i = 0; i < got; i++)
 			hear(e[i].data.ptr);
 		if (next == n && (!got || t > v[n - 1].due + GIVEUP))

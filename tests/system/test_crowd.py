@@ -1,8 +1,8 @@
 """A flood behind a balancer: a tenth of a thousand addresses come fifty times
 as often as the rest. They are refused, and nobody else; memory stays as it is,
 and the log can be read. The same with two lists, whom a real server of names
-has: who is listed and let in hears that. How long a greeting takes meanwhile is measured by
-tests/bench/crowd, and nothing that a test could say."""
+has: who is listed and let in hears that. How long a greeting takes meanwhile is
+measured by tests/bench/crowd, and nothing that a test could say."""
 
 import contextlib
 import re
