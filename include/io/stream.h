@@ -43,10 +43,16 @@ enum stream_read {
 
 typedef void stream_fn(void *owner, enum stream_event what);
 
-/* One per loop: where all its streams read to. */
+struct stream;
+
+/* One per loop: where all its streams read to, and when they are due. */
 struct stream_pool {
 	struct loop *loop;
-	char *data; /* STREAM_KEEP_MAX + STREAM_READ_MAX */
+	char *data;          /* STREAM_KEEP_MAX + STREAM_READ_MAX */
+	struct stream **due; /* a heap of those that are armed */
+	uint32_t ndue, due_max;
+	struct loop_event *timer;
+	int64_t timer_at; /* when it fires; 0: not set */
 };
 
 int stream_pool_init(struct stream_pool *p, struct loop *l);
@@ -57,24 +63,24 @@ struct stream {
 	stream_fn *fn;
 	void *owner;
 	struct event io;
-	struct event timer;
 	struct buf in;      /* kept input: see stream_keep() */
 	struct buf out;     /* what the socket did not take */
 	int64_t deadline;   /* monotonic ms, 0: none */
-	int64_t armed;      /* when the timer fires, 0: not armed */
+	int64_t armed;      /* when the pool's timer looks at it; 0: never */
 	struct ssl_st *ssl; /* NULL: in clear */
 	const char *reason; /* why TLS failed or must end; constant */
 	int error;          /* a read or write failed, and so will all others */
-	uint32_t dropped;   /* octets read and dropped while lingering */
-	uint16_t turn;      /* what TLS has read from the socket now */
-	uint16_t records;   /* of TLS, since the last that brought data */
+	uint32_t place;   /* among those of the pool that are armed; 0: none */
+	uint32_t dropped; /* octets read and dropped while lingering */
+	uint16_t turn;    /* what TLS has read from the socket now */
+	uint16_t records; /* of TLS, since the last that brought data */
 	int fd;
-	bool reading;
-	bool lingering;
-	bool handshaking;
-	bool last;      /* see stream_last() */
-	bool peeked;    /* the first octet of the handshake was looked at */
-	bool tls_write; /* TLS must write before it can go on reading */
+	bool reading : 1;
+	bool lingering : 1;
+	bool handshaking : 1;
+	bool last : 1;      /* see stream_last() */
+	bool peeked : 1;    /* the first octet of the handshake was looked at */
+	bool tls_write : 1; /* TLS must write before it can go on reading */
 };
 
 /* Takes the descriptor over: non-blocking, close-on-exec. */

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "io/clock.h"
+#include "io/stream_due.h"
 #include "io/stream_tls.h"
 
 #define PEEK_MAX      512
@@ -29,12 +30,13 @@ stream_pool_init(struct stream_pool *p, struct loop *l)
 {
 	p->loop = l;
 	p->data = malloc(STREAM_KEEP_MAX + STREAM_READ_MAX);
-	return p->data ? 0 : -1;
+	return p->data ? stream_due_init(p) : -1;
 }
 
 void
 stream_pool_free(struct stream_pool *p)
 {
+	stream_due_free(p);
 	free(p->data);
 	p->data = NULL;
 }
@@ -42,7 +44,6 @@ stream_pool_free(struct stream_pool *p)
 /* --- events --- */
 
 static void on_io(int fd, short what, void *arg);
-static void on_timer(int fd, short what, void *arg);
 
 /* Registers for what is wanted now. */
 void
@@ -63,33 +64,19 @@ stream_update_io(struct stream *s)
 	event_add(&s->io, NULL);
 }
 
-static void
-arm(struct stream *s, int64_t when)
-{
-	int64_t ms = when - clock_now();
-	struct timeval tv;
-
-	if (ms < 1)
-		ms = 1;
-	tv.tv_sec = ms / 1000;
-	tv.tv_usec = ms % 1000 * 1000;
-	event_add(&s->timer, &tv);
-	s->armed = when;
-}
-
 void
 stream_deadline(struct stream *s, int64_t when)
 {
 	s->deadline = when;
 	if (s->fd >= 0 && when && (!s->armed || when < s->armed))
-		arm(s, when);
+		stream_due_set(s, when);
 }
 
 static void
 close_fd(struct stream *s)
 {
 	event_del(&s->io);
-	event_del(&s->timer);
+	stream_due_leave(s);
 	stream_tls_free(s);
 	close(s->fd);
 	s->fd = -1;
@@ -105,18 +92,13 @@ finish(struct stream *s)
 	s->fn(s->owner, STREAM_CLOSED);
 }
 
-static void
-on_timer(int fd, short what, void *arg)
+void
+stream_on_due(struct stream *s)
 {
-	struct stream *s = arg;
-
-	(void)fd;
-	(void)what;
-	s->armed = 0;
 	if (!s->deadline)
 		return;
 	if (clock_now() < s->deadline) {
-		arm(s, s->deadline);
+		stream_due_set(s, s->deadline);
 		return;
 	}
 	s->deadline = 0;
@@ -137,7 +119,6 @@ stream_init(struct stream *s, struct stream_pool *p, int fd, stream_fn *fn,
 	    .owner = owner,
 	    .fd = fd,
 	    .reading = true};
-	event_assign(&s->timer, p->loop->base, -1, 0, on_timer, s);
 	event_assign(&s->io, p->loop->base, fd, EV_READ | EV_PERSIST, on_io, s);
 	event_add(&s->io, NULL);
 }
