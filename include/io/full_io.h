@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 #include "base/buf.h"
@@ -27,6 +28,8 @@ int full_unlink(int dir, const char *name);
  * ESTALE when it leads to another one.
  */
 int full_same(const char *path, int fd);
+/* The same, for what fstat() has said of it. */
+int full_leads_to(const char *path, const struct stat *open);
 
 /* Each: 0, or -1 with errno. A file that ends before n octets is EIO. */
 int full_pread(int fd, char *to, size_t n, uint64_t at);

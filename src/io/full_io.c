@@ -57,16 +57,24 @@ full_unlink(int dir, const char *name)
 }
 
 int
-full_same(const char *path, int fd)
+full_leads_to(const char *path, const struct stat *open)
 {
-	struct stat named, open;
+	struct stat named;
 
-	if (stat(path, &named) < 0 || fstat(fd, &open) < 0)
+	if (stat(path, &named) < 0)
 		return -1;
-	if (named.st_ino == open.st_ino && named.st_dev == open.st_dev)
+	if (named.st_ino == open->st_ino && named.st_dev == open->st_dev)
 		return 0;
 	errno = ESTALE;
 	return -1;
+}
+
+int
+full_same(const char *path, int fd)
+{
+	struct stat open;
+
+	return fstat(fd, &open) < 0 ? -1 : full_leads_to(path, &open);
 }
 
 int

@@ -58,7 +58,7 @@ commit_run(struct job *job)
 	int64_t begun = clock_ns();
 
 	/* in a spool that was moved away no reader would find it */
-	if (full_same(j->o->spool, j->spool) < 0)
+	if (full_leads_to(j->o->spool, &j->is) < 0)
 		c->error = ESTALE;
 	else if (segment_commit(c->segment, j->parts, j->nparts) < 0)
 		c->error = errno;
@@ -287,8 +287,9 @@ journal_new(const struct journal_options *o, int spool, struct loop *l,
 	STAILQ_INIT(&j->gathering);
 	STAILQ_INIT(&j->committing);
 	j->parts = mem_new(COMMIT_MAX * sizeof(j->parts[0]));
-	j->damaged = -1;
-	if ((j->root = journal_dir_open(spool, "journal")) >= 0 &&
+	j->root = j->damaged = -1;
+	if (fstat(spool, &j->is) == 0 &&
+	    (j->root = journal_dir_open(spool, "journal")) >= 0 &&
 	    (j->damaged = journal_dir_open(spool, "damaged")) >= 0 &&
 	    !journal_dir_make(j->root, &j->dir))
 		j->committer = jobs_new(l, 1);

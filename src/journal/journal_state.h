@@ -5,6 +5,7 @@
 #define JOURNAL_JOURNAL_STATE_H
 
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 #include "io/shared.h"
 #include "journal/journal.h"
@@ -22,9 +23,10 @@ struct journal {
 	struct jobs *aside;     /* prepares segments, runs checkpoints */
 	struct jobs *committer; /* one thread, for nothing else */
 	struct crc32c crc;
-	int spool;   /* the caller's */
-	int root;    /* spool/journal */
-	int damaged; /* spool/damaged */
+	int spool;      /* the caller's */
+	struct stat is; /* what it is */
+	int root;       /* spool/journal */
+	int damaged;    /* spool/damaged */
 	struct journal_dir dir;
 
 	struct journal_queue gathering, committing;
