@@ -28,10 +28,10 @@ struct envelope {
 	struct ipaddr via;    /* the proxy that named it, or none */
 	struct ipaddr server; /* the address that it is connected to */
 	uint16_t port;        /* the client's */
-	const char *name;     /* confirmed by DNS, not owned; NULL: none */
-	char *helo;           /* as given, owned; NULL before HELO */
-	bool esmtp;           /* it was EHLO */
+	bool esmtp;           /* it said EHLO */
 	bool tls;
+	const char *name; /* confirmed by DNS, not owned; NULL: none */
+	char *helo;       /* as given, owned; NULL before HELO */
 	const char *tls_version, *tls_cipher; /* constants of the library */
 	char *login;           /* authenticated, owned; NULL: nobody */
 	const char *mechanism; /* by which; constant */

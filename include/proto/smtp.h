@@ -89,43 +89,34 @@ struct smtp_config {
 	bool starttls;         /* offered until TLS is there */
 };
 
+/* A session of the daemon's has one: enums are no wider than they must be. */
 struct smtp {
 	const struct smtp_config *conf;
 	struct envelope *env;
-	enum smtp_ask ask;     /* the open question */
 	struct span body;      /* with SMTP_HAVE_BODY, until the next step */
 	struct smtp_path rcpt; /* with SMTP_ASK_RCPT */
-	const char
-	    *auth; /* for EHLO, the caller's; "": none now; NULL: never */
-	struct span
-	    mechanism;       /* with SMTP_ASK_AUTH; empty: the same as before */
-	struct buf sasl;     /* with SMTP_ASK_AUTH: the client's message */
-	bool has_sasl;       /* and whether there was one */
-	bool secret;         /* secrets were read: wipe the input, clear this */
-	uint64_t received;   /* content octets of this message */
-	uint64_t size_max;   /* of this message; smtp_limit_size() */
-	unsigned commands;   /* complete lines and bodies so far */
-	struct span line;    /* the last command; NULL: only its length */
-	const char *verb;    /* its verb, when its octets are gone, or NULL */
-	enum smtp_ask asked; /* what its last question was, if any */
-	size_t reply_at;     /* with SMTP_REFUSED: where in out it begins */
-	bool whole;          /* with SMTP_REFUSED: a message that has come */
-	unsigned quirks;     /* of this message: enum smtp_quirk */
-	enum smtp_foreign foreign; /* what it spoke instead, and was closed */
-	bool quit;                 /* it has said so */
+	const char *auth;      /* for EHLO, not owned; "": none; NULL: never */
+	struct span mechanism; /* with SMTP_ASK_AUTH; empty: as before */
+	struct buf sasl;       /* with SMTP_ASK_AUTH: the client's message */
+	uint64_t received;     /* content octets of this message */
+	uint64_t size_max;     /* of this message; smtp_limit_size() */
+	struct span line;      /* the last command; NULL: only its length */
+	const char *verb;      /* its verb, when its octets are gone, or NULL */
+	size_t reply_at;       /* with SMTP_REFUSED: where in out it begins */
+	unsigned commands;     /* complete lines and bodies so far */
+	unsigned quirks;       /* of this message: enum smtp_quirk */
+	enum smtp_ask ask : 8; /* the open question */
+	enum smtp_ask asked : 8;       /* what its last one was, if any */
+	enum smtp_foreign foreign : 8; /* what it spoke instead; it is closed */
+	bool has_sasl; /* with SMTP_ASK_AUTH: whether there was a message */
+	bool secret;   /* secrets were read: wipe the input, clear this */
+	bool whole;    /* with SMTP_REFUSED: a message that has come */
+	bool quit;     /* it has said so */
 
 	/* the engine's own */
-	enum smtp_state state;
-	struct smtp_body scan;
-	struct trace_hops hops;
-	enum smtp_state after;     /* a BDAT: where its refusal leaves us */
-	struct arena_mark mark;    /* before this RCPT; a no goes back to it */
-	struct smtp_reply refusal; /* of the BDAT being read; code 0: none */
-	unsigned errors;           /* 5xx since the last accepted message */
-	unsigned deferrals;        /* and 4xx */
-	unsigned beyond;           /* RCPTs past the limit of recipients */
-	unsigned empty;            /* lines that the session begins with */
-	bool spoken;               /* and one that is not empty */
+	enum smtp_state state : 8;
+	enum smtp_state after : 8; /* a BDAT: where its refusal leaves us */
+	bool spoken;               /* a line that is not empty */
 	bool normalize; /* bare-newline = normalize for this client */
 	bool nobody;    /* no client is named: see smtp_verb.c; the caller's */
 	bool skip;      /* the rest of a refused line is being skipped */
@@ -139,6 +130,14 @@ struct smtp {
 	bool refused;   /* SMTP_REFUSED is due */
 	bool stale;     /* the envelope is an ended transaction's */
 	bool rewind;    /* the last RCPT left something in the arena */
+	struct smtp_body scan;
+	struct trace_hops hops;
+	struct arena_mark mark;    /* before this RCPT; a no goes back to it */
+	struct smtp_reply refusal; /* of the BDAT being read; code 0: none */
+	unsigned errors;           /* 5xx since the last accepted message */
+	unsigned deferrals;        /* and 4xx */
+	unsigned beyond;           /* RCPTs past the limit of recipients */
+	unsigned empty;            /* lines that the session begins with */
 };
 
 /* env is the caller's, zeroed but for session, client and port. */
