@@ -70,7 +70,7 @@ check(struct config_all *all, struct config_faults *f)
 	if (!c->dns)
 		return;
 	for (unsigned i = 0; i < l->n; i++) {
-		read_server(l->items[i].text, &port);
+		(void)read_server(l->items[i].text, &port);
 		config_note_port(all, port);
 	}
 	if (!l->n)

@@ -239,7 +239,7 @@ control_ask(struct control *c)
 {
 	int status;
 
-	read_new(c); /* which is of before */
+	(void)read_new(c); /* which is of before */
 	status = control_signal(c, SIGUSR1);
 	if (!status && !hear(c, clock_now() + ANSWER_MS))
 		return fail(c, EXIT_FAILED, "no answer", "the log may say why");
