@@ -296,12 +296,12 @@ shared_largest(const struct shared *s, enum shared_counter c)
 }
 
 static unsigned
-cell_total(const struct cell *c)
+cell_total(const struct shared *s, const struct cell *c)
 {
 	unsigned total = 0;
 
-	for (unsigned i = 0; i < SHARED_SLOTS; i++)
-		total += c->count[i];
+	for (uint64_t left = s->used; left; left &= left - 1)
+		total += c->count[__builtin_ctzll(left)];
 	return total;
 }
 
@@ -328,7 +328,7 @@ find_cell(struct shared *s, uint64_t key)
 
 		if (seen == key)
 			return c;
-		if (!spare && (!seen || !cell_total(c)))
+		if (!spare && (!seen || !cell_total(s, c)))
 			spare = c;
 		if (!seen)
 			break;
@@ -347,8 +347,9 @@ shared_enter(struct shared *s, unsigned slot, enum shared_counter of,
 	if (!c)
 		return 0;
 	*cell = (uint32_t)(c - s->cells);
+	use(s, slot);
 	c->count[slot]++;
-	return cell_total(c);
+	return cell_total(s, c);
 }
 
 void

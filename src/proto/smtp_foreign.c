@@ -11,11 +11,15 @@
 
 #include "base/ascii.h"
 
+/* s is not empty. */
 static bool
 begins(struct span s, const char *word)
 {
-	size_t n = strlen(word);
+	size_t n;
 
+	if (ascii_lower(s.ptr[0]) != ascii_lower(word[0]))
+		return false;
+	n = strlen(word);
 	return s.len >= n && ascii_equal_str((struct span){s.ptr, n}, word);
 }
 

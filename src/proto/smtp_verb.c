@@ -347,8 +347,11 @@ static const struct verb verbs[] = {
 static const struct verb *
 find_verb(struct span name)
 {
+	char first = name.len ? ascii_lower(name.ptr[0]) : '\0';
+
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (ascii_equal_str(name, verbs[i].name))
+		if (first == ascii_lower(verbs[i].name[0]) &&
+		    ascii_equal_str(name, verbs[i].name))
 			return &verbs[i];
 	return NULL;
 }
