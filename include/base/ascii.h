@@ -64,9 +64,11 @@ int ascii_parse_size(struct span s, uint64_t *r);
 /* Milliseconds: "500ms" "30s" "5m" "2h" "5d"; a bare "0" is none. */
 int ascii_parse_duration(struct span s, uint64_t *r);
 
-/* Decimal digits, without a NUL; returns where they end. */
+/* The decimal digits of n, without a NUL, zeros in front of them up to len;
+ * returns where they end. */
 #define ASCII_UINT_MAX 20
-char *ascii_put_uint(char *out, uint64_t n);
+unsigned ascii_uint_len(uint64_t n);
+char *ascii_put_uint(char *out, uint64_t n, size_t len);
 
 /* The shortest text that parses back to the same value; NUL-terminated. */
 #define ASCII_UNIT_MAX 24

@@ -53,6 +53,8 @@ int smtp_mailbox_parse(struct span s, struct arena *arena, struct smtp_path *r);
  * "" for the null path, "local" without a domain. No brackets.
  */
 void smtp_path_format(const struct smtp_path *p, struct buf *out);
+/* The same in the arena. */
+const char *smtp_path_text(const struct smtp_path *p, struct arena *a);
 
 bool smtp_path_is_null(const struct smtp_path *p);
 /* The local part is "postmaster" in any case (RFC 5321 4.5.1). */

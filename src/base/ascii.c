@@ -149,17 +149,22 @@ ascii_parse_duration(struct span s, uint64_t *r)
 	return -1;
 }
 
-char *
-ascii_put_uint(char *out, uint64_t n)
+unsigned
+ascii_uint_len(uint64_t n)
 {
-	char digits[ASCII_UINT_MAX], *p = digits + sizeof(digits);
-	size_t len;
+	unsigned len = 1;
 
-	do
+	for (uint64_t least = 10; n >= least; least *= 10)
+		if (++len == ASCII_UINT_MAX) /* the next would be beyond */
+			break;
+	return len;
+}
+
+char *
+ascii_put_uint(char *out, uint64_t n, size_t len)
+{
+	for (char *p = out + len; p > out; n /= 10)
 		*--p = (char)('0' + n % 10);
-	while (n /= 10);
-	len = (size_t)(digits + sizeof(digits) - p);
-	memcpy(out, p, len);
 	return out + len;
 }
 

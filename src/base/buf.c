@@ -48,14 +48,12 @@ buf_grow(struct buf *b, size_t n)
 void
 buf_append_uint(struct buf *b, uint64_t n, unsigned width)
 {
-	char digits[ASCII_UINT_MAX];
-	size_t len = (size_t)(ascii_put_uint(digits, n) - digits);
-	size_t zeros = width > len ? width - len : 0;
-	char *out = buf_reserve(b, zeros + len);
+	size_t len = ascii_uint_len(n);
 
-	memset(out, '0', zeros);
-	memcpy(out + zeros, digits, len);
-	b->len += zeros + len;
+	if (len < width)
+		len = width;
+	ascii_put_uint(buf_reserve(b, len), n, len);
+	b->len += len;
 }
 
 void

@@ -190,18 +190,6 @@ on_verified(void *ctx)
 	lookup_free(l);
 }
 
-static const char *
-sender(struct lookup *l)
-{
-	struct buf text = {0};
-	const char *r;
-
-	smtp_path_format(&l->e->sender, &text);
-	r = arena_dup(&l->q.arena, buf_span(&text));
-	buf_free(&text);
-	return r;
-}
-
 /* NULL: it was told. */
 static struct ask *
 ask_servers(struct lookup *l)
@@ -213,7 +201,7 @@ ask_servers(struct lookup *l)
 	    .recipients = l->all->recipients,
 	    .found = &q->found,
 	    .arena = &q->arena,
-	    .sender = sender(l),
+	    .sender = smtp_path_text(&l->e->sender, &q->arena),
 	    .session = l->e->session,
 	    .needed = smtp_path_is_postmaster(&q->path) ||
 		      ascii_equal_str(span_str(q->path.local), "abuse"),

@@ -83,13 +83,29 @@ room(const struct buf *out, size_t begin)
 static bool
 is_bare(struct span s)
 {
-	for (size_t i = 0; i < s.len; i++) {
-		char c = s.ptr[i];
+	static const bool bare[256] = {
+	    ['0' ... '9'] = true,
+	    ['A' ... 'Z'] = true,
+	    ['a' ... 'z'] = true,
+	    ['.'] = true,
+	    ['_'] = true,
+	    [':'] = true,
+	    ['/'] = true,
+	    ['@'] = true,
+	    ['+'] = true,
+	    [','] = true,
+	    ['-'] = true,
+	    ['['] = true,
+	    [']'] = true,
+	    ['<'] = true,
+	    ['>'] = true,
+	    ['%'] = true,
+	    ['*'] = true,
+	};
 
-		if (!ascii_is_alpha(c) && !ascii_is_digit(c) &&
-		    (c == '\0' || !strchr("._:/@+,-[]<>%*", c)))
+	for (size_t i = 0; i < s.len; i++)
+		if (!bare[(unsigned char)s.ptr[i]])
 			return false;
-	}
 	return s.len > 0;
 }
 

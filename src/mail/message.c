@@ -59,11 +59,8 @@ static void
 init_envelope(struct message *m, const struct envelope *e)
 {
 	char client[IPADDR_STRLEN];
-	struct buf sender = {0};
 
-	smtp_path_format(&e->sender, &sender);
-	m->sender = arena_dup(&m->arena, buf_span(&sender));
-	buf_free(&sender);
+	m->sender = smtp_path_text(&e->sender, &m->arena);
 	m->client = dup(m, ipaddr_format(&e->client, client));
 	m->helo = e->helo ? dup(m, e->helo) : "";
 	m->login = e->login ? dup(m, e->login) : "";

@@ -15,7 +15,8 @@ envelope_message_id(const struct envelope *e, char out[MESSAGE_ID_MAX])
 
 	memcpy(out, e->session, n);
 	out[n] = '.';
-	*ascii_put_uint(out + n + 1, e->serial) = '\0';
+	*ascii_put_uint(out + n + 1, e->serial, ascii_uint_len(e->serial)) =
+	    '\0';
 }
 
 static char *

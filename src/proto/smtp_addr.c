@@ -247,6 +247,18 @@ smtp_path_format(const struct smtp_path *p, struct buf *out)
 	}
 }
 
+const char *
+smtp_path_text(const struct smtp_path *p, struct arena *a)
+{
+	struct buf text = {0};
+	const char *r;
+
+	smtp_path_format(p, &text);
+	r = arena_dup(a, buf_span(&text));
+	buf_free(&text);
+	return r;
+}
+
 bool
 smtp_path_is_null(const struct smtp_path *p)
 {

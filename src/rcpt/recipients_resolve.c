@@ -42,18 +42,6 @@ domain_of(const struct recipients *r, const struct smtp_path *p,
 	return r->domains;
 }
 
-const char *
-recipients_format(const struct smtp_path *p, struct arena *a)
-{
-	struct buf text = {0};
-	const char *r;
-
-	smtp_path_format(p, &text);
-	r = arena_dup(a, buf_span(&text));
-	buf_free(&text);
-	return r;
-}
-
 static enum rcpt_result
 rcpt_result(enum walk_result r)
 {
@@ -88,7 +76,7 @@ recipients_resolve(const struct recipients *r, const struct smtp_path *p,
 		return RCPT_FOREIGN;
 	if (!whole.domain[0])
 		whole.domain = d->name;
-	walk_init(&w, r, a, recipients_format(&whole, a), how == RCPT_LOOK);
+	walk_init(&w, r, a, smtp_path_text(&whole, a), how == RCPT_LOOK);
 	result = rcpt_result(walk_local(&w, d, &at));
 	if (w.unsure)
 		return RCPT_LIVE;

@@ -117,7 +117,7 @@ targets_add_relayed(const struct recipients *r, struct targets *s,
     const struct destination *smarthost, const struct smtp_path *p,
     struct arena *a)
 {
-	const char *to = recipients_format(p, a);
+	const char *to = smtp_path_text(p, a);
 	const struct target t = {.dest = smarthost, .to = to, .address = to};
 
 	targets_add(r, s, &t, a);

@@ -130,7 +130,7 @@ format_to(struct walk *w, const char *local)
 	ascii_fold(domain, strlen(domain));
 	p.local = local;
 	p.domain = domain;
-	return recipients_format(&p, w->arena);
+	return smtp_path_text(&p, w->arena);
 }
 
 /* path: below its root; or NULL, and local is what it is given. */

@@ -132,9 +132,6 @@ struct rcpt_origin walk_origin(struct walk *w, const struct mail_domain *d,
 enum walk_result walk_alias(struct walk *w, const struct mail_domain *d,
     const struct mail_name *alias);
 
-/* As RCPT writes it, in the arena. */
-const char *recipients_format(const struct smtp_path *p, struct arena *a);
-
 /* The same destination, with the same path or `to`? */
 bool targets_have(const struct recipients *r, const struct targets *s,
     const struct target *t);
