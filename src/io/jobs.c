@@ -1,5 +1,7 @@
 /*
- * jobs: a queue, a few threads, and an eventfd back to the loop.
+ * jobs: a queue, a few threads, and an eventfd back to the loop. Threads wait
+ * at a semaphore: a condition variable's mutex is always thought contended
+ * behind a wait, and costs a call of the kernel more.
  *
  * The lock covers the two lists and nothing else; no job runs and no
  * completion is called under it. What a completion needs (a function and a
@@ -11,6 +13,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -37,7 +40,7 @@ struct jobs {
 	unsigned pending;
 	/* shared */
 	pthread_mutex_t lock;
-	pthread_cond_t work;
+	sem_t work; /* one for each in the queue */
 	struct job_list queue;
 	struct job_list finished;
 	bool stop;
@@ -80,19 +83,16 @@ thread_main(void *arg)
 	struct jobs *jobs = arg;
 	struct job *job;
 
-	pthread_mutex_lock(&jobs->lock);
-	while (!jobs->stop) {
-		job = take(&jobs->queue);
-		if (!job) {
-			pthread_cond_wait(&jobs->work, &jobs->lock);
-			continue;
-		}
-		pthread_mutex_unlock(&jobs->lock);
-		run_one(jobs, job);
+	for (;;) {
+		while (sem_wait(&jobs->work) < 0) /* EINTR */
+			;
 		pthread_mutex_lock(&jobs->lock);
+		job = jobs->stop ? NULL : take(&jobs->queue);
+		pthread_mutex_unlock(&jobs->lock);
+		if (!job) /* the end */
+			return NULL;
+		run_one(jobs, job);
 	}
-	pthread_mutex_unlock(&jobs->lock);
-	return NULL;
 }
 
 static void
@@ -155,7 +155,7 @@ jobs_new(struct loop *l, unsigned threads)
 	if (!jobs)
 		return NULL;
 	pthread_mutex_init(&jobs->lock, NULL);
-	pthread_cond_init(&jobs->work, NULL);
+	sem_init(&jobs->work, 0, 0);
 	STAILQ_INIT(&jobs->queue);
 	STAILQ_INIT(&jobs->finished);
 	jobs->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -189,8 +189,9 @@ jobs_free(struct jobs **p)
 		return;
 	pthread_mutex_lock(&jobs->lock);
 	jobs->stop = true;
-	pthread_cond_broadcast(&jobs->work);
 	pthread_mutex_unlock(&jobs->lock);
+	for (unsigned i = 0; i < jobs->nthreads; i++)
+		sem_post(&jobs->work);
 	for (unsigned i = 0; i < jobs->nthreads; i++)
 		pthread_join(jobs->threads[i], NULL);
 	free_list(&jobs->queue);
@@ -205,7 +206,7 @@ jobs_free(struct jobs **p)
 		event_free(jobs->wake);
 	if (jobs->fd >= 0)
 		close(jobs->fd);
-	pthread_cond_destroy(&jobs->work);
+	sem_destroy(&jobs->work);
 	pthread_mutex_destroy(&jobs->lock);
 	free(jobs);
 	errno = err;
@@ -225,7 +226,7 @@ jobs_submit(struct jobs *jobs, struct job *job, jobs_done_fn *done, void *ctx)
 	STAILQ_INSERT_TAIL(&jobs->queue, job, next);
 	pthread_mutex_unlock(&jobs->lock);
 	/* who wakes up now need not wait for the lock */
-	pthread_cond_signal(&jobs->work);
+	sem_post(&jobs->work);
 	return w->id;
 }
 
