@@ -22,8 +22,9 @@ struct loop {
 	struct event_base *base;
 	struct loop_deferred *deferred;
 	int stop;
-	int log_waits; /* for whoever reads the log */
-	int64_t turn;  /* see loop_turn(); 0: not asked yet */
+	int log_waits;  /* for whoever reads the log */
+	int64_t turn;   /* see loop_turn(); 0: not asked yet */
+	unsigned turns; /* so far */
 };
 
 /* 0, or -1 with errno. The environment cannot switch epoll off. */

@@ -21,10 +21,11 @@
 #include "io/log.h"
 
 #define BACKLOG      4096
-#define ACCEPT_BURST 64 /* then the sessions get their turn */
+#define ACCEPT_BURST 64 /* at most, then the sessions get their turn */
 #define PAUSE_MS     200
 
 struct listener {
+	struct loop *loop;
 	struct event *event;
 	struct event *again;
 	listen_fn *fn;
@@ -32,6 +33,8 @@ struct listener {
 	int fd;
 	int reserve;
 	unsigned tag;
+	unsigned turn; /* of the loop, when somebody came last */
+	unsigned told; /* in how many turns without a break before it */
 };
 
 static int
@@ -203,12 +206,19 @@ static void
 on_ready(int fd, short what, void *arg)
 {
 	struct listener *l = arg;
+	unsigned burst;
 
 	(void)fd;
 	(void)what;
-	for (int i = 0; i < ACCEPT_BURST; i++)
-		if (!accept_one(l))
-			break;
+	/* to try in vain costs more than to be told again: it takes more only
+	 * where it is told again and again, in turn after turn */
+	l->told = l->loop->turns - l->turn == 1 ? l->told + 1 : 0;
+	l->turn = l->loop->turns;
+	burst = l->told < 12 ? 1u << l->told / 2 : ACCEPT_BURST;
+	while (burst && accept_one(l))
+		burst--;
+	if (burst)
+		l->told = 0;
 }
 
 struct listener *
@@ -218,7 +228,8 @@ listener_new(struct loop *loop, int fd, unsigned tag, listen_fn *fn, void *ctx)
 
 	if (!l)
 		return NULL;
-	*l = (struct listener){.fn = fn,
+	*l = (struct listener){.loop = loop,
+	    .fn = fn,
 	    .ctx = ctx,
 	    .fd = fd,
 	    .tag = tag,

@@ -110,6 +110,7 @@ loop_run(struct loop *l)
 		run_deferred(l);
 		flush_log(l);
 		l->turn = 0;
+		l->turns++;
 	}
 	log_gather(false);
 	return r < 0 ? -1 : 0;
