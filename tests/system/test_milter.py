@@ -11,7 +11,8 @@ import threading
 import pytest
 
 import dovecot
-from daemon import BINARY, wait_for
+from daemon import BINARY, free_port, wait_for
+from preload import FAST, preload
 from scripted import (ACCEPT, ALL, CONTINUE, QUICK, REJECT, Milter, add,
                       change, insert, packet, reply)
 from test_check import check
@@ -461,6 +462,17 @@ def test_status(start, milter):
     milter(at=("127.0.0.1", int(m.socket.rsplit(":", 1)[1])))
     assert send(d, SMALL).code == 250
     assert status(d)["milter"] == ["first up; 0 of 7 connections"]
+
+
+def test_down_for_a_minute(start):
+    """Only then somebody should look at it."""
+    d = start.make(top="workers = 1", extra='milter "first" { socket = '
+                   f'"127.0.0.1:{free_port()}" }}\n')
+    preload(d, FAST)
+    d.start()
+    assert send(d, SMALL).status == DOWN
+    fault = "a milter is down: the log says why"
+    wait_for("a fault", lambda: fault in status(d)["fault"])
 
 
 def test_silence(start, milter):
