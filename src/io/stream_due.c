@@ -49,11 +49,14 @@ sink(struct stream_pool *p, uint32_t at, struct stream *s)
 static void
 append(struct stream_pool *p, struct stream *s)
 {
+	struct stream **due;
+
 	if (p->ndue == p->due_max) {
 		p->due_max = p->due_max ? 2 * p->due_max : 64;
-		p->due = realloc(p->due, p->due_max * sizeof(struct stream *));
-		if (!p->due)
+		due = realloc(p->due, p->due_max * sizeof(struct stream *));
+		if (!due)
 			abort();
+		p->due = due;
 	}
 	put(p, p->ndue++, s);
 }
