@@ -19,7 +19,9 @@ def pulled(start, library):
 
 
 def later(d, seconds):
-    """Somebody comes, so that the loop looks at its clock."""
+    """Somebody comes, so that the loop looks at its clock. What it does now
+    is done first: in the middle of a turn a deadline may not be set yet."""
+    d.finish_turns()
     d.puppet.ahead += seconds
     with d.connect() as c:
         c.reply()
